@@ -1,0 +1,45 @@
+/** Everything that travels on the bus: facts about what happened, never requests to do something. */
+import type { EngineKind, EngineStatus } from './engine';
+import type { LeaseOutcome, TicketOutcome, Usage } from './ticket';
+
+export type Event =
+  | { readonly name: 'key.created'; readonly keyId: string; readonly label: string }
+  | { readonly name: 'key.revoked'; readonly keyId: string }
+  | {
+      readonly name: 'auth.refused';
+      readonly requestId: string;
+      readonly ip: string;
+      readonly path: string;
+      /** FLM-108; never holds anything of the key itself. */
+      readonly reason:
+        | 'missing_authorization_header'
+        | 'invalid_authorization_format'
+        | 'invalid_or_revoked_api_key';
+    }
+  | {
+      readonly name: 'engine.changed';
+      readonly engineId: string;
+      readonly kind: EngineKind;
+      readonly status: EngineStatus;
+      readonly models: number;
+    }
+  | { readonly name: 'engine.removed'; readonly engineId: string }
+  | {
+      readonly name: 'attempt.finished';
+      readonly requestId: string;
+      readonly engineId: string;
+      readonly outcome: LeaseOutcome;
+      readonly waitedMs: number;
+    }
+  | {
+      readonly name: 'request.finished';
+      readonly requestId: string;
+      readonly principalId: string;
+      readonly model: string;
+      readonly outcome: TicketOutcome;
+      readonly durationMs: number;
+      readonly usage: Usage | null;
+    }
+  | { readonly name: 'config.changed'; readonly keys: readonly string[] };
+
+export type EventName = Event['name'];

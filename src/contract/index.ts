@@ -1,0 +1,19 @@
+/**
+ * The types that more than one room speaks. No code lives here, so every floor may import it
+ * without pulling anything in; what merely happened is one closed Event union.
+ */
+export type { Cancel, CancelListener } from './cancel';
+export type { Clock } from './clock';
+export type {
+  Capability,
+  EngineKind,
+  EngineModel,
+  EngineOrigin,
+  EngineRef,
+  EngineState,
+  EngineStatus,
+} from './engine';
+export type { Event, EventName } from './event';
+export type { Candidate, Plan } from './plan';
+export type { Principal, Scope } from './principal';
+export type { Lease, LeaseOutcome, Ticket, TicketOutcome, Usage } from './ticket';

@@ -1,0 +1,26 @@
+/** Who is asking: one type for the owner at the socket, API keys and (later) operators and devices. */
+
+/** What a principal may do. A route names exactly one; the owner has them all. */
+export type Scope =
+  | 'inference'
+  | 'engine-admin'
+  | 'metrics'
+  | 'status:read'
+  | 'models:read'
+  | 'engines:read'
+  | 'engines:write'
+  | 'keys:read'
+  | 'keys:write'
+  | 'config:read'
+  | 'config:write';
+
+export interface Principal {
+  readonly kind: 'owner' | 'operator' | 'key' | 'device';
+  /** `owner`, or the id of the key, operator or device: safe to log. */
+  readonly id: string;
+  /** The name a person gave it. */
+  readonly label: string;
+  readonly scopes: ReadonlySet<Scope>;
+  /** Models it may use (plain names or flm:// addresses, `*` at the end matches the rest); null = all. */
+  readonly models: readonly string[] | null;
+}

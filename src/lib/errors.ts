@@ -1,0 +1,486 @@
+/**
+ * The one catalogue of everything that can go wrong: code, HTTP status, OpenAI type, exit code, message, hint.
+ * docs/errors.md is generated from it. Rooms throw FlmError; the edges (gateway, admin, cli) render it.
+ */
+
+/** OpenAI's error types, as its SDKs know them. */
+export type ErrorType =
+  | 'invalid_request_error'
+  | 'authentication_error'
+  | 'permission_error'
+  | 'not_found_error'
+  | 'rate_limit_error'
+  | 'timeout_error'
+  | 'server_error';
+
+/** 0 ok · 1 user error · 2 internal error · 3 start-up configuration, which a restart does not mend (design §3). */
+export type ExitCode = 1 | 2 | 3;
+
+interface ErrorSpec {
+  readonly status: number;
+  readonly type: ErrorType;
+  readonly exit: ExitCode;
+  /** `{name}` is filled from the error's meta. */
+  readonly message: string;
+  /** What to do about it; null where the message already says so. */
+  readonly hint: string | null;
+  /** The code in OpenAI-shaped answers, where it is not simply the lower-case code (FLM-085). */
+  readonly wire?: string;
+}
+
+export const ERRORS = {
+  // The gateway: requests of clients
+  INVALID_API_KEY: {
+    status: 401,
+    type: 'authentication_error',
+    exit: 1,
+    message: 'The API key is missing, unknown, expired or revoked.',
+    hint: 'Send "Authorization: Bearer flm_..." with a key made by "flm api-keys create".',
+  },
+  NO_API_KEYS: {
+    status: 401,
+    type: 'authentication_error',
+    exit: 1,
+    message: 'This FLM has no API key yet, so nobody can use it.',
+    hint: 'On the machine that runs FLM: flm api-keys create --label my-app',
+    wire: 'invalid_api_key',
+  },
+  FORBIDDEN: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'This key may not do that: it lacks the scope "{scope}".',
+    hint: 'Make a key with that scope: flm api-keys create --label L --scope {scope}',
+  },
+  HOST_NOT_ALLOWED: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'FLM listens on this machine only and does not answer to the name "{host}".',
+    hint: 'Use localhost or 127.0.0.1, or allow the name: flm config set proxy.allowed_hosts {host}',
+  },
+  MODEL_NOT_ALLOWED: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'This key may not use the model "{model}".',
+    hint: 'GET /v1/models lists the models of a key; its owner can widen the list.',
+  },
+  INVALID_REQUEST: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'The request is not valid: {reason}.',
+    hint: null,
+  },
+  INVALID_JSON: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'The body is not valid JSON: {reason}.',
+    hint: 'Send one JSON object in UTF-8.',
+  },
+  DUPLICATE_KEY: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 1,
+    message:
+      'The body holds "{key}" more than once or in another spelling, so FLM and the engine could read it differently.',
+    hint: 'Send each key once, in lower case.',
+  },
+  INVALID_MODEL: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: '"model" must be a model name or flm://<engine>/<model>: {reason}.',
+    hint: 'GET /v1/models lists what is there.',
+  },
+  MODEL_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'No running engine has the model "{model}".',
+    hint: 'GET /v1/models or "flm models list" shows what is there.',
+  },
+  NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is nothing at {path}.',
+    hint: null,
+  },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: '{path} does not take {method}.',
+    hint: null,
+  },
+  PAYLOAD_TOO_LARGE: {
+    status: 413,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'The body is larger than {limit} bytes.',
+    hint: 'The owner can raise the limit: flm config set proxy.max_body_bytes <bytes>',
+  },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'FLM does not take {what} here.',
+    hint: 'Send Content-Type: application/json without Content-Encoding.',
+  },
+  QUEUE_FULL: {
+    status: 429,
+    type: 'rate_limit_error',
+    exit: 1,
+    message: 'The engine "{engine}" is busy and {waiting} requests already wait for it.',
+    hint: 'Try again after the time in Retry-After.',
+  },
+  TOO_MANY_REQUESTS_OPEN: {
+    status: 503,
+    type: 'server_error',
+    exit: 1,
+    message: 'FLM already serves {limit} requests, its limit.',
+    hint: 'Try again soon, or raise proxy.max_connections.',
+    wire: 'resource_throttle',
+  },
+  REQUEST_TIMEOUT: {
+    status: 408,
+    type: 'timeout_error',
+    exit: 1,
+    message: 'The engine did not finish within {limitMs} ms.',
+    hint: 'Ask for a stream, or raise proxy.request_timeout_ms.',
+  },
+  STREAMING_TIMEOUT: {
+    status: 408,
+    type: 'timeout_error',
+    exit: 1,
+    message: 'The stream took longer than {limitMs} ms.',
+    hint: 'Raise proxy.stream_timeout_ms.',
+  },
+  SHUTTING_DOWN: {
+    status: 503,
+    type: 'server_error',
+    exit: 1,
+    message: 'FLM is stopping.',
+    hint: 'Try again in a moment.',
+  },
+  CLIENT_CLOSED_REQUEST: {
+    status: 499,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'The client closed the connection.',
+    hint: null,
+  },
+  INTERNAL_ERROR: {
+    status: 500,
+    type: 'server_error',
+    exit: 2,
+    message: 'FLM failed inside. This is a bug.',
+    hint: 'The log has the details under this request id.',
+  },
+
+  // Engines
+  ENGINE_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is no engine "{engine}".',
+    hint: '"flm engines list" shows the engines.',
+  },
+  ENGINE_EXISTS: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'There is already an engine "{engine}".',
+    hint: 'Choose another --id, or remove the old one: flm engines remove {engine}',
+  },
+  ENGINE_URL_REFUSED: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'FLM does not forward to {url}: {reason}.',
+    hint: 'Give the address of an engine, such as http://127.0.0.1:8080.',
+  },
+  ENGINE_NETWORK_ERROR: {
+    status: 502,
+    type: 'server_error',
+    exit: 1,
+    message: 'The engine "{engine}" cannot be reached: {reason}.',
+    hint: 'Is it running? "flm engines list" shows what FLM sees.',
+    wire: 'network_error',
+  },
+  ENGINE_API_ERROR: {
+    status: 502,
+    type: 'server_error',
+    exit: 1,
+    message: 'The engine "{engine}" gave an answer that FLM cannot use: {reason}.',
+    hint: null,
+    wire: 'invalid_response',
+  },
+  ENGINE_NEEDS_KEY: {
+    status: 502,
+    type: 'server_error',
+    exit: 1,
+    message: 'The engine "{engine}" wants a key of its own, and FLM has none that it accepts.',
+    hint: 'flm engines remove {engine}, then flm engines add ... --key-env NAME with the key in $NAME.',
+  },
+  ENGINE_TIMEOUT: {
+    status: 504,
+    type: 'timeout_error',
+    exit: 1,
+    message: 'The engine "{engine}" did not answer within {limitMs} ms.',
+    hint: null,
+  },
+  EGRESS_REFUSED: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'FLM does not connect to {host}: {reason}.',
+    hint: null,
+  },
+  TRIAL_UNAVAILABLE: {
+    status: 400,
+    type: 'server_error',
+    exit: 1,
+    message: 'The trial engine cannot be installed here: {reason}.',
+    hint: 'Install an engine instead. Ollama: https://ollama.com/download, then "ollama pull llama3.2". llama.cpp: "brew install llama.cpp" or "winget install llama.cpp", then "llama-server -hf ggml-org/gemma-3-1b-it-GGUF".',
+  },
+  TRIAL_FAILED: {
+    status: 500,
+    type: 'server_error',
+    exit: 2,
+    message: 'The trial engine does not start: {reason}.',
+    hint: 'Install it afresh: flm engines try --remove, then flm engines try.',
+  },
+
+  // API keys
+  KEY_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is no API key "{id}".',
+    hint: '"flm api-keys list" shows the keys.',
+  },
+  KEY_ALREADY_REVOKED: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'The API key "{id}" is already revoked.',
+    hint: null,
+  },
+
+  // Proxies and start-up
+  PROXY_PORT_IN_USE: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'Port {port} on {bind} is taken by {by}.',
+    hint: 'Stop it, or choose another port with --port.',
+  },
+  PROXY_ALREADY_RUNNING: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'FLM already runs on this data directory (process {pid}).',
+    hint: '"flm status" shows it.',
+  },
+  PROXY_NOT_RUNNING: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'FLM is not running.',
+    hint: 'Start it with: flm up',
+  },
+  PROXY_INVALID_CONFIG: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 3,
+    message: 'FLM cannot start like this: {reason}.',
+    hint: null,
+  },
+  EXPOSURE_REFUSED: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 3,
+    message: 'Binding {bind} would offer FLM without TLS on a public address ({address}).',
+    hint: 'Bind a private address, put a TLS proxy in front, or say --allow-plaintext if the network in between is yours.',
+  },
+
+  // Configuration
+  CONFIG_NOT_SET: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is no setting "{key}".',
+    hint: '"flm config list" shows all settings.',
+  },
+  CONFIG_INVALID: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: '{key} cannot be {value}: {reason}.',
+    hint: '"flm config explain {key}" says what it takes.',
+  },
+  CONFIG_FILE_INVALID: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 3,
+    message: '{source} is not usable: {reason}.',
+    hint: 'Mend or remove it, then start again.',
+  },
+
+  // Data
+  DB_ERROR: {
+    status: 500,
+    type: 'server_error',
+    exit: 2,
+    message: 'The database {file} failed: {reason}.',
+    hint: '"flm check" examines both databases.',
+  },
+  DB_LOCKED: {
+    status: 503,
+    type: 'server_error',
+    exit: 1,
+    message: 'Another FLM process uses {dir} and does not answer.',
+    hint: 'Wait for it, or stop it, then try again.',
+  },
+  DB_KEY_MISSING: {
+    status: 500,
+    type: 'server_error',
+    exit: 3,
+    message: 'security.db is encrypted and its key is not here: {reason}.',
+    hint: 'Bring the key back. Without it nobody can open the file; to start anew, move security.db and security.key.json away.',
+  },
+  DB_KEY_WRONG: {
+    status: 500,
+    type: 'server_error',
+    exit: 3,
+    message: 'security.db does not open with the key from {source}: wrong key, or the file is damaged.',
+    hint: 'Bring back the right key, or restore a backup. FLM has changed nothing.',
+  },
+  MIGRATION_FAILED: {
+    status: 500,
+    type: 'server_error',
+    exit: 2,
+    message: 'The database {file} cannot be brought to this version: {reason}.',
+    hint: 'Nothing was changed. Use the FLM version that wrote it, or restore a backup.',
+  },
+  IO_ERROR: {
+    status: 500,
+    type: 'server_error',
+    exit: 2,
+    message: 'Cannot use {path}: {reason}.',
+    hint: 'Check its permissions and the space left on the disk.',
+  },
+
+  // The command line
+  USAGE_ERROR: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: '{reason}.',
+    hint: 'Add --help for the usage.',
+  },
+  INVALID_INPUT: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: '{field}: {reason}.',
+    hint: null,
+  },
+  UNAUTHENTICATED: {
+    status: 401,
+    type: 'authentication_error',
+    exit: 1,
+    message: 'The admin API does not know who is asking.',
+    hint: 'Use the flm command on the machine that runs FLM.',
+  },
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export type ErrorMeta = Readonly<Record<string, string | number | boolean | null>>;
+
+export interface FlmErrorOptions {
+  /** Fills `{name}` in message and hint. Never holds a secret or a prompt. */
+  readonly meta?: ErrorMeta;
+  readonly cause?: unknown;
+  /** The request parameter at fault, for OpenAI's `param`. */
+  readonly param?: string;
+  /** Replaces the catalogue's hint where the place knows better. */
+  readonly hint?: string;
+}
+
+/** The only error that rooms throw on purpose: a code from the catalogue and what fills its message. */
+export class FlmError extends Error {
+  override readonly name = 'FlmError';
+  readonly code: ErrorCode;
+  readonly meta: ErrorMeta;
+  readonly param: string | null;
+  readonly hint: string | null;
+
+  constructor(code: ErrorCode, options: FlmErrorOptions = {}) {
+    const meta = options.meta ?? {};
+    super(
+      fill(ERRORS[code].message, meta),
+      options.cause === undefined ? undefined : { cause: options.cause },
+    );
+    this.code = code;
+    this.meta = meta;
+    this.param = options.param ?? null;
+    const hint = options.hint ?? ERRORS[code].hint;
+    this.hint = hint === null ? null : fill(hint, meta);
+  }
+
+  /** HTTP status of the answer. */
+  get status(): number {
+    return ERRORS[this.code].status;
+  }
+
+  get type(): ErrorType {
+    return ERRORS[this.code].type;
+  }
+
+  get exit(): ExitCode {
+    return ERRORS[this.code].exit;
+  }
+
+  /** The code as OpenAI-shaped answers carry it. */
+  get wireCode(): string {
+    const spec: ErrorSpec = ERRORS[this.code];
+    return spec.wire ?? this.code.toLowerCase();
+  }
+}
+
+/**
+ * An error as another part of FLM told it over HTTP: the same code, the words as they were sent. A code that is not in
+ * the catalogue becomes `otherwise`.
+ */
+export function errorFromWire(
+  wire: { readonly code: string; readonly message: string; readonly hint: string | null },
+  otherwise: ErrorCode = 'INTERNAL_ERROR',
+): FlmError {
+  const code = Object.hasOwn(ERRORS, wire.code) ? (wire.code as ErrorCode) : otherwise;
+  const error = new FlmError(code);
+  return Object.defineProperties(error, { message: { value: wire.message }, hint: { value: wire.hint } });
+}
+
+/** `error` itself when it is an FlmError, else INTERNAL_ERROR with it as the cause: insides never leak out. */
+export function toFlmError(error: unknown): FlmError {
+  return error instanceof FlmError ? error : new FlmError('INTERNAL_ERROR', { cause: error });
+}
+
+/** What a caught value says, in one line, for a `{reason}`. */
+export function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.split('\n', 1)[0]?.replace(/[.\s]+$/, '') ?? '';
+}
+
+function fill(template: string, meta: ErrorMeta): string {
+  return template.replace(/\{(\w+)\}/g, (placeholder, name: string) => {
+    const value = meta[name];
+    return value === undefined ? placeholder : String(value);
+  });
+}

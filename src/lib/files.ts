@@ -1,0 +1,48 @@
+/** Files that must never be half-written or readable by others. */
+import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { FlmError, reasonOf } from './errors';
+
+/**
+ * Makes a directory (and its parents) that only the owner can enter; tightens one that is there.
+ * @throws IO_ERROR
+ */
+export function ensurePrivateDir(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    chmodSync(path, 0o700);
+  } catch (error) {
+    throw new FlmError('IO_ERROR', { meta: { path, reason: reasonOf(error) }, cause: error });
+  }
+}
+
+/**
+ * Writes a whole 0600 file so that a crash leaves the old one or the new one: temporary file, fsync, rename,
+ * fsync of the directory.
+ * @throws IO_ERROR
+ */
+export function writeFileAtomic(path: string, text: string): void {
+  const temporary = `${path}.${process.pid}.tmp`;
+  try {
+    const file = openSync(temporary, 'w', 0o600);
+    try {
+      writeSync(file, text);
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+    if (process.platform !== 'win32') syncDirectory(dirname(path));
+  } catch (error) {
+    throw new FlmError('IO_ERROR', { meta: { path, reason: reasonOf(error) }, cause: error });
+  }
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r');
+  try {
+    fsyncSync(directory);
+  } finally {
+    closeSync(directory);
+  }
+}

@@ -1,0 +1,113 @@
+/** IP addresses: parsing, what kind of network they belong to, buckets, and the client behind trusted proxies. */
+import ipaddr from 'ipaddr.js';
+
+/** Where packets to an address end up, from nearest to furthest. */
+export type IpReach = 'loopback' | 'private' | 'link-local' | 'unusable' | 'public';
+
+const REACH: Readonly<Record<string, IpReach>> = {
+  loopback: 'loopback',
+  private: 'private',
+  uniqueLocal: 'private',
+  carrierGradeNat: 'private',
+  linkLocal: 'link-local',
+  unicast: 'public',
+};
+
+/**
+ * The canonical text of an address, or null when it is none. `::ffff:a.b.c.d` becomes `a.b.c.d`, zone ids and
+ * brackets are dropped, and only dotted-quad IPv4 counts (`0177.1` and `2130706433` are how filters are fooled).
+ */
+export function parseIp(text: string): string | null {
+  const bare = text.replace(/^\[(.*)\]$/, '$1').replace(/%.*$/, '');
+  if (bare.includes(':')) {
+    if (!ipaddr.IPv6.isValid(bare)) return null;
+    return ipaddr.process(bare).toString();
+  }
+  return ipaddr.IPv4.isValidFourPartDecimal(bare) ? bare : null;
+}
+
+/** What kind of network an address belongs to. @throws TypeError when it is no address: parse first. */
+export function ipReach(ip: string): IpReach {
+  const address = ipaddr.process(ip);
+  if (address instanceof ipaddr.IPv6) {
+    const embedded = embeddedIpv4(address);
+    // 6to4, NAT64 and the like lead to an IPv4 host: what that host is decides.
+    if (embedded !== null) return ipReach(embedded);
+  }
+  return REACH[address.range()] ?? 'unusable';
+}
+
+function embeddedIpv4(address: ipaddr.IPv6): string | null {
+  const bytes = address.toByteArray();
+  const quad = (from: number) => bytes.slice(from, from + 4).join('.');
+  switch (address.range()) {
+    case 'rfc6052': // NAT64 64:ff9b::/96
+      return quad(12);
+    case '6to4': // 2002:aabb:ccdd::/48
+      return quad(2);
+    default:
+      return null;
+  }
+}
+
+export function isLoopback(ip: string): boolean {
+  return ipReach(ip) === 'loopback';
+}
+
+/** The unit in which sources are counted: one IPv4 address, or one IPv6 /64, which is what a site is given. */
+export function ipBucket(ip: string): string {
+  const address = ipaddr.process(ip);
+  if (address instanceof ipaddr.IPv4) return address.toString();
+  return `${ipaddr.IPv6.networkAddressFromCIDR(`${address.toString()}/64`).toString()}/64`;
+}
+
+/** A set of addresses and networks, parsed once. */
+export interface IpSet {
+  has(ip: string): boolean;
+}
+
+/**
+ * Parses addresses and CIDR networks.
+ * @throws TypeError naming the first entry that is neither.
+ */
+export function parseIpSet(entries: readonly string[]): IpSet {
+  const networks = entries.map((entry) => {
+    const [address, bits] = entry.split('/', 2);
+    const ip = parseIp(address ?? '');
+    if (ip === null || (bits !== undefined && !/^\d{1,3}$/.test(bits))) {
+      throw new TypeError(`"${entry}" is neither an IP address nor a network such as 192.168.0.0/16`);
+    }
+    const parsed = ipaddr.parse(ip);
+    const width = parsed.kind() === 'ipv4' ? 32 : 128;
+    const prefix = bits === undefined ? width : Number(bits);
+    if (prefix > width) throw new TypeError(`"${entry}": the prefix is longer than the address`);
+    return { parsed, prefix };
+  });
+  return {
+    has(ip) {
+      const address = ipaddr.process(ip);
+      return networks.some(
+        ({ parsed, prefix }) => parsed.kind() === address.kind() && address.match(parsed, prefix),
+      );
+    },
+  };
+}
+
+/**
+ * The client's address: the socket's peer, unless that is a trusted proxy; then the right-most address of
+ * X-Forwarded-For that is not itself trusted (FLM-086 as overridden: the left-most is the client's own claim).
+ * A part that is no address ends the walk: what stands left of it proves nothing.
+ */
+export function clientIp(peer: string, forwardedFor: string | null, trusted: IpSet): string {
+  let client = parseIp(peer) ?? peer;
+  if (forwardedFor === null || parseIp(client) === null) return client;
+  const hops = forwardedFor
+    .split(',')
+    .map((part) => parseIp(part.trim().replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1')));
+  for (let i = hops.length - 1; i >= 0 && trusted.has(client); i--) {
+    const hop = hops[i];
+    if (hop === null || hop === undefined) break;
+    client = hop;
+  }
+  return client;
+}

@@ -1,0 +1,48 @@
+/** Where FLM keeps its files (design §3 "Files"). Names only; whoever writes a file creates it. */
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+export interface Paths {
+  /** The data directory, 0700. */
+  readonly dir: string;
+  readonly configDb: string;
+  readonly securityDb: string;
+  readonly lockDb: string;
+  /** Which key opens security.db, and where it is; never the key itself. */
+  readonly sealInfo: string;
+  readonly keyFile: string;
+  readonly configToml: string;
+  readonly runDir: string;
+  readonly adminSocket: string;
+  /** Native parts unpacked from the executable. */
+  readonly libDir: string;
+  readonly trialDir: string;
+}
+
+export type Env = Readonly<Record<string, string | undefined>>;
+
+/** The data directory: FLM_DATA_DIR, else the platform's place for application data. */
+export function dataDir(env: Env, platform: NodeJS.Platform = process.platform): string {
+  if (env.FLM_DATA_DIR) return resolve(env.FLM_DATA_DIR);
+  const home = env.HOME || homedir();
+  if (platform === 'darwin') return join(home, 'Library', 'Application Support', 'flm');
+  if (platform === 'win32') return join(env.LOCALAPPDATA || join(home, 'AppData', 'Local'), 'flm');
+  return join(env.XDG_DATA_HOME || join(home, '.local', 'share'), 'flm');
+}
+
+export function pathsIn(dir: string): Paths {
+  const runDir = join(dir, 'run');
+  return {
+    dir,
+    configDb: join(dir, 'config.db'),
+    securityDb: join(dir, 'security.db'),
+    lockDb: join(dir, 'lock.db'),
+    sealInfo: join(dir, 'security.key.json'),
+    keyFile: join(dir, 'security.key'),
+    configToml: join(dir, 'flm.toml'),
+    runDir,
+    adminSocket: join(runDir, 'admin.sock'),
+    libDir: join(dir, 'lib'),
+    trialDir: join(dir, 'trial'),
+  };
+}
