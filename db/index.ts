@@ -1,0 +1,86 @@
+/**
+ * The two databases of an installation, opened, sealed and migrated (FLM-123): config.db plain, security.db
+ * encrypted from its first byte. Only stores of rooms talk to them.
+ */
+import { chmodSync, existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import type { Clock } from '../src/contract';
+import { ensurePrivateDir } from '../src/lib/files';
+import type { Env, Paths } from '../src/lib/paths';
+import { loadAddon } from './addon';
+import * as configSchema from './config/schema';
+import { embedMigrations } from './embed' with { type: 'macro' };
+import { acquireLock, type Lock } from './lock';
+import { migrate } from './migrate';
+import { type Keychain, openSeal, type SealSource } from './seal';
+import * as securitySchema from './security/schema';
+import { type CipherKey, type Db, openSqlite, type Sqlite, withSchema } from './sqlite';
+
+export { checkDatabases, type DbFinding } from './check';
+export type { SealSource };
+export { configSchema, securitySchema };
+export type ConfigDb = Db<typeof configSchema>;
+export type SecurityDb = Db<typeof securitySchema>;
+
+export interface Databases {
+  readonly config: ConfigDb;
+  readonly security: SecurityDb;
+  /** Where the key of security.db came from. */
+  readonly sealedBy: SealSource;
+  /** True when this call made config.db, that is on the very first start. */
+  readonly firstStart: boolean;
+  /** Closes both files and frees the data directory. */
+  close(): void;
+}
+
+export interface OpenDatabasesOptions {
+  readonly paths: Paths;
+  readonly env: Env;
+  readonly clock: Clock;
+  /** How long to wait for another FLM process on the same directory. */
+  readonly lockWaitMs: number;
+}
+
+/**
+ * Takes the data directory and opens both databases, creating and migrating what is not there.
+ * @throws DB_LOCKED, DB_KEY_MISSING, DB_KEY_WRONG, DB_ERROR, MIGRATION_FAILED, IO_ERROR
+ */
+export async function openDatabases(options: OpenDatabasesOptions): Promise<Databases> {
+  const { paths, env, clock } = options;
+  ensurePrivateDir(paths.dir);
+  const addon = await loadAddon(paths.libDir);
+  const opened: (Sqlite | Lock)[] = [];
+  const close = () => {
+    for (const item of opened.reverse().splice(0)) 'release' in item ? item.release() : item.close();
+  };
+  try {
+    opened.push(acquireLock(paths.lockDb, paths.dir, options.lockWaitMs, addon));
+    const firstStart = !existsSync(paths.configDb);
+    const seal = await openSeal(paths, env, keychainOf(env));
+    const open = (path: string, key: CipherKey | null) => {
+      const sqlite = openSqlite(path, { key, addon });
+      opened.push(sqlite);
+      chmodSync(path, 0o600);
+      return sqlite;
+    };
+    const config = open(paths.configDb, null);
+    migrate(config, basename(paths.configDb), embedMigrations('config'), clock);
+    const security = open(paths.securityDb, seal.key);
+    migrate(security, basename(paths.securityDb), embedMigrations('security'), clock);
+    return {
+      config: withSchema(config, configSchema),
+      security: withSchema(security, securitySchema),
+      sealedBy: seal.source,
+      firstStart,
+      close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function keychainOf(env: Env): Keychain | null {
+  const disabled = /^(1|true|yes)$/i.test(env.FLM_DISABLE_KEYRING ?? '');
+  return disabled ? null : Bun.secrets;
+}

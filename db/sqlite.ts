@@ -1,0 +1,90 @@
+/** One way to open an SQLite file: owner-only, WAL, checked foreign keys, acknowledged means on disk. */
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { basename } from 'node:path';
+import SqliteFile from 'better-sqlite3';
+import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3';
+import { FlmError, reasonOf } from '../src/lib/errors';
+
+export type Sqlite = SqliteFile.Database;
+
+/** A database under Drizzle, with the connection below it as `$client`. */
+export type Db<Schema extends Record<string, unknown>> = BetterSQLite3Database<Schema> & { $client: Sqlite };
+
+/** better-sqlite3-multiple-ciphers goes by the name better-sqlite3; the types of that name lack its cipher calls. */
+interface CipherCalls {
+  key(key: Buffer): number;
+}
+
+/** What `key()` takes: `raw:<64 hex>` or a passphrase, as UTF-8 bytes. */
+export interface CipherKey {
+  readonly bytes: Buffer;
+  /** Where it came from, in words for an error. */
+  readonly source: string;
+}
+
+export interface OpenOptions {
+  /** Encrypts the file from its first byte (cipher AEGIS-256); null leaves it plain. */
+  readonly key: CipherKey | null;
+  readonly addon: object | null;
+  /** How long a statement waits for another process, in milliseconds. */
+  readonly busyTimeoutMs?: number;
+}
+
+/**
+ * Opens or creates a database file with mode 0600.
+ * @throws DB_KEY_WRONG when the key does not fit; DB_ERROR when the file is no database or cannot be used.
+ */
+export function openSqlite(path: string, options: OpenOptions): Sqlite {
+  const file = basename(path);
+  let sqlite: Sqlite | null = null;
+  try {
+    sqlite = openFile(path, options.busyTimeoutMs ?? 5000, options.addon);
+    if (options.key !== null) {
+      sqlite.pragma("cipher = 'aegis'");
+      (sqlite as Sqlite & CipherCalls).key(options.key.bytes);
+    }
+    sqlite.pragma('schema_version'); // The first page read: a wrong key shows here.
+    sqlite.pragma('journal_mode = WAL');
+    sqlite.pragma('synchronous = FULL');
+    sqlite.pragma('foreign_keys = ON');
+    sqlite.pragma('trusted_schema = OFF');
+    return sqlite;
+  } catch (error) {
+    sqlite?.close();
+    throw asDbError(error, file, options.key);
+  }
+}
+
+/** A connection to a file of mode 0600 that has not been read yet. Statements wait `busyTimeoutMs` for a lock. */
+export function openFile(path: string, busyTimeoutMs: number, addon: object | null): Sqlite {
+  // SQLite gives -wal and -shm the mode of the main file, so that one has to be right from the start.
+  if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
+  // The types know only the path of an addon; a loaded one is what the package passes around itself.
+  const nativeBinding = addon as unknown as string | null;
+  return new SqliteFile(path, {
+    timeout: busyTimeoutMs,
+    ...(nativeBinding === null ? {} : { nativeBinding }),
+  });
+}
+
+/** Puts Drizzle on an open connection. */
+export function withSchema<Schema extends Record<string, unknown>>(
+  sqlite: Sqlite,
+  schema: Schema,
+): Db<Schema> {
+  return drizzle(sqlite, { schema });
+}
+
+function asDbError(error: unknown, file: string, key: CipherKey | null): FlmError {
+  if (error instanceof FlmError) return error;
+  if (sqliteCode(error) === 'SQLITE_NOTADB' && key !== null) {
+    return new FlmError('DB_KEY_WRONG', { meta: { source: key.source }, cause: error });
+  }
+  return new FlmError('DB_ERROR', { meta: { file, reason: reasonOf(error) }, cause: error });
+}
+
+/** SQLite's result code (`SQLITE_BUSY`, …) of an error, or null when it is not one of SQLite's. */
+export function sqliteCode(error: unknown): string | null {
+  if (!(error instanceof Error) || !('code' in error)) return null;
+  return typeof error.code === 'string' && error.code.startsWith('SQLITE_') ? error.code : null;
+}
