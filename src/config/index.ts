@@ -1,0 +1,6 @@
+/** The configuration room: one typed schema, five sources, one frozen snapshot at a time. */
+export type { ConfigApi, SettingChange, SettingExplanation, SettingList, SettingView } from './model';
+export { type ConfigSnapshot, envNameOf, SETTING_KEYS, SETTINGS, type SettingKey } from './schema';
+export { type Config, type ConfigOptions, createConfig } from './service';
+export { parseSetting } from './sources';
+export { createSettingsStore, type SettingsStore } from './store';

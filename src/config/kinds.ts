@@ -1,0 +1,106 @@
+/** The kinds of values a setting can have: how each is read from text, written as text, and described. */
+import { parseIp, parseIpSet } from '../lib/ip';
+
+export interface Kind<Value> {
+  /** What it takes, in words for docs and errors: `a whole number from 1 to 65535`. */
+  readonly takes: string;
+  /**
+   * Reads text (from a flag, the environment or the database) or a TOML value.
+   * @throws TypeError whose message completes "cannot be X: …".
+   */
+  parse(input: unknown): Value;
+  /** The text that parses back to the value. */
+  format(value: Value): string;
+}
+
+/** A whole number within bounds; durations are in milliseconds and say so in the key. */
+export function integer(min: number, max: number): Kind<number> {
+  const takes = `a whole number from ${min} to ${max}`;
+  return {
+    takes,
+    parse(input) {
+      const text = typeof input === 'number' ? String(input) : input;
+      if (typeof text !== 'string' || !/^-?\d{1,15}$/.test(text.trim()))
+        throw new TypeError(`it takes ${takes}`);
+      const value = Number(text);
+      if (value < min || value > max) throw new TypeError(`it takes ${takes}`);
+      return value;
+    },
+    format: String,
+  };
+}
+
+export function boolean(): Kind<boolean> {
+  const takes = 'true or false';
+  return {
+    takes,
+    parse(input) {
+      if (typeof input === 'boolean') return input;
+      const text = typeof input === 'string' ? input.trim().toLowerCase() : '';
+      if (text === 'true' || text === '1' || text === 'yes') return true;
+      if (text === 'false' || text === '0' || text === 'no') return false;
+      throw new TypeError(`it takes ${takes}`);
+    },
+    format: String,
+  };
+}
+
+/** One of a few words. */
+export function choice<const Word extends string>(words: readonly Word[]): Kind<Word> {
+  const takes = `one of ${words.join(', ')}`;
+  return {
+    takes,
+    parse(input) {
+      const found = words.find((word) => word === input);
+      if (found === undefined) throw new TypeError(`it takes ${takes}`);
+      return found;
+    },
+    format: (value) => value,
+  };
+}
+
+/** One IP address to listen on. */
+export function ipAddress(): Kind<string> {
+  const takes = 'an IP address such as 127.0.0.1, ::1 or 0.0.0.0';
+  return {
+    takes,
+    parse(input) {
+      const ip = typeof input === 'string' ? parseIp(input.trim()) : null;
+      if (ip === null) throw new TypeError(`it takes ${takes}`);
+      return ip;
+    },
+    format: (value) => value,
+  };
+}
+
+/** Addresses and networks, separated by commas (or a TOML array). */
+export function ipNetworks(): Kind<readonly string[]> {
+  return list('addresses and networks such as 10.0.0.0/8, separated by commas', (items) => {
+    parseIpSet(items);
+  });
+}
+
+/** Host names without port, separated by commas (or a TOML array). */
+export function hostNames(): Kind<readonly string[]> {
+  const takes = 'host names such as flm.local, separated by commas';
+  return list(takes, (items) => {
+    const wrong = items.find((item) => !/^[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?$/i.test(item));
+    if (wrong !== undefined) throw new TypeError(`"${wrong}" is no host name`);
+  });
+}
+
+function list(takes: string, check: (items: readonly string[]) => void): Kind<readonly string[]> {
+  return {
+    takes,
+    parse(input) {
+      const parts = typeof input === 'string' ? input.split(',') : input;
+      if (!Array.isArray(parts) || !parts.every((part) => typeof part === 'string')) {
+        throw new TypeError(`it takes ${takes}`);
+      }
+      const items = parts.map((part: string) => part.trim()).filter((part) => part !== '');
+      check(items);
+      return Object.freeze(items);
+    },
+    format: (value) => value.join(','),
+  };
+}

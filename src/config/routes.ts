@@ -1,0 +1,48 @@
+/** `/api/v1/config`: the settings. */
+import { Elysia, t } from 'elysia';
+import type { ScopeGuard } from '../lib/scope-guard';
+import {
+  type ConfigApi,
+  SettingChange,
+  SettingExplanation,
+  SettingInput,
+  SettingList,
+  SettingView,
+} from './model';
+
+const params = t.Object({ key: t.String({ maxLength: 200 }) });
+
+export function configRoutes(config: ConfigApi, guard: ScopeGuard) {
+  return new Elysia({ prefix: '/api/v1/config', tags: ['config'] })
+    .use(guard)
+    .get('/', () => config.list(), {
+      scope: 'config:read',
+      response: SettingList,
+      detail: { summary: 'List all settings' },
+    })
+    .get('/:key', ({ params: { key } }) => config.get(key), {
+      scope: 'config:read',
+      params,
+      response: SettingView,
+      detail: { summary: 'Read a setting' },
+    })
+    .get('/:key/explain', ({ params: { key } }) => config.explain(key), {
+      scope: 'config:read',
+      params,
+      response: SettingExplanation,
+      detail: { summary: 'What a setting is for and where its value comes from' },
+    })
+    .put('/:key', ({ params: { key }, body: { value } }) => config.set(key, value), {
+      scope: 'config:write',
+      params,
+      body: SettingInput,
+      response: SettingChange,
+      detail: { summary: 'Change a setting' },
+    })
+    .delete('/:key', ({ params: { key } }) => config.unset(key), {
+      scope: 'config:write',
+      params,
+      response: SettingChange,
+      detail: { summary: 'Take a change back' },
+    });
+}

@@ -1,0 +1,137 @@
+/**
+ * Every setting of FLM, once: its kind, its default, when a change takes effect and what it is for.
+ * docs/config.md is generated from here.
+ */
+import { boolean, choice, hostNames, integer, ipAddress, ipNetworks, type Kind } from './kinds';
+
+interface Setting<Value> {
+  readonly kind: Kind<Value>;
+  readonly default: Value;
+  /** `live`: the next request sees it; `restart`: the next start does. */
+  readonly apply: 'live' | 'restart';
+  readonly about: string;
+}
+
+function setting<Value>(
+  kind: Kind<Value>,
+  defaultValue: NoInfer<Value>,
+  apply: 'live' | 'restart',
+  about: string,
+): Setting<Value> {
+  return { kind, default: defaultValue, apply, about };
+}
+
+const DAY_MS = 86_400_000;
+
+export const SETTINGS = {
+  'proxy.port': setting(integer(1, 65_535), 8080, 'restart', 'Port of the API for clients.'),
+  'proxy.bind': setting(
+    ipAddress(),
+    '127.0.0.1',
+    'restart',
+    'Address the API listens on. 0.0.0.0 or :: means every network of this machine.',
+  ),
+  'proxy.allowed_hosts': setting(
+    hostNames(),
+    [],
+    'live',
+    'Names that requests may carry in Host when FLM listens on loopback, besides localhost and addresses. Anything else is refused there, so that no web page can reach FLM by DNS rebinding.',
+  ),
+  'proxy.trusted_proxies': setting(
+    ipNetworks(),
+    [],
+    'live',
+    'Reverse proxies whose X-Forwarded-For is believed. From anybody else the header is ignored.',
+  ),
+  'proxy.max_body_bytes': setting(
+    integer(1_024, 1_073_741_824),
+    33_554_432,
+    'live',
+    'Largest request body, in bytes.',
+  ),
+  'proxy.max_connections': setting(
+    integer(1, 1_000_000),
+    10_000,
+    'live',
+    'Requests served at once; more are refused with 503.',
+  ),
+  'proxy.request_timeout_ms': setting(
+    integer(1_000, DAY_MS),
+    600_000,
+    'live',
+    'Longest time for a request that is not streamed.',
+  ),
+  'proxy.stream_timeout_ms': setting(integer(1_000, DAY_MS), 1_800_000, 'live', 'Longest time for a stream.'),
+  'proxy.header_grace_ms': setting(
+    integer(0, 600_000),
+    10_000,
+    'live',
+    'How long a stream may stay unanswered so that an early failure keeps its HTTP status. After that the answer opens with a ping.',
+  ),
+  'proxy.ping_interval_ms': setting(
+    integer(1_000, 600_000),
+    10_000,
+    'live',
+    'Silence after which an open stream carries a ping (an SSE comment), so that nothing in between closes it.',
+  ),
+  'proxy.stall_probe_ms': setting(
+    integer(1_000, DAY_MS),
+    60_000,
+    'live',
+    'Silence after which the engine behind a stream is probed; when it is gone, the stream ends with an error.',
+  ),
+  'engine.detect': setting(
+    boolean(),
+    true,
+    'live',
+    'Look for engines on the usual ports of this machine. Engines added by hand are used either way.',
+  ),
+  'engine.timeout_ms': setting(
+    integer(100, 60_000),
+    5_000,
+    'live',
+    'How long one engine may take to answer a probe.',
+  ),
+  'engine.refresh_ms': setting(
+    integer(1_000, DAY_MS),
+    15_000,
+    'live',
+    'How often FLM asks the engines what they have.',
+  ),
+  'engine.default_slots': setting(
+    integer(1, 100_000),
+    4_096,
+    'live',
+    'Requests sent to one engine at once where neither the engine nor its owner says how many it takes.',
+  ),
+  'engine.queue_limit': setting(
+    integer(0, 100_000),
+    256,
+    'live',
+    'Requests that may wait for one engine; more are refused with 429.',
+  ),
+  'log.level': setting(
+    choice(['debug', 'info', 'warn', 'error']),
+    'info',
+    'live',
+    'Least level of the log lines on stderr. On a terminal, `flm up` leaves lines of level info out.',
+  ),
+} as const;
+
+export type SettingKey = keyof typeof SETTINGS;
+
+type ValueOf<Entry> = Entry extends Setting<infer Value> ? Value : never;
+
+/** All settings at one moment. Frozen: a change makes a new one. */
+export type ConfigSnapshot = { readonly [Key in SettingKey]: ValueOf<(typeof SETTINGS)[Key]> };
+
+export const SETTING_KEYS = Object.keys(SETTINGS) as readonly SettingKey[];
+
+export function isSettingKey(key: string): key is SettingKey {
+  return Object.hasOwn(SETTINGS, key);
+}
+
+/** The environment variable that sets a key: `proxy.port` is FLM_PROXY_PORT. */
+export function envNameOf(key: SettingKey): string {
+  return `FLM_${key.toUpperCase().replaceAll('.', '_')}`;
+}
