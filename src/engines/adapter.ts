@@ -1,0 +1,68 @@
+/**
+ * What an adapter is. An engine is its folder, one registry entry, one fake and one row in the docs; whatever only
+ * that engine does stays in its folder, and the others ask for capabilities, never for names (FLM-005).
+ */
+
+import type { Cancel, EngineKind, EngineModel } from '../contract';
+import type { Egress, EgressResponse } from '../egress';
+
+/** An address to talk to, with the credential the owner gave for it. */
+export interface EngineTarget {
+  /** Origin and optional prefix, without a trailing slash and without `/v1`. */
+  readonly baseUrl: string;
+  readonly credential: string | null;
+}
+
+/** How an adapter reaches its engine. */
+export interface EngineIo {
+  readonly egress: Egress;
+  /** Ends the conversation: the client left, a deadline passed, FLM stops. */
+  readonly signal: Cancel;
+}
+
+export type Probe =
+  | {
+      readonly status: 'running-healthy';
+      readonly version: string | null;
+      /** Requests it works on at once, where it tells. */
+      readonly slots: number | null;
+    }
+  | { readonly status: 'needs-key' };
+
+/** The OpenAI routes that engines serve under their base URL. */
+export type InferenceRoute = '/v1/chat/completions' | '/v1/completions' | '/v1/embeddings';
+
+export interface EngineCall {
+  readonly route: InferenceRoute;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array<ArrayBuffer>;
+}
+
+export interface InstalledProgram {
+  readonly path: string;
+  readonly version: string | null;
+}
+
+export interface EngineAdapter {
+  readonly kind: EngineKind;
+  /** As people call it. */
+  readonly title: string;
+  /** Ports it usually listens on; the first is its default. */
+  readonly ports: readonly number[];
+  /**
+   * Whether a stream tells its token counts by itself or only when the request has
+   * `stream_options.include_usage`, which FLM then adds.
+   */
+  readonly usage: 'always' | 'ask';
+  /**
+   * Asks whether this kind of engine answers there. Recognises what only it answers, never the port.
+   * @returns null when it is something else. @throws EgressError when nothing usable answers.
+   */
+  probe(target: EngineTarget, io: EngineIo): Promise<Probe | null>;
+  /** @throws EgressError; ENGINE_API_ERROR when the list is not one. */
+  listModels(target: EngineTarget, io: EngineIo): Promise<readonly EngineModel[]>;
+  /** Sends one inference request and resolves with its headers. @throws EgressError; the signal's reason. */
+  open(target: EngineTarget, call: EngineCall, io: EngineIo): Promise<EgressResponse>;
+  /** Looks for the program on this machine. */
+  findInstalled?(env: Readonly<Record<string, string | undefined>>): Promise<InstalledProgram | null>;
+}

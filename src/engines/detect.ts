@@ -1,0 +1,118 @@
+/**
+ * Finds engines: asks every usual place on this machine who is there. What answers decides what it is, never the
+ * port: a llama-server on 8000 is not vLLM, and FLM's own listener is no engine at all.
+ */
+import type { EngineKind } from '../contract';
+import type { Egress } from '../egress';
+import type { Env } from '../lib/paths';
+import type { EngineTarget, Probe } from './adapter';
+import { parseBaseUrl, placeOf, portOf } from './address';
+import { getJson } from './json';
+import { ADAPTERS, RECOGNITION } from './registry';
+
+export interface FoundEngine {
+  readonly kind: EngineKind;
+  readonly baseUrl: string;
+  readonly probe: Probe;
+}
+
+export interface DetectOptions {
+  readonly egress: Egress;
+  readonly env: Env;
+  /** Deadline of one place, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Whether a port of this machine is FLM's own. */
+  readonly isOwnPort: (port: number) => boolean;
+  /** Places that are known already and are asked elsewhere. */
+  readonly known: ReadonlySet<string>;
+}
+
+/** Every engine that answers at a usual place, one per place; IPv4 before IPv6 where both lead to it. */
+export async function detectEngines(options: DetectOptions): Promise<FoundEngine[]> {
+  const places = placesToLook(options.env).filter(
+    (baseUrl) => !options.isOwnPort(portOf(new URL(baseUrl))) && !options.known.has(placeOf(baseUrl)),
+  );
+  const found = await Promise.all(places.map((baseUrl) => recognise({ baseUrl, credential: null }, options)));
+  const byPlace = new Map<string, FoundEngine>();
+  for (const engine of found) {
+    if (engine !== null && !byPlace.has(placeOf(engine.baseUrl)))
+      byPlace.set(placeOf(engine.baseUrl), engine);
+  }
+  return [...byPlace.values()];
+}
+
+/**
+ * What answers at an address, or null when it is no engine.
+ * @throws never: whatever goes wrong at a place that nobody named means that no engine is there.
+ */
+export async function recognise(
+  target: EngineTarget,
+  { egress, timeoutMs }: Pick<DetectOptions, 'egress' | 'timeoutMs'>,
+): Promise<FoundEngine | null> {
+  const io = { egress, signal: AbortSignal.timeout(timeoutMs) };
+  try {
+    // Another FLM says so on its health page, without being asked for a key.
+    const health = await getJson(target, '/health', io);
+    if (health.server === 'flm') return null;
+    for (const adapter of RECOGNITION) {
+      const probe = await adapter.probe(target, io);
+      if (probe !== null) return { kind: adapter.kind, baseUrl: target.baseUrl, probe };
+    }
+    return null;
+  } catch {
+    return null; // Nobody listens, or it does not speak HTTP, or it is too slow.
+  }
+}
+
+/** Who has a port of this machine, in words: another FLM, an engine, or a program that is neither. */
+export async function whoListens(egress: Egress, bind: string, port: number): Promise<string> {
+  const host =
+    bind === '0.0.0.0' ? '127.0.0.1' : bind === '::' ? '[::1]' : bind.includes(':') ? `[${bind}]` : bind;
+  const target = { baseUrl: `http://${host}:${port}`, credential: null };
+  const io = { egress, signal: AbortSignal.timeout(WHO_TIMEOUT_MS) };
+  const server = await getJson(target, '/health', io).then(
+    (health) => health.server,
+    () => '',
+  );
+  if (server === 'flm') return 'another FLM';
+  const engine = await recognise(target, { egress, timeoutMs: WHO_TIMEOUT_MS });
+  return engine === null ? 'another program' : `an engine (${ADAPTERS[engine.kind].title})`;
+}
+
+const WHO_TIMEOUT_MS = 1_000;
+
+/** Base URLs where engines usually are: default ports on loopback, and what the environment names (FLM-041). */
+export function placesToLook(env: Env): readonly string[] {
+  const ports = new Set(RECOGNITION.flatMap((adapter) => adapter.ports));
+  const llamaPort = Number(env.LLAMA_CPP_PORT);
+  if (Number.isInteger(llamaPort) && llamaPort > 0 && llamaPort < 65_536) ports.add(llamaPort);
+  const vllm =
+    (env.VLLM_HOST ?? env.VLLM_PORT) ? `${env.VLLM_HOST ?? 'localhost'}:${env.VLLM_PORT ?? 8000}` : undefined;
+  const lmStudio = withPort(env.LMSTUDIO_API_HOST, 1234);
+  const named = [env.OLLAMA_BASE_URL, vllm, lmStudio].filter((place) => place !== undefined && place !== '');
+  return [
+    ...named.flatMap((place) => parsedOrNothing(place ?? '')),
+    ...[...ports].map((port) => `http://127.0.0.1:${port}`),
+    ...[...ports].map((port) => `http://[::1]:${port}`),
+  ];
+}
+
+/** The id of an engine that was found: `llamacpp-default` on its default port, else `llamacpp-8081` (FLM-043). */
+export function idOf(kind: EngineKind, baseUrl: string): string {
+  const port = portOf(new URL(baseUrl));
+  return kind !== 'openai' && port === ADAPTERS[kind].ports[0] ? `${kind}-default` : `${kind}-${port}`;
+}
+
+/** LMSTUDIO_API_HOST may hold a port of its own (FLM-043). */
+function withPort(host: string | undefined, port: number): string | undefined {
+  if (host === undefined || host === '') return undefined;
+  return /:\d+$/.test(host) ? host : `${host}:${port}`;
+}
+
+function parsedOrNothing(place: string): string[] {
+  try {
+    return [parseBaseUrl(place)];
+  } catch {
+    return []; // A variable meant for another program: not an address is no reason to stop.
+  }
+}

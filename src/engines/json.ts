@@ -1,0 +1,78 @@
+/** Small JSON conversations with engines: ask, read with a bound, check the shape. */
+import { FlmError } from '../lib/errors';
+import type { EngineIo, EngineTarget } from './adapter';
+
+export interface JsonAnswer {
+  readonly status: number;
+  /** Lower case, '' when absent. */
+  readonly server: string;
+  /** The parsed body, or undefined when it is not JSON. */
+  readonly json: unknown;
+}
+
+/** A list of models is a few hundred kilobytes at most; whatever is larger is not one. */
+const MAX_BYTES = 8 * 1024 * 1024;
+
+/**
+ * GETs a path of the engine.
+ * @throws EgressError when the conversation fails; the signal's reason when it aborts.
+ */
+export async function getJson(
+  target: EngineTarget,
+  path: string,
+  { egress, signal }: EngineIo,
+): Promise<JsonAnswer> {
+  const response = await egress.send({
+    url: target.baseUrl + path,
+    method: 'GET',
+    headers: { accept: 'application/json', ...authorization(target) },
+    body: null,
+    signal,
+  });
+  const bytes = await readBounded(response.body.reader());
+  return {
+    status: response.status,
+    server: response.headers.get('server')?.toLowerCase() ?? '',
+    json: bytes === null ? undefined : decode(bytes),
+  };
+}
+
+/** The header that shows FLM's credential to an engine; nothing when it needs none. */
+export function authorization(target: EngineTarget): Record<string, string> {
+  return target.credential === null ? {} : { authorization: `Bearer ${target.credential}` };
+}
+
+/** A whole number ≥ `min`, or null. */
+export function integerOr(value: unknown, min: number): number | null {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= min ? value : null;
+}
+
+/** @throws ENGINE_API_ERROR always. */
+export function unusable(baseUrl: string, reason: string): never {
+  throw new FlmError('ENGINE_API_ERROR', { meta: { engine: baseUrl, reason } });
+}
+
+async function readBounded(reader: {
+  read(): Promise<Uint8Array | null>;
+  cancel(): void;
+}): Promise<Uint8Array | null> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for (let chunk = await reader.read(); chunk !== null; chunk = await reader.read()) {
+    size += chunk.length;
+    if (size > MAX_BYTES) {
+      reader.cancel();
+      return null;
+    }
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function decode(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    return undefined; // Whoever asked decides what a page that is not JSON means.
+  }
+}

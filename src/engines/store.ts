@@ -1,0 +1,74 @@
+/** Engines added by hand (config.db) and what FLM shows to those that want a key (security.db, encrypted). */
+import { eq } from 'drizzle-orm';
+import { type ConfigDb, configSchema, type SecurityDb, securitySchema } from '../../db';
+import type { EngineKind } from '../contract';
+import { findKind } from './registry';
+
+export interface ManualEngine {
+  readonly id: string;
+  readonly kind: EngineKind;
+  readonly baseUrl: string;
+  /** What the owner says it takes at once; null = as it tells itself. */
+  readonly slots: number | null;
+  readonly credential: string | null;
+}
+
+export interface EngineStore {
+  load(): Promise<readonly ManualEngine[]>;
+  /** The credential is on disk before the engine is: an engine never appears without it. */
+  insert(engine: ManualEngine, nowMs: number): Promise<void>;
+  remove(id: string): Promise<void>;
+}
+
+export function createEngineStore(config: ConfigDb, security: SecurityDb): EngineStore {
+  const { engines } = configSchema;
+  const { engineCredentials } = securitySchema;
+  return {
+    async load() {
+      const secrets = new Map(
+        security
+          .select()
+          .from(engineCredentials)
+          .all()
+          .map((row) => [row.engineId, row.secret]),
+      );
+      return config
+        .select()
+        .from(engines)
+        .orderBy(engines.createdAtMs)
+        .all()
+        .flatMap((row) => {
+          const kind = findKind(row.kind);
+          // A kind of a newer version stays in the table and is left alone.
+          if (kind === null) return [];
+          return [
+            {
+              id: row.id,
+              kind,
+              baseUrl: row.baseUrl,
+              slots: row.slots,
+              credential: secrets.get(row.id) ?? null,
+            },
+          ];
+        });
+    },
+
+    async insert(engine, nowMs) {
+      if (engine.credential !== null) {
+        const values = { engineId: engine.id, secret: engine.credential, updatedAtMs: nowMs };
+        security
+          .insert(engineCredentials)
+          .values(values)
+          .onConflictDoUpdate({ target: engineCredentials.engineId, set: values })
+          .run();
+      }
+      const { id, kind, baseUrl, slots } = engine;
+      config.insert(engines).values({ id, kind, baseUrl, slots, createdAtMs: nowMs }).run();
+    },
+
+    async remove(id) {
+      config.delete(engines).where(eq(engines.id, id)).run();
+      security.delete(engineCredentials).where(eq(engineCredentials.engineId, id)).run();
+    },
+  };
+}
