@@ -1,0 +1,13 @@
+/** The admission room: who is asking (identify), and the right to ask an engine (Ticket, Lease). */
+export { createKeys, type Identified, type Keys, type Refusal } from './keys';
+export {
+  type ApiKey,
+  type CreatedKey,
+  KEY_SCOPES,
+  type KeyInput,
+  type KeysApi,
+  type RotateInput,
+} from './model';
+export { createSlots, type Slots } from './slots';
+export { createKeyStore, type KeyScope, type KeyStore } from './store';
+export { type Admission, createAdmission, mayUse } from './ticket';

@@ -1,0 +1,159 @@
+/**
+ * `admit` is the only maker of Tickets, and an engine call requires a Lease: no route can forget a check, and
+ * whatever was taken is given back exactly once.
+ */
+import type {
+  Cancel,
+  Candidate,
+  Clock,
+  Lease,
+  LeaseOutcome,
+  Plan,
+  Principal,
+  Ticket,
+  TicketOutcome,
+  Usage,
+} from '../contract';
+import type { Bus } from '../lib/bus';
+import { FlmError } from '../lib/errors';
+import type { Slots } from './slots';
+
+export interface Admission {
+  /**
+   * Lets a request in: the candidates the principal may use, or a refusal.
+   * @throws FORBIDDEN without the scope `inference`; MODEL_NOT_ALLOWED when no candidate is on the key's list.
+   */
+  admit(id: string, principal: Principal, plan: Plan): Ticket;
+  /** Tickets and Leases that are open now: both are zero when nothing runs. */
+  open(): { readonly tickets: number; readonly leases: number };
+}
+
+export function createAdmission(slots: Slots, clock: Clock, bus: Bus): Admission {
+  const count: Counts = { tickets: 0, leases: 0 };
+  return {
+    admit(id, principal, plan) {
+      if (!principal.scopes.has('inference'))
+        throw new FlmError('FORBIDDEN', { meta: { scope: 'inference' } });
+      return new OpenTicket(id, principal, allowedPlan(principal, plan), { slots, clock, bus, count });
+    },
+    open: () => ({ ...count }),
+  };
+}
+
+interface Counts {
+  tickets: number;
+  leases: number;
+}
+
+interface Parts {
+  readonly slots: Slots;
+  readonly clock: Clock;
+  readonly bus: Bus;
+  readonly count: Counts;
+}
+
+class OpenTicket implements Ticket {
+  readonly id: string;
+  readonly principal: Principal;
+  readonly plan: Plan;
+  readonly #parts: Parts;
+  readonly #startedMs: number;
+  /** Leases that are open; -1 once the Ticket is closed. */
+  #leases = 0;
+
+  constructor(id: string, principal: Principal, plan: Plan, parts: Parts) {
+    this.id = id;
+    this.principal = principal;
+    this.plan = plan;
+    this.#parts = parts;
+    this.#startedMs = parts.clock.monotonicMs();
+    parts.count.tickets++;
+  }
+
+  lease(candidate: Candidate, signal: Cancel): Lease | Promise<Lease> {
+    if (this.#leases < 0) throw closedTwice('Ticket', this.id);
+    const waited = this.#parts.slots.acquire(candidate.engine.id, signal);
+    return typeof waited === 'number'
+      ? this.#open(candidate, waited)
+      : waited.then((waitedMs) => this.#open(candidate, waitedMs));
+  }
+
+  close(outcome: TicketOutcome, usage: Usage | null): void {
+    if (this.#leases !== 0) throw closedTwice('Ticket', this.id);
+    this.#leases = -1;
+    const { clock, bus, count } = this.#parts;
+    count.tickets--;
+    bus.publish({
+      name: 'request.finished',
+      requestId: this.id,
+      principalId: this.principal.id,
+      model: this.plan.requested,
+      outcome,
+      durationMs: clock.monotonicMs() - this.#startedMs,
+      usage,
+    });
+  }
+
+  /** A Lease gives its slot back. */
+  returned(): void {
+    this.#leases--;
+  }
+
+  #open(candidate: Candidate, waitedMs: number): Lease {
+    this.#leases++;
+    return new OpenLease(this, candidate, waitedMs, this.#parts);
+  }
+}
+
+class OpenLease implements Lease {
+  readonly candidate: Candidate;
+  readonly waitedMs: number;
+  readonly #ticket: OpenTicket;
+  readonly #parts: Parts;
+  readonly #startedMs: number;
+  #closed = false;
+
+  constructor(ticket: OpenTicket, candidate: Candidate, waitedMs: number, parts: Parts) {
+    this.candidate = candidate;
+    this.waitedMs = waitedMs;
+    this.#ticket = ticket;
+    this.#parts = parts;
+    this.#startedMs = parts.clock.monotonicMs();
+    parts.count.leases++;
+  }
+
+  close(outcome: LeaseOutcome): void {
+    const { id: requestId } = this.#ticket;
+    if (this.#closed) throw closedTwice('Lease', requestId);
+    this.#closed = true;
+    const { clock, bus, slots, count } = this.#parts;
+    const engineId = this.candidate.engine.id;
+    count.leases--;
+    this.#ticket.returned();
+    slots.release(engineId, clock.monotonicMs() - this.#startedMs);
+    bus.publish({ name: 'attempt.finished', requestId, engineId, outcome, waitedMs: this.waitedMs });
+  }
+}
+
+/** Whether a key's list lets it use a model: by its plain name, or by the address of one engine's copy. */
+export function mayUse(principal: Principal, candidate: Candidate): boolean {
+  if (principal.models === null) return true;
+  const address = `flm://${candidate.engine.id}/${candidate.model}`;
+  return principal.models.some((pattern) => matches(pattern, candidate.model) || matches(pattern, address));
+}
+
+function matches(pattern: string, name: string): boolean {
+  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+}
+
+function allowedPlan(principal: Principal, plan: Plan): Plan {
+  if (principal.models === null) return plan;
+  const candidates = plan.candidates.filter((candidate) => mayUse(principal, candidate));
+  if (candidates.length > 0) return { ...plan, candidates };
+  throw new FlmError('MODEL_NOT_ALLOWED', { meta: { model: plan.requested }, param: 'model' });
+}
+
+function closedTwice(what: 'Lease' | 'Ticket', requestId: string): FlmError {
+  const cause = new Error(`${what} of request ${requestId} was closed twice, or its Ticket before its Lease`);
+  return new FlmError('INTERNAL_ERROR', { cause });
+}
