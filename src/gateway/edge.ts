@@ -1,0 +1,154 @@
+/**
+ * The edge: a plain fetch wrapper around the routes that refuses what no route should see. The runtime hands over
+ * requests with a bare path for a URL, two Hosts joined by a comma, and any method (design §5); past this file a request
+ * has one Host, an absolute URL and a method some route could have.
+ */
+import type { ConfigSnapshot } from '../config';
+import { FlmError } from '../lib/errors';
+import { newId } from '../lib/ids';
+import { clientIp, parseIp, parseIpSet } from '../lib/ip';
+import type { Log } from '../lib/log';
+import { errorResponse } from './errors';
+import { ownHeaders } from './headers';
+
+/** What the edge knows of a request before any route sees it. */
+export interface RequestContext {
+  readonly request: Request;
+  /** UUIDv7; in every answer as `x-request-id`. */
+  readonly id: string;
+  /** The client's address, behind trusted proxies if there are any. */
+  readonly ip: () => string;
+  /** Switches off the runtime's idle time-out for this connection: engines think for minutes. */
+  readonly keepOpen: () => void;
+}
+
+/** The part of Bun's server that the edge uses. */
+export interface Connection {
+  requestIP(request: Request): { readonly address: string } | null;
+  timeout(request: Request, seconds: number): void;
+}
+
+export interface EdgeOptions {
+  /** Answers what the edge lets through. A route that throws has its error rendered by `failed`. */
+  readonly routes: (context: RequestContext) => Response | Promise<Response>;
+  readonly config: () => ConfigSnapshot;
+  readonly log: Log;
+  /** Whether the listener is on loopback, where Host is the only thing that stands between web pages and FLM. */
+  readonly loopback: boolean;
+}
+
+export interface Edge {
+  fetch(request: Request, connection: Connection): Promise<Response>;
+  /** Requests that are being answered. */
+  active(): number;
+}
+
+const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
+/** RFC 9110 §7.2: one host, an optional port. */
+const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?)(?::\d{1,5})?$/i;
+/** The runtime reads the rest of a refused body before the next request; more than this is not worth reading. */
+const SWALLOW_BYTES = 1024 * 1024;
+
+export function createEdge({ routes, config, log, loopback }: EdgeOptions): Edge {
+  let active = 0;
+  let trustedNames: readonly string[] = [];
+  let trusted = parseIpSet(trustedNames);
+  let goodHost: string | null = null;
+  let goodNames: readonly string[] = [];
+
+  /** The list is parsed again only when it is another one. */
+  function trustedProxies(): typeof trusted {
+    const names = config()['proxy.trusted_proxies'];
+    if (names !== trustedNames) {
+      trustedNames = names;
+      trusted = parseIpSet(names);
+    }
+    return trusted;
+  }
+
+  function contextFor(request: Request, connection: Connection): RequestContext {
+    return {
+      request,
+      id: newId(),
+      ip() {
+        const peer = connection.requestIP(request)?.address ?? 'unknown';
+        return clientIp(peer, request.headers.get('x-forwarded-for'), trustedProxies());
+      },
+      keepOpen: () => connection.timeout(request, 0),
+    };
+  }
+
+  function refuse(request: Request): void {
+    if (!METHODS.has(request.method)) {
+      throw new FlmError('METHOD_NOT_ALLOWED', {
+        meta: { method: request.method.slice(0, 20), path: 'FLM' },
+      });
+    }
+    const host = request.headers.get('host') ?? '';
+    const names = config()['proxy.allowed_hosts'];
+    // Clients send the same Host again and again: it is taken apart when it is another one.
+    if (host !== goodHost || names !== goodNames) {
+      checkHost(host, loopback ? names : null);
+      goodHost = host;
+      goodNames = names;
+    }
+    if (!/^https?:\/\//.test(request.url)) {
+      throw new FlmError('INVALID_REQUEST', { meta: { reason: 'its target is not a path' } });
+    }
+  }
+
+  return {
+    async fetch(request, connection) {
+      const context = contextFor(request, connection);
+      active++;
+      try {
+        const limit = config()['proxy.max_connections'];
+        if (active > limit)
+          throw new FlmError('TOO_MANY_REQUESTS_OPEN', { meta: { limit, retryAfterSeconds: 1 } });
+        refuse(request);
+        // Before authentication: browsers send no credentials with a preflight. No origin is allowed yet.
+        if (request.method === 'OPTIONS')
+          return new Response(null, { status: 204, headers: ownHeaders(context.id) });
+        return await routes(context);
+      } catch (error) {
+        return failed(error, context, log);
+      } finally {
+        active--;
+      }
+    },
+
+    active: () => active,
+  };
+}
+
+/** The answer to a request that failed in a route or before one. Closes the connection rather than read a large body. */
+export function failed(error: unknown, { request, id }: RequestContext, log: Log): Response {
+  if (!(error instanceof FlmError) || error.status >= 500)
+    log.error('a request failed', { requestId: id, error });
+  const response = errorResponse(error, id);
+  if (hasLargeBody(request)) response.headers.set('connection', 'close');
+  return response;
+}
+
+/** @throws INVALID_REQUEST when it is not one host; HOST_NOT_ALLOWED when `allowed` (null = any) does not hold it. */
+function checkHost(header: string, allowed: readonly string[] | null): void {
+  const host = HOST.exec(header)?.[1]?.toLowerCase();
+  if (host === undefined) {
+    throw new FlmError('INVALID_REQUEST', { meta: { reason: 'its Host header is not one host name' } });
+  }
+  if (allowed !== null && !isLocalName(host) && !allowed.includes(host)) {
+    throw new FlmError('HOST_NOT_ALLOWED', { meta: { host } });
+  }
+}
+
+/** `localhost` and addresses are safe: DNS rebinding needs a name that somebody else controls. */
+function isLocalName(host: string): boolean {
+  return host === 'localhost' || host.endsWith('.localhost') || parseIp(host) !== null;
+}
+
+/** Whether a refused request still has more body to come than is worth swallowing. */
+function hasLargeBody(request: Request): boolean {
+  if (request.body === null || request.bodyUsed) return false;
+  const length = request.headers.get('content-length');
+  return length === null || Number(length) > SWALLOW_BYTES;
+}

@@ -1,0 +1,165 @@
+/**
+ * The requests that are being served. One sweep, a few times a second, does for all of them what a timer each would:
+ * deadlines, and asking engines that have gone silent whether they are still there. Ending one aborts its engine call.
+ */
+import type { ConfigSnapshot } from '../config';
+import type { Cancel, Clock, EngineRef } from '../contract';
+import { CancelSource } from '../lib/cancel';
+import { FlmError } from '../lib/errors';
+
+/** `unsure`: it did not answer in time, which a busy engine does too. */
+export type Liveness = 'alive' | 'unsure' | 'gone';
+
+/** One request from authentication to its last byte. */
+export interface Exchange {
+  readonly id: string;
+  readonly principalId: string;
+  readonly startedMs: number;
+  /** Aborts when the client leaves, a deadline passes, the key is revoked or FLM stops; its reason is an FlmError. */
+  readonly signal: Cancel;
+  abort(reason: FlmError): void;
+  /** The engine that works on it now. */
+  workingOn(engine: EngineRef): void;
+  /** Something came from the engine. */
+  heard(): void;
+  /** From now on the limit for streams counts, and every sweep calls `onSweep`. */
+  becomeStream(onSweep: (nowMs: number) => void): void;
+  /** Ends the book-keeping. Doing it twice does nothing. */
+  close(): void;
+}
+
+export interface Exchanges {
+  /** Starts one for a request of `principalId`. The client's leaving aborts it. @throws SHUTTING_DOWN */
+  open(id: string, principalId: string, client: AbortSignal): Exchange;
+  /** Aborts every exchange that `select` names. */
+  abortWhere(select: (exchange: Exchange) => boolean, reason: () => FlmError): void;
+  /** Aborts all of them and lets no other start. */
+  shutDown(): void;
+  /** Looks after all of them; called on a timer, and by tests. */
+  sweep(): void;
+  readonly size: number;
+}
+
+export interface ExchangesOptions {
+  readonly clock: Clock;
+  readonly config: () => ConfigSnapshot;
+  readonly liveness: (engine: EngineRef) => Promise<Liveness>;
+}
+
+/** A busy engine may miss a probe or two; one that misses three in a row has hung. */
+const MAX_UNSURE = 3;
+
+export function createExchanges(options: ExchangesOptions): Exchanges {
+  const open = new Set<OpenExchange>();
+  let shut = false;
+
+  return {
+    open(id, principalId, client) {
+      if (shut) throw new FlmError('SHUTTING_DOWN');
+      return new OpenExchange(id, principalId, client, options, open);
+    },
+    abortWhere(select, reason) {
+      for (const exchange of [...open]) if (select(exchange)) exchange.abort(reason());
+    },
+    shutDown() {
+      shut = true;
+      for (const exchange of [...open]) exchange.abort(new FlmError('SHUTTING_DOWN'));
+    },
+    sweep() {
+      const nowMs = options.clock.monotonicMs();
+      for (const exchange of [...open]) exchange.sweep(nowMs);
+    },
+    get size() {
+      return open.size;
+    },
+  };
+}
+
+/** A class, because there is one for every request and methods on a prototype cost nothing to make. */
+class OpenExchange implements Exchange {
+  readonly id: string;
+  readonly principalId: string;
+  readonly startedMs: number;
+  readonly signal = new CancelSource();
+  readonly #client: AbortSignal;
+  readonly #options: ExchangesOptions;
+  readonly #open: Set<OpenExchange>;
+  #engine: EngineRef | null = null;
+  #heardMs: number;
+  #probing = false;
+  #unsure = 0;
+  #onSweep: ((nowMs: number) => void) | null = null;
+
+  constructor(
+    id: string,
+    principalId: string,
+    client: AbortSignal,
+    options: ExchangesOptions,
+    open: Set<OpenExchange>,
+  ) {
+    this.id = id;
+    this.principalId = principalId;
+    this.startedMs = options.clock.monotonicMs();
+    this.#client = client;
+    this.#options = options;
+    this.#open = open;
+    this.#heardMs = this.startedMs;
+    open.add(this);
+    if (client.aborted) this.handleEvent();
+    else client.addEventListener('abort', this);
+  }
+
+  /** The client's connection closed (EventListener). */
+  handleEvent(): void {
+    this.abort(new FlmError('CLIENT_CLOSED_REQUEST'));
+  }
+
+  abort(reason: FlmError): void {
+    this.signal.abort(reason);
+  }
+
+  workingOn(engine: EngineRef): void {
+    this.#engine = engine;
+    this.heard();
+  }
+
+  heard(): void {
+    this.#heardMs = this.#options.clock.monotonicMs();
+    this.#unsure = 0;
+  }
+
+  becomeStream(onSweep: (nowMs: number) => void): void {
+    this.#onSweep = onSweep;
+  }
+
+  close(): void {
+    this.#open.delete(this);
+    this.#client.removeEventListener('abort', this);
+  }
+
+  sweep(nowMs: number): void {
+    const settings = this.#options.config();
+    const streams = this.#onSweep !== null;
+    const limitMs = settings[streams ? 'proxy.stream_timeout_ms' : 'proxy.request_timeout_ms'];
+    if (nowMs - this.startedMs >= limitMs) {
+      this.abort(new FlmError(streams ? 'STREAMING_TIMEOUT' : 'REQUEST_TIMEOUT', { meta: { limitMs } }));
+      return;
+    }
+    const silent = nowMs - this.#heardMs >= settings['proxy.stall_probe_ms'];
+    if (silent && this.#engine !== null && !this.#probing) void this.#probe(this.#engine);
+    this.#onSweep?.(nowMs);
+  }
+
+  async #probe(engine: EngineRef): Promise<void> {
+    this.#probing = true;
+    const result = await this.#options.liveness(engine).catch((): Liveness => 'unsure');
+    this.#probing = false;
+    this.#unsure = result === 'unsure' ? this.#unsure + 1 : 0;
+    if (result === 'gone' || this.#unsure >= MAX_UNSURE) {
+      const reason = result === 'gone' ? 'it went away while it worked on this' : 'it has hung';
+      this.abort(new FlmError('ENGINE_NETWORK_ERROR', { meta: { engine: engine.id, reason } }));
+      return;
+    }
+    this.#heardMs = this.#options.clock.monotonicMs(); // The next probe is due after another silence.
+  }
+}

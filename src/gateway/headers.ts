@@ -1,0 +1,92 @@
+/** Which headers travel in which direction. Both ways are lists of what passes or what never does; see design §5. */
+import type { EgressHeaders } from '../egress';
+
+/**
+ * Request headers that reach an engine. Everything else stays here: hop-by-hop headers break pooling and framing,
+ * credentials and cookies are FLM's business, and addresses of clients are nobody's.
+ */
+const FORWARDED = [
+  'content-type',
+  'accept',
+  'x-request-id',
+  'traceparent',
+  'tracestate',
+  'openai-beta',
+] as const;
+
+export function engineHeaders(request: Request): Record<string, string> {
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    // The answer is read along; a compressed one could not be.
+    'accept-encoding': 'identity',
+    'user-agent': 'flm',
+  };
+  for (const name of FORWARDED) {
+    const value = request.headers.get(name);
+    if (value !== null) headers[name] = value;
+  }
+  return headers;
+}
+
+/** Response headers of an engine that end here: of one connection (RFC 9110 §7.6.1), or FLM's own to say. */
+const NOT_RELAYED = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'content-length', // the runtime counts what is really sent
+  'date',
+  'server',
+  'set-cookie', // an engine has no session with FLM's clients
+  'strict-transport-security',
+  'alt-svc',
+  'x-request-id',
+]);
+
+/** The headers of a relayed answer: the engine's, and which request and engine this was. */
+export function relayedHeaders(
+  from: EgressHeaders,
+  requestId: string,
+  engineId: string,
+): Record<string, string> {
+  const headers: Record<string, string> = {
+    'x-request-id': requestId,
+    server: 'flm',
+    'x-flm-engine': engineId,
+  };
+  const named = namedInConnection(from.get('connection'));
+  for (const [name, value] of from) {
+    // Who may read answers across origins is decided by FLM, not by the engine behind it.
+    if (NOT_RELAYED.has(name) || named.has(name) || name.startsWith('access-control-')) continue;
+    headers[name] = value;
+  }
+  return headers;
+}
+
+const NONE: ReadonlySet<string> = new Set();
+
+function namedInConnection(connection: string | null): ReadonlySet<string> {
+  if (connection === null) return NONE;
+  return new Set(connection.split(',').map((name) => name.trim().toLowerCase()));
+}
+
+/** The headers of an answer that FLM itself gives (FLM-084). Made anew each time: callers add to it. */
+export function ownHeaders(requestId: string): Record<string, string> {
+  return {
+    'x-request-id': requestId,
+    server: 'flm',
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'DENY',
+    'x-xss-protection': '1; mode=block',
+    'referrer-policy': 'no-referrer',
+    'content-security-policy':
+      "default-src 'self'; script-src 'none'; style-src 'none'; img-src 'none'; font-src 'none'; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'none'",
+    'permissions-policy':
+      'accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), payment=(), usb=()',
+  };
+}

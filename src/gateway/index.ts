@@ -1,0 +1,63 @@
+/** The gateway room: the API for clients, from the edge to the relay. */
+import type { Bus } from '../lib/bus';
+import { FlmError } from '../lib/errors';
+import type { Log } from '../lib/log';
+import { createEdge, type Edge } from './edge';
+import { createExchanges, type ExchangesOptions } from './exchanges';
+import type { GatewayDeps } from './infer';
+import { createRoutes, type RoutesOptions } from './routes';
+
+export type { Connection } from './edge';
+export type { Liveness } from './exchanges';
+export { ORDER } from './infer';
+
+export interface Gateway {
+  /** An edge for one listener; all edges share routes and exchanges. */
+  edge(options: { readonly loopback: boolean }): Edge;
+  /** Requests that engines work on, or that wait for one. */
+  busy(): number;
+  /** Takes no new request, ends every other with SHUTTING_DOWN, and resolves when they are gone or after `waitMs`. */
+  drain(waitMs: number): Promise<void>;
+  close(): void;
+}
+
+export interface GatewayOptions
+  extends Omit<GatewayDeps, 'exchanges'>,
+    Pick<ExchangesOptions, 'liveness'>,
+    Pick<RoutesOptions, 'catalogue' | 'isReady'> {
+  readonly bus: Bus;
+  readonly log: Log;
+}
+
+/** How often deadlines, silences and pings are looked at. Their settings are seconds. */
+const SWEEP_MS = 250;
+
+export function createGateway(options: GatewayOptions): Gateway {
+  const { clock, config, log, bus } = options;
+  const exchanges = createExchanges({ clock, config, liveness: options.liveness });
+  const routes = createRoutes({ ...options, deps: { ...options, exchanges } });
+  const timer = setInterval(() => exchanges.sweep(), SWEEP_MS);
+  timer.unref();
+
+  // Revocation works at once for new requests; this is for those under way.
+  const stopListening = bus.subscribe('key.revoked', ({ keyId }) =>
+    exchanges.abortWhere(
+      (exchange) => exchange.principalId === keyId,
+      () => new FlmError('INVALID_API_KEY'),
+    ),
+  );
+
+  return {
+    edge: ({ loopback }) => createEdge({ routes, config, log, loopback }),
+    busy: () => exchanges.size,
+    async drain(waitMs) {
+      exchanges.shutDown();
+      const deadlineMs = clock.monotonicMs() + waitMs;
+      while (exchanges.size > 0 && clock.monotonicMs() < deadlineMs) await Bun.sleep(10);
+    },
+    close() {
+      clearInterval(timer);
+      stopListening();
+    },
+  };
+}

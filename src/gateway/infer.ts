@@ -1,0 +1,90 @@
+/** The way of one inference request, in the order that ORDER names and a test holds (design §2). */
+import type { ConfigSnapshot } from '../config';
+import type { Candidate, Clock, Plan, Principal, Ticket } from '../contract';
+import type { Bus } from '../lib/bus';
+import { FlmError } from '../lib/errors';
+import { attempt, type EngineAccess, type Inference, type InferenceRoute } from './attempt';
+import { readBody } from './body';
+import type { RequestContext } from './edge';
+import type { Exchanges } from './exchanges';
+import { relayWhole } from './relay';
+import { relayStream } from './relay-stream';
+import { scanBody } from './scan';
+
+/** Each step happens only after all before it. `lease` and `open` repeat when a candidate cannot be reached. */
+export const ORDER = ['edge', 'identify', 'read', 'scan', 'plan', 'admit', 'lease', 'open', 'relay'] as const;
+
+/** What the gateway needs of other rooms; app.ts hands it over. */
+export interface GatewayDeps {
+  readonly keys: {
+    identify(
+      authorization: string | null,
+    ):
+      | { readonly principal: Principal; readonly refusal: null }
+      | { readonly principal: null; readonly refusal: RefusalReason };
+    anyUsable(): boolean;
+  };
+  readonly models: { plan(model: string): Plan | Promise<Plan> };
+  readonly admission: { admit(id: string, principal: Principal, plan: Plan): Ticket };
+  /** Whether a principal may use a candidate, for lists. */
+  readonly mayUse: (principal: Principal, candidate: Candidate) => boolean;
+  readonly engines: EngineAccess;
+  readonly exchanges: Exchanges;
+  readonly config: () => ConfigSnapshot;
+  readonly clock: Clock;
+  readonly bus: Bus;
+}
+
+type RefusalReason =
+  | 'missing_authorization_header'
+  | 'invalid_authorization_format'
+  | 'invalid_or_revoked_api_key';
+
+/**
+ * Who is asking. Looks at headers only: nothing of the body has been read.
+ * @throws INVALID_API_KEY, NO_API_KEYS
+ */
+export function identify(context: RequestContext, { keys, bus }: GatewayDeps): Principal {
+  const { principal, refusal } = keys.identify(context.request.headers.get('authorization'));
+  if (principal !== null) return principal;
+  const { pathname } = new URL(context.request.url);
+  bus.publish({
+    name: 'auth.refused',
+    requestId: context.id,
+    ip: context.ip(),
+    path: pathname,
+    reason: refusal,
+  });
+  throw new FlmError(keys.anyUsable() ? 'INVALID_API_KEY' : 'NO_API_KEYS');
+}
+
+/**
+ * Answers one inference request.
+ * @throws FlmError while nothing has been sent; later failures are told inside the stream.
+ */
+export async function infer(
+  context: RequestContext,
+  route: InferenceRoute,
+  deps: GatewayDeps,
+): Promise<Response> {
+  const principal = identify(context, deps);
+  const { request, id } = context;
+  const exchange = deps.exchanges.open(id, principal.id, request.signal);
+  let inference: Inference;
+  try {
+    const body = await readBody(request, deps.config()['proxy.max_body_bytes']);
+    const scan = scanBody(body.text, body.units);
+    const plan = await deps.models.plan(scan.model);
+    if (exchange.signal.aborted) throw exchange.signal.reason;
+    const ticket = deps.admission.admit(id, principal, plan);
+    inference = { route, request, body, scan, ticket, exchange };
+  } catch (error) {
+    exchange.close();
+    throw error;
+  }
+  context.keepOpen();
+  if (inference.scan.stream && route !== '/v1/embeddings') {
+    return relayStream({ ...deps, exchange, connect: () => attempt(inference, deps.engines) });
+  }
+  return relayWhole(await attempt(inference, deps.engines), exchange);
+}

@@ -1,0 +1,148 @@
+/** The routes of the API for clients (FLM-074, as design §3 has them). Mounted by the gateway alone. */
+import { Elysia } from 'elysia';
+import type { Candidate } from '../contract';
+import { FlmError } from '../lib/errors';
+import type { Log } from '../lib/log';
+import { failed, type RequestContext } from './edge';
+import { ownHeaders } from './headers';
+import { type GatewayDeps, identify, infer } from './infer';
+
+export interface RoutesOptions {
+  readonly deps: GatewayDeps;
+  /** The catalogue as OpenAI's clients see it. */
+  readonly catalogue: {
+    openAiList(allowed: (candidate: Candidate) => boolean): unknown[];
+    openAiModel(model: string, allowed: (candidate: Candidate) => boolean): Promise<unknown>;
+  };
+  /** Whether at least one engine can be asked. */
+  readonly isReady: () => boolean;
+  readonly log: Log;
+}
+
+type Handle = (context: RequestContext) => Response | Promise<Response>;
+
+/** Answers requests that the edge has let through. */
+export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): Handle {
+  // Elysia calls a handler before its fetch returns, so whatever stands here then is the handler's own.
+  let arriving: RequestContext | null = null;
+
+  const route = (handle: Handle) => () => {
+    const context = arriving;
+    if (context === null) throw new FlmError('INTERNAL_ERROR');
+    try {
+      const answer = handle(context);
+      return answer instanceof Promise
+        ? answer.catch((error: unknown) => failed(error, context, log))
+        : answer;
+    } catch (error) {
+      return failed(error, context, log);
+    }
+  };
+  // The body is read after authentication, by the handler itself.
+  const unparsed = { parse: 'none' } as const;
+
+  const { fetch } = new Elysia({ handler: { standardHostname: false } })
+    .get(
+      '/health',
+      route((context) => json({ status: 'ok' }, context)),
+    )
+    .get(
+      '/ready',
+      route((context) =>
+        isReady() ? json({ status: 'ready' }, context) : json({ status: 'no engine runs' }, context, 503),
+      ),
+    )
+    .get(
+      '/v1/models',
+      route((context) => {
+        const principal = identify(context, deps);
+        const data = catalogue.openAiList((candidate) => deps.mayUse(principal, candidate));
+        return json({ object: 'list', data }, context);
+      }),
+    )
+    .get(
+      '/v1/models/*',
+      route(async (context) => {
+        const principal = identify(context, deps);
+        const allowed = (candidate: Candidate) => deps.mayUse(principal, candidate);
+        return json(await catalogue.openAiModel(modelIn(context.request), allowed), context);
+      }),
+    )
+    .post(
+      '/v1/chat/completions',
+      route((context) => infer(context, '/v1/chat/completions', deps)),
+      unparsed,
+    )
+    .post(
+      '/v1/completions',
+      route((context) => infer(context, '/v1/completions', deps)),
+      unparsed,
+    )
+    .post(
+      '/v1/embeddings',
+      route((context) => infer(context, '/v1/embeddings', deps)),
+      unparsed,
+    )
+    .all(
+      '/v1/*',
+      route((context) => {
+        // Strangers learn nothing about which routes exist.
+        identify(context, deps);
+        throw notFound(context.request);
+      }),
+      unparsed,
+    )
+    .all(
+      '/*',
+      route((context) => {
+        throw notFound(context.request);
+      }),
+      unparsed,
+    )
+    .compile();
+
+  return (context) => {
+    arriving = context;
+    try {
+      return fetch(context.request);
+    } finally {
+      arriving = null;
+    }
+  };
+}
+
+/** The model's name in the path; it may hold slashes, written as they are or as %2F. @throws INVALID_MODEL */
+function modelIn(request: Request): string {
+  const { pathname } = new URL(request.url);
+  try {
+    return decodeURIComponent(pathname.slice('/v1/models/'.length));
+  } catch {
+    throw new FlmError('INVALID_MODEL', {
+      meta: { reason: 'its percent-encoding is broken' },
+      param: 'model',
+    });
+  }
+}
+
+const ROUTES: Readonly<Record<string, string>> = {
+  '/v1/chat/completions': 'POST',
+  '/v1/completions': 'POST',
+  '/v1/embeddings': 'POST',
+  '/v1/models': 'GET',
+  '/health': 'GET',
+  '/ready': 'GET',
+};
+
+function notFound(request: Request): FlmError {
+  const { pathname: path } = new URL(request.url);
+  if (ROUTES[path] === undefined) return new FlmError('NOT_FOUND', { meta: { path } });
+  const hint = `Use ${ROUTES[path]}.`;
+  return new FlmError('METHOD_NOT_ALLOWED', { meta: { path, method: request.method }, hint });
+}
+
+function json(body: unknown, { id }: RequestContext, status = 200): Response {
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { ...ownHeaders(id), 'content-type': 'application/json' },
+  });
+}
