@@ -1,0 +1,88 @@
+/** The admin API from the other side: what the CLI calls when FLM runs. Same interfaces as the rooms' own. */
+import type { CreatedKey, KeysApi } from '../admission';
+import type { ConfigApi } from '../config';
+import { type Egress, EgressError } from '../egress';
+import type { EnginesApi } from '../engines';
+import { errorFromWire, FlmError } from '../lib/errors';
+import { isRecord, parseJson } from '../lib/json';
+import type { ModelsApi } from '../models';
+import type { CheckReport, Status } from './model';
+
+export interface AdminClient {
+  readonly keys: KeysApi & { ephemeral(): Promise<Pick<CreatedKey, 'plain_key'>> };
+  readonly engines: EnginesApi;
+  readonly config: ConfigApi;
+  readonly models: ModelsApi;
+  status(): Promise<Status>;
+  check(): Promise<CheckReport>;
+}
+
+type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/** A client of the FLM that listens on the socket. Its calls throw PROXY_NOT_RUNNING when none does. */
+export function createAdminClient(egress: Egress, unixSocket: string): AdminClient {
+  async function call<Result>(method: Method, path: string, body?: unknown): Promise<Result> {
+    const json = await send(method, path, body);
+    // Both ends are one version of one program: the answer has passed its schema where it was made.
+    return json as Result;
+  }
+
+  async function send(method: Method, path: string, body: unknown): Promise<unknown> {
+    try {
+      const response = await egress.send({
+        url: `http://localhost/api/v1${path}`,
+        method,
+        headers: body === undefined ? {} : { 'content-type': 'application/json' },
+        body: body === undefined ? null : JSON.stringify(body),
+        signal: null,
+        unixSocket,
+      });
+      const json = parseJson(new TextDecoder().decode(await response.body.bytes()));
+      if (response.status >= 400) throw errorOf(json);
+      return json;
+    } catch (error) {
+      if (error instanceof EgressError) throw new FlmError('PROXY_NOT_RUNNING', { cause: error });
+      throw error;
+    }
+  }
+
+  const part = encodeURIComponent;
+  return {
+    keys: {
+      list: () => call('GET', '/keys/'),
+      create: (input) => call('POST', '/keys/', input),
+      ephemeral: () => call('POST', '/keys/ephemeral'),
+      rotate: (id, input) => call('POST', `/keys/${part(id)}/rotate`, input),
+      revoke: (id) => call('POST', `/keys/${part(id)}/revoke`),
+    },
+    engines: {
+      list: () => call('GET', '/engines/'),
+      add: (input) => call('POST', '/engines/', input),
+      detect: () => call('POST', '/engines/detect'),
+      remove: (id) => call('DELETE', `/engines/${part(id)}`),
+      startTrial: () => call('POST', '/engines/trial/start'),
+      stopTrial: () => call('POST', '/engines/trial/stop'),
+    },
+    config: {
+      list: () => call('GET', '/config/'),
+      get: (key) => call('GET', `/config/${part(key)}`),
+      explain: (key) => call('GET', `/config/${part(key)}/explain`),
+      set: (key, value) => call('PUT', `/config/${part(key)}`, { value }),
+      unset: (key) => call('DELETE', `/config/${part(key)}`),
+    },
+    models: {
+      list: (engine) => call('GET', `/models/${engine === null ? '' : `?engine=${part(engine)}`}`),
+    },
+    status: () => call('GET', '/status'),
+    check: () => call('GET', '/check'),
+  };
+}
+
+function errorOf(json: unknown): FlmError {
+  const error = isRecord(json) && isRecord(json.error) ? json.error : {};
+  return errorFromWire({
+    code: String(error.code),
+    message: typeof error.message === 'string' ? error.message : 'The admin API gave no reason.',
+    hint: typeof error.hint === 'string' ? error.hint : null,
+  });
+}

@@ -1,0 +1,36 @@
+/** The state of this FLM, and what the CLI needs of a running one. */
+import { type Static, Type } from '@sinclair/typebox';
+import { nullable, oneOf } from '../lib/schema';
+
+export const Status = Type.Object(
+  {
+    running: Type.Boolean(),
+    id: nullable(Type.String(), { examples: ['proxy-8080'] }),
+    pid: nullable(Type.Integer()),
+    version: Type.String(),
+    data_dir: Type.String(),
+    mode: nullable(oneOf(['local-http'])),
+    listen_addr: nullable(Type.String(), { examples: ['127.0.0.1:8080'] }),
+    endpoints: Type.Object({ localhost: nullable(Type.String()), local_network: nullable(Type.String()) }),
+    started_at: nullable(Type.String({ format: 'date-time' })),
+    requests: Type.Integer({ description: 'Requests that engines work on, or that wait for one.' }),
+    engines: Type.Object({ running: Type.Integer(), known: Type.Integer() }),
+    models: Type.Integer(),
+    security_db_key: oneOf(['keychain', 'file', 'passphrase'], {
+      description: 'Where the key of security.db comes from.',
+    }),
+  },
+  { description: 'How FLM is.' },
+);
+export type Status = Static<typeof Status>;
+
+export const CheckReport = Type.Object(
+  {
+    status: oneOf(['ok', 'warning', 'error'], { description: 'The worst of the checks.' }),
+    checks: Type.Array(
+      Type.Object({ name: Type.String(), status: oneOf(['ok', 'warning', 'error']), message: Type.String() }),
+    ),
+  },
+  { description: 'What an examination of this installation found (FLM-038).' },
+);
+export type CheckReport = Static<typeof CheckReport>;

@@ -1,0 +1,258 @@
+/**
+ * The composition root: the only place that joins rooms. `openApp` opens the data directory and the rooms that any
+ * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
+ */
+import { basename } from 'node:path';
+import { checkDatabases, openDatabases } from '../db';
+import { createAdmin, socketPathFor } from './admin';
+import { runChecks } from './admin/check';
+import type { CheckReport, Status } from './admin/model';
+import { createAdmission, createKeyStore, createKeys, createSlots, type Keys, mayUse } from './admission';
+import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
+import type { Clock } from './contract';
+import { createEgress, type Egress } from './egress';
+import { createEngineStore, createEngines, createTrial, type Engines, type Trial } from './engines';
+import { createGateway } from './gateway';
+import { type Bus, createBus } from './lib/bus';
+import { FlmError } from './lib/errors';
+import type { Log } from './lib/log';
+import type { Env, Paths } from './lib/paths';
+import {
+  checkExposure,
+  createProxyStore,
+  endpointsOf,
+  type Listener,
+  listen,
+  type ProxyHandle,
+} from './listeners';
+import { createModels, type Models } from './models';
+import { VERSION } from './version';
+
+export interface AppOptions {
+  readonly paths: Paths;
+  readonly env: Env;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Settings given on the command line. */
+  readonly flags: Partial<ConfigSnapshot>;
+  /** Whether this process will serve, or only change something while nobody serves. */
+  readonly running: boolean;
+  /** How long to wait for another FLM process on the same directory. */
+  readonly lockWaitMs: number;
+}
+
+export interface App {
+  readonly keys: Keys;
+  readonly engines: Engines;
+  readonly models: Models;
+  readonly config: Config;
+  readonly trial: Trial;
+  readonly egress: Egress;
+  readonly firstStart: boolean;
+  status(): Status;
+  check(): Promise<CheckReport>;
+  /** Starts to serve. At most once. @throws PROXY_PORT_IN_USE, EXPOSURE_REFUSED, PROXY_INVALID_CONFIG, IO_ERROR */
+  serve(options: ServeOptions): Promise<ProxyHandle>;
+  close(): Promise<void>;
+}
+
+export interface ServeOptions {
+  readonly bind: string;
+  readonly port: number;
+  /** Lets a public address be bound without TLS. */
+  readonly allowPlaintext: boolean;
+}
+
+/** How long requests under way may take to say goodbye when FLM stops. */
+const GOODBYE_MS = 2_000;
+
+/** @throws as openDatabases and createConfig */
+export async function openApp(options: AppOptions): Promise<App> {
+  const { paths, env, clock, log } = options;
+  const undo: (() => void | Promise<void>)[] = [];
+  async function close(): Promise<void> {
+    for (const step of undo.reverse().splice(0)) await step();
+  }
+
+  try {
+    const db = await openDatabases({ paths, env, clock, lockWaitMs: options.lockWaitMs });
+    undo.push(db.close);
+    const bus = createBus({
+      onError: (error, event) => log.error('a subscriber failed', { event: event.name, error }),
+    });
+    undo.push(bus.close);
+    const store = createSettingsStore(db.config);
+    const { flags, running } = options;
+    const config = await createConfig({
+      store,
+      env,
+      tomlPath: paths.configToml,
+      flags,
+      clock,
+      bus,
+      log,
+      running,
+    });
+    const keys = await createKeys(createKeyStore(db.security), clock, bus);
+    undo.push(keys.close);
+    const egress = createEgress({ clock });
+    undo.push(egress.close);
+    const listeners: Listener[] = [];
+
+    const trial = createTrial({
+      dir: paths.trialDir,
+      env,
+      log,
+      clock,
+      // It died or came back on another port: whoever asks next must find it there.
+      onChange: () => void engines.refresh(0),
+    });
+    const models = createModels((maxAgeMs) => engines.refresh(maxAgeMs));
+    const engines: Engines = await createEngines({
+      store: createEngineStore(db.config, db.security),
+      egress,
+      config: config.current,
+      env,
+      clock,
+      bus,
+      log,
+      trial,
+      isOwnPort: (port) => listeners.some((listener) => listener.port === port),
+      onChange: models.update,
+    });
+    undo.push(engines.close);
+
+    let handle: ProxyHandle | null = null;
+    let busy = () => 0;
+    const status = (): Status => {
+      const states = engines.states();
+      const bind = listeners[0]?.bind;
+      return {
+        running: handle !== null,
+        id: handle?.id ?? null,
+        pid: handle?.pid ?? null,
+        version: VERSION,
+        data_dir: paths.dir,
+        mode: handle?.mode ?? null,
+        listen_addr: handle?.listenAddr ?? null,
+        endpoints:
+          handle === null || bind === undefined
+            ? { localhost: null, local_network: null }
+            : endpointsOf(bind, handle.port),
+        started_at: handle === null ? null : new Date(handle.startedAtMs).toISOString(),
+        requests: busy(),
+        engines: {
+          running: states.filter((state) => state.status === 'running-healthy').length,
+          known: states.length,
+        },
+        models: states.reduce((sum, state) => sum + state.models.length, 0),
+        security_db_key: db.sealedBy,
+      };
+    };
+
+    const check = () =>
+      runChecks({ paths, sealedBy: db.sealedBy, databases: () => checkDatabases(db), keys, config, engines });
+
+    return {
+      keys,
+      engines,
+      models,
+      config,
+      trial,
+      egress,
+      firstStart: db.firstStart,
+      status,
+      check,
+      close,
+
+      async serve({ bind, port, allowPlaintext }) {
+        if (handle !== null) throw new FlmError('PROXY_ALREADY_RUNNING', { meta: { pid: process.pid } });
+        const exposure = checkExposure(bind, allowPlaintext);
+        if (exposure !== 'loopback')
+          log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
+        const proxies = createProxyStore(db.config);
+        await proxies.clear();
+
+        const slots = createSlots({
+          clock,
+          capacityOf: (engineId) =>
+            engines.states().find((state) => state.ref.id === engineId)?.slots ??
+            config.current()['engine.default_slots'],
+          queueLimit: () => config.current()['engine.queue_limit'],
+        });
+        const gateway = createGateway({
+          keys,
+          models,
+          catalogue: models,
+          admission: createAdmission(slots, clock, bus),
+          mayUse,
+          engines,
+          liveness: engines.liveness,
+          isReady: () => engines.states().some((state) => state.status === 'running-healthy'),
+          config: config.current,
+          clock,
+          bus,
+          log,
+        });
+        undo.push(gateway.close);
+        busy = gateway.busy;
+        undo.push(logEvents(bus, log));
+
+        const listener = listen({ bind, port, handler: gateway.edge({ loopback: exposure === 'loopback' }) });
+        listeners.push(listener);
+        undo.push(() => listener.stop(() => gateway.drain(GOODBYE_MS)));
+        handle = handleOf(listener, clock);
+        const { id, mode } = handle;
+        await proxies.started(handle, { mode, bind, port: listener.port });
+        undo.push(() => proxies.stopped(id));
+
+        const admin = createAdmin({ keys, engines, config, models, status, check, version: VERSION, log });
+        const socketPath = socketPathFor(paths.adminSocket, process.getuid?.() ?? 0);
+        admin.listen(socketPath);
+        undo.push(admin.close);
+        engines.start();
+        log.info('FLM listens', {
+          listenAddr: handle.listenAddr,
+          pid: handle.pid,
+          socket: basename(socketPath),
+        });
+        return handle;
+      },
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+function handleOf({ bind, port }: Listener, clock: Clock): ProxyHandle {
+  const listenAddr = bind.includes(':') ? `[${bind}]:${port}` : `${bind}:${port}`;
+  return {
+    id: `proxy-${port}`,
+    pid: process.pid,
+    port,
+    mode: 'local-http',
+    listenAddr,
+    httpsPort: null,
+    startedAtMs: clock.nowMs(),
+  };
+}
+
+/** Puts into the log what its reader wants to know. Returns what stops it. */
+function logEvents(bus: Bus, log: Log): () => void {
+  const stops = [
+    bus.subscribe('engine.changed', ({ engineId, status, models }) =>
+      log.info('engine', { engineId, status, models }),
+    ),
+    bus.subscribe('engine.removed', ({ engineId }) => log.info('engine is gone', { engineId })),
+    bus.subscribe('key.created', ({ keyId, label }) => log.info('API key created', { keyId, label })),
+    bus.subscribe('key.revoked', ({ keyId }) => log.info('API key ended', { keyId })),
+    bus.subscribe('config.changed', ({ keys }) => log.info('settings changed', { keys })),
+    bus.subscribe('auth.refused', ({ requestId, ip, path, reason }) =>
+      log.debug('refused', { requestId, ip, path, reason }),
+    ),
+  ];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
