@@ -1,0 +1,114 @@
+/** One question through the proxy, as any client would ask it: the answer piece by piece, and what it cost. */
+import type { Egress } from '../../src/egress';
+import { errorFromWire, type FlmError } from '../../src/lib/errors';
+import { isRecord, parseJson } from '../../src/lib/json';
+import { createSseSplitter, dataOf, eventsIn } from '../../src/lib/sse';
+
+export interface Door {
+  readonly egress: Egress;
+  /** Where the proxy listens: `127.0.0.1:8080`. */
+  readonly listenAddr: string;
+  /** A key for one request. */
+  issueKey(): Promise<string>;
+}
+
+export type Content =
+  | string
+  | readonly ({ type: 'text'; text: string } | { type: 'image_url'; image_url: { url: string } })[];
+
+export interface Message {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: Content;
+}
+
+export interface Question {
+  readonly model: string;
+  readonly messages: readonly Message[];
+  readonly stream: boolean;
+  readonly temperature?: number;
+  readonly maxTokens?: number;
+  readonly signal: AbortSignal;
+}
+
+export interface Answer {
+  readonly content: string;
+  /** Pieces it came in; 1 when it was not streamed. */
+  readonly chunks: number;
+  /** As the engine reported it. */
+  readonly usage: unknown;
+}
+
+const MAX_EVENT_BYTES = 16 * 1024 * 1024;
+
+/** Asks, hands out text as it comes, and returns the whole. @throws what the proxy answered; PROXY_NOT_RUNNING */
+export async function ask(door: Door, question: Question, onText: (text: string) => void): Promise<Answer> {
+  const response = await door.egress.send({
+    url: `http://${reachable(door.listenAddr)}/v1/chat/completions`,
+    method: 'POST',
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${await door.issueKey()}` },
+    body: JSON.stringify(bodyOf(question)),
+    signal: question.signal,
+  });
+  if (response.status !== 200 || !question.stream) {
+    const json = parseJson(new TextDecoder().decode(await response.body.bytes()));
+    if (response.status !== 200) throw errorIn(json);
+    const content = textOf(json, 'message');
+    onText(content);
+    return { content, chunks: 1, usage: isRecord(json) ? (json.usage ?? null) : null };
+  }
+  return readStream(response.body.reader(), onText);
+}
+
+async function readStream(
+  reader: { read(): Promise<Uint8Array | null> },
+  onText: (text: string) => void,
+): Promise<Answer> {
+  const splitter = createSseSplitter(MAX_EVENT_BYTES);
+  let content = '';
+  let chunks = 0;
+  let usage: unknown = null;
+  for (let bytes = await reader.read(); bytes !== null; bytes = await reader.read()) {
+    for (const event of eventsIn(splitter.push(bytes) ?? new Uint8Array(0))) {
+      const json = parseJson(dataOf(event) ?? '');
+      if (!isRecord(json)) continue; // A ping, or [DONE].
+      if (isRecord(json.error)) throw errorIn(json);
+      if (isRecord(json.usage)) usage = json.usage;
+      const text = textOf(json, 'delta');
+      if (text === '') continue;
+      content += text;
+      chunks++;
+      onText(text);
+    }
+  }
+  return { content, chunks, usage };
+}
+
+function bodyOf({ model, messages, stream, temperature, maxTokens }: Question): Record<string, unknown> {
+  return {
+    model,
+    messages,
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
+    ...(stream ? { stream, stream_options: { include_usage: true } } : {}),
+  };
+}
+
+function textOf(json: unknown, part: 'message' | 'delta'): string {
+  const choices: unknown[] = isRecord(json) && Array.isArray(json.choices) ? json.choices : [];
+  const [choice] = choices;
+  const message = isRecord(choice) ? choice[part] : null;
+  return isRecord(message) && typeof message.content === 'string' ? message.content : '';
+}
+
+/** The proxy's own error, or the engine's words as they are. */
+function errorIn(json: unknown): FlmError {
+  const error = isRecord(json) && isRecord(json.error) ? json.error : {};
+  const message = typeof error.message === 'string' ? error.message : 'The engine gave no reason.';
+  const code = typeof error.code === 'string' ? error.code.toUpperCase() : 'ENGINE_API_ERROR';
+  return errorFromWire({ code, message, hint: null }, 'ENGINE_API_ERROR');
+}
+
+/** A proxy on every network is reached on this machine's own. */
+function reachable(listenAddr: string): string {
+  return listenAddr.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:');
+}

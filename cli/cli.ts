@@ -1,0 +1,56 @@
+/** What a command works with: streams, format, files, and the two ways of answering (text for people, JSON for scripts). */
+import type { Clock } from '../src/contract';
+import type { Env, Paths } from '../src/lib/paths';
+
+export type Format = 'text' | 'json';
+
+export interface Cli {
+  readonly env: Env;
+  readonly paths: Paths;
+  readonly clock: Clock;
+  readonly format: Format;
+  /** Whether a person sits at both ends. */
+  readonly interactive: boolean;
+  /** Whether stderr may carry colours and lines that are overwritten. */
+  readonly decorated: boolean;
+  /** Reads all of stdin when something is piped in, else null. */
+  readStdin(): Promise<string | null>;
+  /** Writes to stdout as it is. */
+  write(text: string | Uint8Array): void;
+  /** Writes a line for the person to stderr. */
+  note(line: string): void;
+  /** Writes the result: `{"version":"1.0","data":…}`, or the text for people. */
+  result(data: unknown, text: () => string): void;
+  /** Makes the program end with this code although the command has printed its result. */
+  fail(exitCode: number): void;
+  /** Aborts at Ctrl-C. */
+  readonly interrupted: AbortSignal;
+}
+
+/** Version of the JSON that commands print; only a change of the number before the dot may break scripts (FLM-011). */
+export const OUTPUT_VERSION = '1.0';
+
+/** How long something may take before the person is told what is going on. */
+const PATIENCE_MS = 400;
+
+/**
+ * Runs something that may take a while, and says so on stderr when it does. The line is taken away again where that is
+ * possible.
+ */
+export async function withProgress<Result>(
+  cli: Cli,
+  what: string,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  let said = false;
+  const timer = setTimeout(() => {
+    said = true;
+    process.stderr.write(cli.decorated ? `${what}…` : cli.format === 'text' ? `${what}…\n` : '');
+  }, PATIENCE_MS);
+  try {
+    return await run();
+  } finally {
+    clearTimeout(timer);
+    if (said && cli.decorated) process.stderr.write('\r\u001B[2K');
+  }
+}

@@ -1,0 +1,52 @@
+/** Every command of FLM, one line each. */
+import type { FlmCommand, FlmGroup } from './command';
+
+type Load = () => Promise<{ readonly default: FlmCommand }>;
+
+const verb = (load: Load) => async () => (await load()).default;
+
+export const PROGRAM: FlmGroup = {
+  about:
+    'The front door of your own language models: one safe OpenAI-compatible API for the engines on your machines.',
+  commands: {
+    up: verb(() => import('./up')),
+    status: verb(() => import('./status')),
+    engines: {
+      about: 'Where the models run.',
+      commands: {
+        detect: verb(() => import('./engines/detect')),
+        list: verb(() => import('./engines/list')),
+        add: verb(() => import('./engines/add')),
+        remove: verb(() => import('./engines/remove')),
+        try: verb(() => import('./engines/try')),
+      },
+    },
+    models: {
+      about: 'What the engines have.',
+      commands: { list: verb(() => import('./models/list')) },
+    },
+    'api-keys': {
+      about: 'Who may use FLM.',
+      commands: {
+        create: verb(() => import('./api-keys/create')),
+        list: verb(() => import('./api-keys/list')),
+        rotate: verb(() => import('./api-keys/rotate')),
+        revoke: verb(() => import('./api-keys/revoke')),
+      },
+    },
+    config: {
+      about: 'The settings.',
+      commands: {
+        list: verb(() => import('./config/list')),
+        get: verb(() => import('./config/get')),
+        set: verb(() => import('./config/set')),
+        unset: verb(() => import('./config/unset')),
+        explain: verb(() => import('./config/explain')),
+      },
+    },
+    chat: verb(() => import('./chat')),
+    check: verb(() => import('./check')),
+    completions: verb(() => import('./completions')),
+    version: verb(() => import('./version')),
+  },
+};

@@ -1,0 +1,55 @@
+/** `flm engines try`: the trial engine, installed here and run by FLM. */
+import { createTrial, type Trial, type TrialView } from '../../src/engines';
+import { findRunning, stderrLog } from '../backend';
+import type { Cli } from '../cli';
+import { command } from '../command';
+
+export default command({
+  about:
+    'Install a small real engine to try FLM with: llama.cpp with SmolLM2-135M (about 130 MB to download).',
+  args: { remove: { type: 'boolean', description: 'Stop it and take it off the disk.' } },
+  examples: ['flm engines try', 'flm engines try --remove'],
+  async run({ cli, args }) {
+    const trial = openTrial(cli);
+    if (args.remove === true) return remove(cli, trial);
+    await installTrial(cli, trial);
+    const client = await findRunning(cli);
+    if (client === null) {
+      const view: TrialView = {
+        installed: true,
+        running: false,
+        url: null,
+        pid: null,
+        model: trial.state().model,
+        error: null,
+      };
+      return cli.result(view, () => 'The trial engine is installed. It runs with FLM: flm up');
+    }
+    const view = await client.engines.startTrial();
+    cli.result(view, () => `The trial engine runs at ${view.url} with the model ${view.model}.`);
+  },
+});
+
+/** The trial engine's files; whether it runs is the running FLM's business. */
+export function openTrial(cli: Cli): Trial {
+  const { paths, env, clock } = cli;
+  return createTrial({
+    dir: paths.trialDir,
+    env,
+    clock,
+    log: stderrLog(cli, () => 'warn'),
+    onChange: () => {},
+  });
+}
+
+/** Installs it unless it is there; what happens is told on stderr. @throws TRIAL_UNAVAILABLE, IO_ERROR */
+export async function installTrial(cli: Cli, trial: Trial): Promise<void> {
+  await trial.install({ progress: cli.note, signal: cli.interrupted });
+}
+
+async function remove(cli: Cli, trial: Trial): Promise<void> {
+  const client = await findRunning(cli);
+  await client?.engines.stopTrial();
+  await trial.remove();
+  cli.result({ installed: false, removed: true }, () => 'The trial engine is removed.');
+}

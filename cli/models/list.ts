@@ -1,0 +1,29 @@
+/** `flm models list` */
+import { withBackend } from '../backend';
+import { withProgress } from '../cli';
+import { command } from '../command';
+import { table } from '../table';
+
+export default command({
+  about: 'List the models of all engines, or of one.',
+  args: { engine: { type: 'string', description: 'Only of this engine: its id or its kind.' } },
+  examples: ['flm models list', 'flm models list --engine llamacpp'],
+  async run({ cli, args }) {
+    const list = await withProgress(cli, 'Asking the engines', () =>
+      withBackend(cli, (backend) => backend.models.list(args.engine ?? null)),
+    );
+    cli.result(list, () =>
+      table(
+        ['MODEL', 'ENGINE', 'CONTEXT', 'LOADED', 'ADDRESS'],
+        list.items.map((model) => [
+          model.id,
+          model.engine,
+          model.context_length === null ? '-' : String(model.context_length),
+          model.loaded === null ? '-' : model.loaded ? 'yes' : 'no',
+          model.uri,
+        ]),
+        'No running engine has a model. "flm engines detect" looks for engines.',
+      ),
+    );
+  },
+});

@@ -1,0 +1,55 @@
+/** What `flm up` shows once it serves: where, what, and something to paste. */
+import type { Status } from '../../src/admin/model';
+import type { CreatedKey } from '../../src/admission';
+import type { EngineList } from '../../src/engines';
+import { columns } from '../table';
+
+export interface UpResult {
+  readonly status: Status;
+  readonly engines: EngineList;
+  /** The first key, when this start made it. */
+  readonly key: CreatedKey | null;
+}
+
+export function upText({ status, engines, key }: UpResult): string {
+  const { localhost, local_network: lan } = status.endpoints;
+  const base = localhost ?? lan ?? `http://${status.listen_addr}`;
+  const running = engines.items.filter((engine) => engine.status.status === 'running-healthy');
+  const model = running[0]?.models[0];
+  const rows: (readonly [string, string])[] = [
+    [
+      'API',
+      [localhost, lan]
+        .filter((url) => url !== null)
+        .map((url) => `${url}/v1`)
+        .join('   '),
+    ],
+    ...(running.length === 0
+      ? [['Engines', 'none yet: start one, or stop FLM and run "flm up --try"'] as const]
+      : []),
+    ...running.map(
+      (engine) => ['Engine', `${engine.name} at ${engine.url}: ${engine.models.join(', ')}`] as const,
+    ),
+    [
+      'Key',
+      key === null
+        ? 'as before ("flm api-keys create --label L" makes another)'
+        : `${key.plain_key}  (shown this once: keep it)`,
+    ],
+  ];
+  const sections = [`FLM ${status.version} is up.`, columns(rows)];
+  if (model !== undefined)
+    sections.push(`Try it:\n\n${curlFor(base, model, key?.plain_key ?? '$FLM_API_KEY')}`);
+  return `${sections.join('\n\n')}\n\nStop it with Ctrl-C.`;
+}
+
+/** A request that can be pasted into a shell as it is. */
+export function curlFor(base: string, model: string, key: string): string {
+  const body = JSON.stringify({ model, stream: true, messages: [{ role: 'user', content: 'Hello!' }] });
+  return [
+    `curl -N ${base}/v1/chat/completions \\`,
+    `  -H "Authorization: Bearer ${key}" \\`,
+    `  -H "Content-Type: application/json" \\`,
+    `  -d '${body.replaceAll("'", "'\\''")}'`,
+  ].join('\n');
+}

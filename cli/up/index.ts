@@ -1,0 +1,157 @@
+/** `flm up`: the newcomer's one command. Everything it needs is made on the way, in the foreground. */
+import { confirm, isCancel } from '@clack/prompts';
+import type { CreatedKey } from '../../src/admission';
+import { type App, openApp } from '../../src/app';
+import { type ConfigSnapshot, parseSetting } from '../../src/config';
+import { FlmError } from '../../src/lib/errors';
+import type { LogLevel } from '../../src/lib/log';
+import { findRunning, stderrLog } from '../backend';
+import { ask } from '../chat/ask';
+import type { Cli } from '../cli';
+import { command } from '../command';
+import { installTrial } from '../engines/try';
+import { type UpResult, upText } from './banner';
+import { canRaiseFetchCap, raiseFetchCap } from './fetch-cap';
+import { serveOnFreePort } from './port';
+
+/** How long to wait for an FLM that is just going down, or that was killed a moment ago. */
+const LOCK_WAIT_MS = 2_000;
+
+export default command({
+  about: 'Start FLM here: finds your engines, makes the first API key, and serves until Ctrl-C.',
+  args: {
+    port: {
+      type: 'string',
+      valueHint: 'N',
+      description: 'Port of the API. Default: proxy.port, or the next free one.',
+    },
+    bind: {
+      type: 'string',
+      valueHint: 'A',
+      description: 'Address to listen on; 0.0.0.0 for every network. Default: proxy.bind.',
+    },
+    'allow-plaintext': { type: 'boolean', description: 'Bind a public address although there is no TLS.' },
+    try: { type: 'boolean', description: 'Install and start the trial engine.' },
+    ask: {
+      type: 'string',
+      valueHint: 'PROMPT',
+      description: 'Once FLM is up, ask a model this and print its answer.',
+    },
+  },
+  examples: ['flm up', 'flm up --try', 'flm up --bind 0.0.0.0', 'flm up --port 9000 --json'],
+  async run({ cli, args }) {
+    const port = args.port === undefined ? null : parsePort(args.port);
+    const flags: Partial<ConfigSnapshot> = {
+      // Port 0 lets the system choose, which no setting can.
+      ...(port === null || port === 0 ? {} : { 'proxy.port': port }),
+      ...(args.bind === undefined ? {} : { 'proxy.bind': parseSetting('proxy.bind', args.bind) }),
+    };
+    const app = await openHere(cli, flags);
+    if (app.engines.anyOverHttps() && canRaiseFetchCap()) {
+      await app.close();
+      raiseFetchCap();
+    }
+    try {
+      const bind = app.config.current()['proxy.bind'];
+      await serveOnFreePort(app, cli, { port, bind, allowPlaintext: args['allow-plaintext'] === true });
+      await app.engines.refresh(0);
+      await startTrial(app, cli, args.try === true);
+      const result: UpResult = {
+        status: app.status(),
+        engines: await app.engines.list(),
+        key: await firstKey(app),
+      };
+      cli.result({ ...result.status, plain_key: result.key?.plain_key ?? null }, () => upText(result));
+      if (args.ask !== undefined) await askFirst(app, cli, args.ask);
+      await untilInterrupted(cli);
+    } finally {
+      await app.close();
+    }
+  },
+});
+
+/** @throws PROXY_ALREADY_RUNNING when an FLM serves this data directory. */
+async function openHere(cli: Cli, flags: Partial<ConfigSnapshot>): Promise<App> {
+  const { paths, env, clock } = cli;
+  let app: App | null = null;
+  const log = stderrLog(cli, () => levelFor(cli, app?.config.current()['log.level'] ?? 'info'));
+  try {
+    app = await openApp({ paths, env, clock, log, flags, running: true, lockWaitMs: LOCK_WAIT_MS });
+    return app;
+  } catch (error) {
+    const running = error instanceof FlmError && error.code === 'DB_LOCKED' ? await findRunning(cli) : null;
+    if (running === null) throw error;
+    const { pid } = await running.status();
+    throw new FlmError('PROXY_ALREADY_RUNNING', { meta: { pid }, cause: error });
+  }
+}
+
+/** A person who watches reads the banner; the lines are for whoever collects them. */
+function levelFor(cli: Cli, level: LogLevel): LogLevel {
+  return cli.decorated && level === 'info' ? 'warn' : level;
+}
+
+function parsePort(text: string): number {
+  const port = Number(text);
+  if (/^\d{1,5}$/.test(text) && port <= 65_535) return port;
+  throw new FlmError('INVALID_INPUT', {
+    meta: { field: '--port', reason: 'it takes a whole number from 0 to 65535' },
+  });
+}
+
+/** Starts the trial engine when it is asked for or installed already; offers it to a person who has no engine at all. */
+async function startTrial(app: App, cli: Cli, wanted: boolean): Promise<void> {
+  const installed = app.trial.state().installed;
+  if (!installed && !wanted) {
+    const nothingRuns = app.engines.states().every((state) => state.status !== 'running-healthy');
+    if (!nothingRuns || !cli.interactive || cli.format === 'json' || !(await offerTrial(cli))) return;
+  }
+  try {
+    if (!installed) await installTrial(cli, app.trial);
+    await app.engines.startTrial();
+  } catch (error) {
+    if (wanted || !(error instanceof FlmError)) throw error;
+    // FLM serves other engines all the same.
+    cli.note(`${error.message} ${error.hint ?? ''}`);
+  }
+}
+
+async function offerTrial(cli: Cli): Promise<boolean> {
+  const answer = await confirm({
+    message: 'No engine runs on this machine. Install a small one to try FLM with (llama.cpp, 130 MB)?',
+    signal: cli.interrupted,
+  });
+  return !isCancel(answer) && answer;
+}
+
+/** A key for somebody who has none that could be used. */
+async function firstKey(app: App): Promise<CreatedKey | null> {
+  return app.keys.anyUsable() ? null : app.keys.create({ label: 'first key' });
+}
+
+async function askFirst(app: App, cli: Cli, prompt: string): Promise<void> {
+  const { listen_addr: listenAddr } = app.status();
+  const [model] = (await app.models.list(null)).items;
+  if (model === undefined || listenAddr === null) {
+    throw new FlmError('MODEL_NOT_FOUND', {
+      meta: { model: '(any)' },
+      hint: 'Start an engine, or add --try.',
+    });
+  }
+  cli.note(`\n> ${prompt}\n`);
+  await ask(
+    { egress: app.egress, listenAddr, issueKey: async () => app.keys.issueEphemeral('flm up', 60_000).plain },
+    { model: model.id, messages: [{ role: 'user', content: prompt }], stream: true, signal: cli.interrupted },
+    (text) => cli.write(text),
+  );
+  cli.write('\n');
+  cli.note('\nFLM goes on serving. Stop it with Ctrl-C.');
+}
+
+async function untilInterrupted(cli: Cli): Promise<void> {
+  if (cli.interrupted.aborted) return;
+  // An open server alone does not keep an awaited promise's process alive for ever; the listener's socket does.
+  await new Promise<void>((resolve) =>
+    cli.interrupted.addEventListener('abort', () => resolve(), { once: true }),
+  );
+}
