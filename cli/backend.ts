@@ -3,11 +3,9 @@
  * runs. Both speak the same interfaces, so no command knows which it is.
  */
 import { existsSync } from 'node:fs';
-import { socketPathFor } from '../src/admin';
-import { createAdminClient } from '../src/admin/client';
-import type { CheckReport, Status } from '../src/admin/model';
+import { type CheckReport, createAdminClient, type Status } from '../src/admin/client';
 import type { KeysApi } from '../src/admission';
-import { type App, openApp } from '../src/app';
+import type { App } from '../src/app';
 import type { ConfigApi } from '../src/config';
 import { createEgress } from '../src/egress';
 import type { EnginesApi } from '../src/engines';
@@ -53,7 +51,7 @@ export async function withBackend<Result>(
 
 /** A client of the FLM that runs on this data directory, or null. */
 export async function findRunning(cli: Cli): Promise<ReturnType<typeof createAdminClient> | null> {
-  const socketPath = socketPathFor(cli.paths.adminSocket, process.getuid?.() ?? 0);
+  const socketPath = cli.paths.adminSocket;
   if (!existsSync(socketPath)) return null;
   const client = createAdminClient(createEgress({ clock: cli.clock }), socketPath);
   try {
@@ -72,8 +70,10 @@ export async function requireRunning(cli: Cli): Promise<ReturnType<typeof create
   return client;
 }
 
-function openOffline(cli: Cli): Promise<App> {
+async function openOffline(cli: Cli): Promise<App> {
   const { paths, env, clock } = cli;
+  // Loaded only here: a command that talks to a running FLM needs none of the rooms.
+  const { openApp } = await import('../src/app');
   return openApp({
     paths,
     env,

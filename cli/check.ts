@@ -1,6 +1,5 @@
 /** `flm check` */
-import { reportOf } from '../src/admin/check';
-import type { CheckReport } from '../src/admin/model';
+import type { CheckReport } from '../src/admin/client';
 import { FlmError } from '../src/lib/errors';
 import { withBackend } from './backend';
 import { withProgress } from './cli';
@@ -26,7 +25,7 @@ export default command({
 function asReport(error: unknown): CheckReport {
   if (!(error instanceof FlmError) || !/^(DB_|MIGRATION_|IO_|CONFIG_FILE)/.test(error.code)) throw error;
   const message = error.hint === null ? error.message : `${error.message} ${error.hint}`;
-  return reportOf([{ name: error.code, status: 'error', message }]);
+  return { status: 'error', checks: [{ name: error.code, status: 'error', message }] };
 }
 
 function textOf({ status, checks }: CheckReport, verbose: boolean): string {

@@ -1,5 +1,5 @@
 /** `flm status` */
-import type { Status } from '../src/admin/model';
+import type { Status } from '../src/admin/client';
 import { withBackend } from './backend';
 import { command } from './command';
 import { columns } from './table';

@@ -2,11 +2,8 @@
  * The composition root: the only place that joins rooms. `openApp` opens the data directory and the rooms that any
  * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
  */
-import { basename } from 'node:path';
 import { checkDatabases, openDatabases } from '../db';
-import { createAdmin, socketPathFor } from './admin';
-import { runChecks } from './admin/check';
-import type { CheckReport, Status } from './admin/model';
+import { type CheckReport, createAdmin, runChecks, type Status } from './admin';
 import { createAdmission, createKeyStore, createKeys, createSlots, type Keys, mayUse } from './admission';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
 import type { Clock } from './contract';
@@ -207,14 +204,13 @@ export async function openApp(options: AppOptions): Promise<App> {
         undo.push(() => proxies.stopped(id));
 
         const admin = createAdmin({ keys, engines, config, models, status, check, version: VERSION, log });
-        const socketPath = socketPathFor(paths.adminSocket, process.getuid?.() ?? 0);
-        admin.listen(socketPath);
+        admin.listen(paths.adminSocket);
         undo.push(admin.close);
         engines.start();
         log.info('FLM listens', {
           listenAddr: handle.listenAddr,
           pid: handle.pid,
-          socket: basename(socketPath),
+          socket: paths.adminSocket,
         });
         return handle;
       },

@@ -1,5 +1,5 @@
 /** What `flm up` shows once it serves: where, what, and something to paste. */
-import type { Status } from '../../src/admin/model';
+import type { Status } from '../../src/admin/client';
 import type { CreatedKey } from '../../src/admission';
 import type { EngineList } from '../../src/engines';
 import { columns } from '../table';

@@ -8,6 +8,8 @@ import { isRecord, parseJson } from '../lib/json';
 import type { ModelsApi } from '../models';
 import type { CheckReport, Status } from './model';
 
+export type { CheckReport, Status } from './model';
+
 export interface AdminClient {
   readonly keys: KeysApi & { ephemeral(): Promise<Pick<CreatedKey, 'plain_key'>> };
   readonly engines: EnginesApi;

@@ -23,6 +23,8 @@ type Thrown = Pick<Parameters<ErrorHandler>[0], 'code' | 'error' | 'request'>;
 /** What Elysia caught, as an entry of the catalogue. */
 export function fromElysia({ code, error, request }: Thrown): FlmError {
   if (error instanceof FlmError) return error;
+  // What a hook of the parsing throws comes back as the cause of a parse error.
+  if (error instanceof Error && error.cause instanceof FlmError) return error.cause;
   const { pathname: path } = new URL(request.url);
   switch (code) {
     case 'NOT_FOUND':

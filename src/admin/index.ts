@@ -3,8 +3,7 @@
  * Whoever can open it is the owner, so there is no token to steal or to lose.
  */
 import { chmodSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { Elysia } from 'elysia';
 import type { Keys } from '../admission';
 import { keysRoutes } from '../admission/routes';
@@ -17,11 +16,14 @@ import { FlmError, reasonOf } from '../lib/errors';
 import { ensurePrivateDir } from '../lib/files';
 import { newId } from '../lib/ids';
 import type { Log } from '../lib/log';
-import { createScopeGuard, type ScopeGuard } from '../lib/scope-guard';
+import { createScopeGuard, type ScopeGuard, STRICT } from '../lib/scope-guard';
 import type { ModelsApi } from '../models';
 import { modelsRoutes } from '../models/routes';
 import { adminError, fromElysia } from './errors';
 import { CheckReport, Status } from './model';
+
+export { runChecks } from './check';
+export { CheckReport, Status } from './model';
 
 export interface AdminOptions {
   readonly keys: Keys;
@@ -63,7 +65,7 @@ const OWNER: Principal = { kind: 'owner', id: 'owner', label: 'owner', scopes: A
 
 /** Every room's routes. Exported for the tests that walk them. */
 export function adminRoutes(options: AdminOptions, guard: ScopeGuard) {
-  return new Elysia({ name: 'admin-routes' })
+  return new Elysia({ name: 'admin-routes', ...STRICT })
     .use(guard)
     .get('/api/v1/status', () => options.status(), {
       scope: 'status:read',
@@ -94,7 +96,7 @@ export function createAdmin(options: AdminOptions): Admin {
   );
   let openApi: Promise<(request: Request) => Promise<Response>> | null = null;
 
-  const app = new Elysia({ name: 'admin' })
+  const app = new Elysia({ name: 'admin', ...STRICT })
     .onError((caught) => {
       const error = fromElysia(caught);
       const requestId = idOf(caught.request);
@@ -141,13 +143,4 @@ export function createAdmin(options: AdminOptions): Admin {
       await server?.stop(true);
     },
   };
-}
-
-/** A socket's path holds about a hundred bytes; a data directory that is deeper has its socket in a private temp folder. */
-const MAX_SOCKET_PATH = 100;
-
-export function socketPathFor(preferred: string, uid: number): string {
-  if (Buffer.byteLength(preferred) <= MAX_SOCKET_PATH) return preferred;
-  const digest = new Bun.CryptoHasher('sha256').update(preferred).digest('hex').slice(0, 16);
-  return join(tmpdir(), `flm-${uid}`, `${digest}.sock`);
 }

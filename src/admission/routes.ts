@@ -1,6 +1,6 @@
 /** `/api/v1/keys`: the API keys of clients. */
 import { Elysia, t } from 'elysia';
-import type { ScopeGuard } from '../lib/scope-guard';
+import { type ScopeGuard, STRICT } from '../lib/scope-guard';
 import type { Keys } from './keys';
 import { ApiKeyList, CreatedKey, EphemeralKey, KeyInput, RevokedKey, RotatedKey, RotateInput } from './model';
 
@@ -10,7 +10,7 @@ const params = t.Object({ id: t.String({ maxLength: 100 }) });
 const EPHEMERAL_MS = 60_000;
 
 export function keysRoutes(keys: Keys, guard: ScopeGuard) {
-  return new Elysia({ prefix: '/api/v1/keys', tags: ['keys'] })
+  return new Elysia({ prefix: '/api/v1/keys', tags: ['keys'], ...STRICT })
     .use(guard)
     .get('/', () => keys.list(), {
       scope: 'keys:read',

@@ -1,6 +1,6 @@
 /** `/api/v1/config`: the settings. */
 import { Elysia, t } from 'elysia';
-import type { ScopeGuard } from '../lib/scope-guard';
+import { type ScopeGuard, STRICT } from '../lib/scope-guard';
 import {
   type ConfigApi,
   SettingChange,
@@ -13,7 +13,7 @@ import {
 const params = t.Object({ key: t.String({ maxLength: 200 }) });
 
 export function configRoutes(config: ConfigApi, guard: ScopeGuard) {
-  return new Elysia({ prefix: '/api/v1/config', tags: ['config'] })
+  return new Elysia({ prefix: '/api/v1/config', tags: ['config'], ...STRICT })
     .use(guard)
     .get('/', () => config.list(), {
       scope: 'config:read',

@@ -1,10 +1,10 @@
 /** `/api/v1/engines`: where the models run. */
 import { Elysia, t } from 'elysia';
-import type { ScopeGuard } from '../lib/scope-guard';
+import { type ScopeGuard, STRICT } from '../lib/scope-guard';
 import { EngineInput, EngineList, EngineRemoved, type EnginesApi, EngineView, TrialView } from './model';
 
 export function enginesRoutes(engines: EnginesApi, guard: ScopeGuard) {
-  return new Elysia({ prefix: '/api/v1/engines', tags: ['engines'] })
+  return new Elysia({ prefix: '/api/v1/engines', tags: ['engines'], ...STRICT })
     .use(guard)
     .get('/', () => engines.list(), {
       scope: 'engines:read',

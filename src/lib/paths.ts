@@ -1,5 +1,5 @@
 /** Where FLM keeps its files (design §3 "Files"). Names only; whoever writes a file creates it. */
-import { homedir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 export interface Paths {
@@ -41,8 +41,17 @@ export function pathsIn(dir: string): Paths {
     keyFile: join(dir, 'security.key'),
     configToml: join(dir, 'flm.toml'),
     runDir,
-    adminSocket: join(runDir, 'admin.sock'),
+    adminSocket: socketPath(join(runDir, 'admin.sock')),
     libDir: join(dir, 'lib'),
     trialDir: join(dir, 'trial'),
   };
+}
+
+/** A socket's path holds about a hundred bytes (sun_path); a deeper data directory has its socket in a private folder. */
+const MAX_SOCKET_PATH = 100;
+
+function socketPath(preferred: string): string {
+  if (Buffer.byteLength(preferred) <= MAX_SOCKET_PATH) return preferred;
+  const digest = new Bun.CryptoHasher('sha256').update(preferred).digest('hex').slice(0, 16);
+  return join(tmpdir(), `flm-${process.getuid?.() ?? 0}`, `${digest}.sock`);
 }

@@ -6,6 +6,12 @@ import { Elysia } from 'elysia';
 import type { Principal, Scope } from '../contract';
 import { FlmError } from './errors';
 
+/** For every Elysia of the admin API: a field that a schema does not know is refused, not dropped without a word. */
+export const STRICT = { normalize: false } as const;
+
+/** The OpenAPI field that names a route's scope. */
+export const SCOPE_FIELD = 'x-flm-scope';
+
 /** The plugin a room's routes use. `principalOf` tells who sent a request, or throws when nobody known did. */
 export function createScopeGuard(principalOf: (request: Request) => Principal) {
   return new Elysia({ name: 'scope-guard' }).macro('scope', (scope: Scope) => {
@@ -16,7 +22,7 @@ export function createScopeGuard(principalOf: (request: Request) => Principal) {
       // `parse` runs before a body is looked at and is skipped without one; `transform` always runs.
       parse: check,
       transform: check,
-      detail: { description: `Scope: \`${scope}\``, 'x-flm-scope': scope },
+      detail: { description: `Scope: \`${scope}\``, [SCOPE_FIELD]: scope },
     };
   });
 }

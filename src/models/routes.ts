@@ -1,10 +1,10 @@
 /** `/api/v1/models`: the catalogue as its owner sees it. */
 import { Elysia, t } from 'elysia';
-import type { ScopeGuard } from '../lib/scope-guard';
+import { type ScopeGuard, STRICT } from '../lib/scope-guard';
 import { ModelList, type ModelsApi } from './model';
 
 export function modelsRoutes(models: ModelsApi, guard: ScopeGuard) {
-  return new Elysia({ prefix: '/api/v1/models', tags: ['models'] })
+  return new Elysia({ prefix: '/api/v1/models', tags: ['models'], ...STRICT })
     .use(guard)
     .get('/', ({ query: { engine } }) => models.list(engine ?? null), {
       scope: 'models:read',

@@ -1,0 +1,130 @@
+/** The pages of docs/ that are made of the code itself. `bun run docs` writes them, a test holds them equal. */
+import { type FlmCommand, type FlmGroup, isGroup } from '../cli/command';
+import { PROGRAM } from '../cli/commands';
+import { describeArgs, usageLine } from '../cli/help';
+import { GLOBAL_ARGS } from '../cli/strict';
+import { envNameOf, SETTING_KEYS, SETTINGS, type SettingKey } from '../src/config';
+import { ERRORS, type ErrorCode } from '../src/lib/errors';
+
+/** File name to text. */
+export async function pages(): Promise<Readonly<Record<string, string>>> {
+  return { 'errors.md': errorsPage(), 'config.md': configPage(), 'cli.md': await cliPage() };
+}
+
+const MADE = '<!-- Made by "bun run docs" from the code. Do not edit. -->';
+
+function errorsPage(): string {
+  const rows = (Object.keys(ERRORS) as ErrorCode[]).map((code) => {
+    const spec: (typeof ERRORS)[ErrorCode] & { readonly wire?: string } = ERRORS[code];
+    const wire = spec.wire ?? code.toLowerCase();
+    return `| \`${code}\` | \`${wire}\` | ${spec.status} | \`${spec.type}\` | ${spec.exit} | ${cell(spec.message)} | ${cell(spec.hint ?? '')} |`;
+  });
+  return `${MADE}
+
+# Errors
+
+Everything that FLM reports has a code. The API for clients (\`/v1\`) answers in OpenAI's shape,
+\`{"error": {"message", "type", "param", "code", "request_id"}}\`, with the code in the second column; the admin API
+(\`/api/v1\`) and the command line use the first column, as \`{"error": {"code", "message", "hint"}}\`. Codes are stable;
+messages may get better. \`{name}\` stands for what the case at hand fills in.
+
+Exit codes of the command line: 0 ok, 1 your side, 2 FLM's side, 3 start-up configuration (starting again does not help),
+130 interrupted.
+
+| Code | On /v1 | HTTP | Type | Exit | Message | What to do |
+|---|---|---|---|---|---|---|
+${rows.join('\n')}
+`;
+}
+
+function configPage(): string {
+  const rows = SETTING_KEYS.map((key) => settingRow(key));
+  return `${MADE}
+
+# Settings
+
+A setting's value comes from the first of these that has one:
+
+1. an option on the command line (\`flm up --port\`),
+2. its environment variable,
+3. the database, written by \`flm config set\`,
+4. \`flm.toml\` in the data directory (a table per category: \`[proxy]\`, then \`port = 8080\`),
+5. its default.
+
+\`flm config explain <setting>\` shows all five. A change answers whether it is in force: *live* settings are at once, *restart*
+settings after the next start, and one that an option or a variable hides is stored and says so.
+
+| Setting | Variable | Default | Takes | Change | For |
+|---|---|---|---|---|---|
+${rows.join('\n')}
+
+## Environment variables that are no settings
+
+| Variable | For |
+|---|---|
+| \`FLM_DATA_DIR\` | The data directory. Default: \`$XDG_DATA_HOME/flm\` or \`~/.local/share/flm\`, on macOS \`~/Library/Application Support/flm\`, on Windows \`%LOCALAPPDATA%\\flm\`. |
+| \`FLM_DATABASE_PASSPHRASE\` | Seals security.db with a passphrase instead of a key in the keychain or a key file. Must be set at the first start, and at every later one. |
+| \`FLM_DISABLE_KEYRING\` | \`1\`: do not use the keychain of the operating system. |
+| \`FLM_PYTHON\` | The Python that installs and runs the trial engine. |
+| \`FLM_DEBUG\` | \`1\`: the command line prints the insides of an INTERNAL_ERROR. |
+| \`LLAMA_CPP_PORT\`, \`LLAMA_CPP_PATH\`, \`OLLAMA_BASE_URL\`, \`VLLM_HOST\`, \`VLLM_PORT\`, \`LMSTUDIO_API_HOST\` | Where else to look for engines. |
+| \`NO_COLOR\` | Respected: FLM itself prints no colours, and the questions of \`flm up\` lose theirs. |
+`;
+}
+
+function settingRow(key: SettingKey): string {
+  const { kind, default: value, apply, about } = SETTINGS[key];
+  const { takes }: { readonly takes: string } = kind;
+  const shown = Array.isArray(value) ? value.join(',') : String(value);
+  return `| \`${key}\` | \`${envNameOf(key)}\` | ${shown === '' ? '(none)' : `\`${shown}\``} | ${cell(takes)} | ${apply} | ${cell(about)} |`;
+}
+
+async function cliPage(): Promise<string> {
+  const sections: string[] = [];
+  for await (const { path, command } of verbs(PROGRAM)) sections.push(commandSection(path, command));
+  const globals = describeArgs(GLOBAL_ARGS).map(([flag, about]) => `| \`${cell(flag)}\` | ${cell(about)} |`);
+  return `${MADE}
+
+# Commands
+
+Results go to stdout, everything else to stderr. On a terminal results are text, in a pipe they are JSON:
+\`{"version": "1.0", "data": …}\`, with the shapes of the admin API.
+
+| Every command takes | |
+|---|---|
+${globals.join('\n')}
+
+${sections.join('\n\n')}
+`;
+}
+
+function commandSection(path: readonly string[], command: FlmCommand): string {
+  const rows = describeArgs(command.args).map(([arg, about]) => `| \`${cell(arg)}\` | ${cell(about)} |`);
+  const table = rows.length === 0 ? '' : `\n\n| Option | |\n|---|---|\n${rows.join('\n')}`;
+  return `## flm ${path.join(' ')}
+
+${command.about}
+
+\`\`\`
+${usageLine(path, command)}
+\`\`\`${table}
+
+\`\`\`sh
+${command.examples.join('\n')}
+\`\`\``;
+}
+
+async function* verbs(
+  group: FlmGroup,
+  path: readonly string[] = [],
+): AsyncGenerator<{ path: readonly string[]; command: FlmCommand }> {
+  for (const [name, entry] of Object.entries(group.commands)) {
+    const here = [...path, name];
+    if (isGroup(entry)) yield* verbs(entry, here);
+    else yield { path: here, command: await entry() };
+  }
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|').replaceAll('\n', ' ');
+}
