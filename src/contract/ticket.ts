@@ -9,7 +9,10 @@ export interface Usage {
   readonly completionTokens: number;
 }
 
-/** `done`: the engine answered (whatever the status); `aborted`: the client left; `failed`: the engine did not answer. */
+/**
+ * `done`: the engine answered; `aborted`: the client left or was sent away; `failed`: the engine broke off, answered 5xx or
+ * did not answer at all.
+ */
 export type LeaseOutcome = 'done' | 'aborted' | 'failed';
 
 /** As LeaseOutcome, and `refused`: FLM answered without an engine. */
@@ -38,7 +41,7 @@ export interface Ticket {
   lease(candidate: Candidate, signal: Cancel): Lease | Promise<Lease>;
   /**
    * Ends the request.
-   * @throws INTERNAL_ERROR when called twice or while a Lease is open.
+   * @throws INTERNAL_ERROR when called twice or while a Lease is open or waited for.
    */
   close(outcome: TicketOutcome, usage: Usage | null): void;
 }

@@ -11,12 +11,13 @@ export class CancelSource implements Cancel {
     if (this.aborted) return;
     this.aborted = true;
     this.reason = reason;
-    const listeners = this.#listeners;
-    this.#listeners = null;
-    for (const listener of listeners ?? []) listener.handleEvent();
+    // Taken off one by one: a listener may remove another that has not been told yet.
+    for (let next = this.#listeners?.shift(); next !== undefined; next = this.#listeners?.shift())
+      next.handleEvent();
   }
 
   addEventListener(_type: 'abort', listener: CancelListener): void {
+    if (this.aborted) return; // As with an AbortSignal: whoever comes too late has to look.
     if (this.#listeners === null) this.#listeners = [listener];
     else this.#listeners.push(listener);
   }

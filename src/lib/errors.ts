@@ -240,6 +240,13 @@ export const ERRORS = {
     message: 'FLM does not connect to {host}: {reason}.',
     hint: null,
   },
+  NO_MODELS: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'No engine with a model runs, so there is nobody to ask.',
+    hint: 'Start an engine, or try one: flm engines try',
+  },
   TRIAL_UNAVAILABLE: {
     status: 400,
     type: 'server_error',
@@ -449,27 +456,46 @@ export class FlmError extends Error {
 
   /** The code as OpenAI-shaped answers carry it. */
   get wireCode(): string {
-    const spec: ErrorSpec = ERRORS[this.code];
-    return spec.wire ?? this.code.toLowerCase();
+    return wireCodeOf(this.code);
   }
 }
 
+function wireCodeOf(code: ErrorCode): string {
+  const spec: ErrorSpec = ERRORS[code];
+  return spec.wire ?? code.toLowerCase();
+}
+
 /**
- * An error as another part of FLM told it over HTTP: the same code, the words as they were sent. A code that is not in
- * the catalogue becomes `otherwise`.
+ * An error as another part of FLM told it over HTTP: the same code (by its name, or as `/v1` spells it), the words as they
+ * were sent. A code that is not in the catalogue becomes `otherwise`.
  */
 export function errorFromWire(
-  wire: { readonly code: string; readonly message: string; readonly hint: string | null },
+  wire: {
+    readonly code: string;
+    readonly message: string;
+    readonly hint: string | null;
+    readonly requestId?: string | null;
+  },
   otherwise: ErrorCode = 'INTERNAL_ERROR',
 ): FlmError {
-  const code = Object.hasOwn(ERRORS, wire.code) ? (wire.code as ErrorCode) : otherwise;
-  const error = new FlmError(code);
+  const codes = Object.keys(ERRORS) as ErrorCode[];
+  const code = codes.find((known) => known === wire.code || wireCodeOf(known) === wire.code) ?? otherwise;
+  const error = new FlmError(code, { meta: { requestId: wire.requestId ?? null } });
   return Object.defineProperties(error, { message: { value: wire.message }, hint: { value: wire.hint } });
 }
 
-/** `error` itself when it is an FlmError, else INTERNAL_ERROR with it as the cause: insides never leak out. */
+/**
+ * `error` itself when it is an FlmError; DB_ERROR for what SQLite says to a store, such as that the disk is full; else
+ * INTERNAL_ERROR with it as the cause: insides never leak out.
+ */
 export function toFlmError(error: unknown): FlmError {
-  return error instanceof FlmError ? error : new FlmError('INTERNAL_ERROR', { cause: error });
+  if (error instanceof FlmError) return error;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  if (!code.startsWith('SQLITE_')) return new FlmError('INTERNAL_ERROR', { cause: error });
+  return new FlmError('DB_ERROR', {
+    meta: { file: 'of this installation', reason: reasonOf(error) },
+    cause: error,
+  });
 }
 
 /** What a caught value says, in one line, for a `{reason}`. */

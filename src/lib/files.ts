@@ -1,5 +1,14 @@
 /** Files that must never be half-written or readable by others. */
-import { chmodSync, closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { FlmError, reasonOf } from './errors';
 
@@ -26,7 +35,8 @@ export function writeFileAtomic(path: string, text: string): void {
   try {
     const file = openSync(temporary, 'w', 0o600);
     try {
-      writeSync(file, text);
+      // Not writeSync: on a full disk that writes what fits and is content.
+      writeFileSync(file, text);
       fsyncSync(file);
     } finally {
       closeSync(file);
@@ -34,7 +44,17 @@ export function writeFileAtomic(path: string, text: string): void {
     renameSync(temporary, path);
     if (process.platform !== 'win32') syncDirectory(dirname(path));
   } catch (error) {
+    removeQuietly(temporary);
     throw new FlmError('IO_ERROR', { meta: { path, reason: reasonOf(error) }, cause: error });
+  }
+}
+
+/** Half a file may hold half a key; the error that is told is the one that came first. */
+function removeQuietly(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // A disk that cannot be written to keeps it.
   }
 }
 

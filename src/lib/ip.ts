@@ -15,15 +15,23 @@ const REACH: Readonly<Record<string, IpReach>> = {
 
 /**
  * The canonical text of an address, or null when it is none. `::ffff:a.b.c.d` becomes `a.b.c.d`, zone ids and
- * brackets are dropped, and only dotted-quad IPv4 counts (`0177.1` and `2130706433` are how filters are fooled).
+ * brackets around IPv6 are dropped, and only dotted-quad IPv4 counts (`0177.1` and `2130706433` are how filters are
+ * fooled).
  */
 export function parseIp(text: string): string | null {
-  const bare = text.replace(/^\[(.*)\]$/, '$1').replace(/%.*$/, '');
-  if (bare.includes(':')) {
-    if (!ipaddr.IPv6.isValid(bare)) return null;
-    return ipaddr.process(bare).toString();
-  }
-  return ipaddr.IPv4.isValidFourPartDecimal(bare) ? bare : null;
+  if (!text.includes(':')) return ipaddr.IPv4.isValidFourPartDecimal(text) ? text : null;
+  const bare = text.replace(/^\[(.*)\]$/, '$1').replace(/%[\w.~%-]+$/, '');
+  const groups = withoutQuad(bare);
+  return groups !== null && ipaddr.IPv6.isValid(groups) ? ipaddr.process(groups).toString() : null;
+}
+
+/** IPv6 text whose dotted end, if it has one, is written as two groups; null when that end is no proper quad. */
+function withoutQuad(text: string): string | null {
+  const quad = /[^:]*\.[^:]*$/.exec(text)?.[0];
+  if (quad === undefined) return text;
+  if (!ipaddr.IPv4.isValidFourPartDecimal(quad)) return null;
+  const [a, b, c, d] = quad.split('.').map((part) => Number(part).toString(16).padStart(2, '0'));
+  return `${text.slice(0, -quad.length)}${a}${b}:${c}${d}`;
 }
 
 /** What kind of network an address belongs to. @throws TypeError when it is no address: parse first. */
@@ -33,6 +41,8 @@ export function ipReach(ip: string): IpReach {
     const embedded = embeddedIpv4(address);
     // 6to4, NAT64 and the like lead to an IPv4 host: what that host is decides.
     if (embedded !== null) return ipReach(embedded);
+    // ::a.b.c.d without ffff leads nowhere any more (RFC 4291 §2.5.5.1).
+    if (address.range() === 'unicast' && address.match(ipaddr.IPv6.parseCIDR('::/96'))) return 'unusable';
   }
   return REACH[address.range()] ?? 'unusable';
 }
@@ -72,9 +82,9 @@ export interface IpSet {
  */
 export function parseIpSet(entries: readonly string[]): IpSet {
   const networks = entries.map((entry) => {
-    const [address, bits] = entry.split('/', 2);
+    const [address, bits, more] = entry.split('/');
     const ip = parseIp(address ?? '');
-    if (ip === null || (bits !== undefined && !/^\d{1,3}$/.test(bits))) {
+    if (ip === null || more !== undefined || (bits !== undefined && !/^\d{1,3}$/.test(bits))) {
       throw new TypeError(`"${entry}" is neither an IP address nor a network such as 192.168.0.0/16`);
     }
     const parsed = ipaddr.parse(ip);
@@ -103,7 +113,7 @@ export function clientIp(peer: string, forwardedFor: string | null, trusted: IpS
   if (forwardedFor === null || parseIp(client) === null) return client;
   const hops = forwardedFor
     .split(',')
-    .map((part) => parseIp(part.trim().replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1')));
+    .map((part) => parseIp(part.trim().replace(/^(\d+(?:\.\d+){3}|\[.*\]):\d+$/, '$1')));
   for (let i = hops.length - 1; i >= 0 && trusted.has(client); i--) {
     const hop = hops[i];
     if (hop === null || hop === undefined) break;

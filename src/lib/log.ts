@@ -38,8 +38,12 @@ function describe(fields: LogFields): LogFields {
   return out;
 }
 
-function unfold(error: Error): LogFields {
+/** Causes can run in a circle: a few of them say it all. */
+const MAX_CAUSES = 4;
+
+function unfold(error: Error, causes = 0): LogFields {
   const code = 'code' in error ? error.code : undefined;
-  const cause = error.cause instanceof Error ? unfold(error.cause) : error.cause;
+  const cause =
+    error.cause instanceof Error && causes < MAX_CAUSES ? unfold(error.cause, causes + 1) : error.cause;
   return { name: error.name, code, message: error.message, stack: error.stack, cause };
 }

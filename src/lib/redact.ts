@@ -2,9 +2,9 @@
 
 /** Patterns of secrets that may appear inside text. The first group, where there is one, is kept. */
 const SECRETS: readonly RegExp[] = [
-  /\b(flm_[0-9A-Za-z]{8})[0-9A-Za-z]{6,}/g, // our own keys: the id part is public
-  /\b(Bearer|Basic)\s+[^\s"',;]+/gi,
-  /\b(sk|hf|ghp|gho|xoxb|xoxp)[-_][0-9A-Za-z_-]{12,}/g,
+  /(flm_[0-9A-Za-z]{8})[0-9A-Za-z]{6,}/g, // our own keys, whatever stands before them: the id part is public
+  /\b((?:Bearer|Basic)\s+)[^\s"',;]+/gi,
+  /\b((?:sk|hf|ghp|gho|xoxb|xoxp)[-_])[0-9A-Za-z_-]{12,}/g,
   /\beyJ[0-9A-Za-z_-]{8,}\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]*/g, // JWTs
   /-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?-----END [A-Z ]*PRIVATE KEY-----/g,
   /([?&](?:key|api_key|token|access_token|password|secret)=)[^&\s"]+/gi,
@@ -12,7 +12,7 @@ const SECRETS: readonly RegExp[] = [
 ];
 
 const SECRET_FIELD =
-  /^(?:authorization|cookie|set-cookie|password|passphrase|secret|token|api_?key|plain_?key|pepper|credential)$/i;
+  /^(?:(?:proxy-)?authorization|(?:set-)?cookie|password|passphrase|secret|token|(?:x-)?api[_-]?key|plain_?key|pepper|credential)$/i;
 
 /** `text` with every secret replaced by `[redacted]`. */
 export function redact(text: string): string {
@@ -25,11 +25,15 @@ export function redact(text: string): string {
   return out;
 }
 
-/** A copy of `value` for a log line: strings redacted, fields with a secret's name emptied, depth bounded. */
+const MAX_DEPTH = 6;
+
+/** A copy of `value` for a log line: strings redacted, fields with a secret's name emptied, depth bounded, no bytes. */
 export function redactValue(value: unknown, depth = 0): unknown {
   if (typeof value === 'string') return redact(value);
+  if (typeof value === 'bigint') return String(value); // which JSON cannot say
   if (value === null || typeof value !== 'object') return value;
-  if (depth >= 6) return '[deep]';
+  if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
+  if (depth >= MAX_DEPTH) return '[deep]';
   if (Array.isArray(value)) return value.slice(0, 100).map((item) => redactValue(item, depth + 1));
   const out: Record<string, unknown> = {};
   for (const [key, item] of Object.entries(value)) {

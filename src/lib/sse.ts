@@ -16,9 +16,11 @@ export interface SseSplitter {
 
 const LF = 10;
 const CR = 13;
-/** An event ends with an empty line; the line before it may end in LF, CRLF or CR. */
-const ENDINGS = [Buffer.from('\n\n'), Buffer.from('\n\r\n'), Buffer.from('\r\r')] as const;
-const LONGEST_ENDING = 3;
+/** An event ends with an empty line: a line end right behind another. Each may be LF, CRLF or CR. */
+const LF_CR = Buffer.from('\n\r');
+const ENDINGS = [Buffer.from('\n\n'), LF_CR, Buffer.from('\r\r')] as const;
+/** An ending may have begun this many bytes before a chunk. */
+const LOOK_BACK = 2;
 
 export function createSseSplitter(maxEventBytes: number): SseSplitter {
   let held: Uint8Array[] = [];
@@ -35,13 +37,14 @@ export function createSseSplitter(maxEventBytes: number): SseSplitter {
     push(chunk) {
       // The usual case: whole events, nothing held back.
       if (heldBytes === 0 && endsEvent(chunk)) return chunk;
-      const tail = lastBytes(held, LONGEST_ENDING - 1);
+      const tail = lastBytes(held, LOOK_BACK);
       const window = tail.length === 0 ? chunk : Buffer.concat([tail, chunk]);
-      const end = lastEventEnd(window) - tail.length;
-      if (end <= 0) {
+      const found = lastEventEnd(window);
+      if (found === -1) {
         hold(chunk);
         return null;
       }
+      const end = found - tail.length;
       const whole =
         heldBytes === 0 ? chunk.subarray(0, end) : Buffer.concat([...held, chunk.subarray(0, end)]);
       held = [];
@@ -58,12 +61,17 @@ function endsEvent(chunk: Uint8Array): boolean {
   return chunk[last] === LF && (chunk[last - 1] === LF || (chunk[last - 1] === CR && chunk[last - 2] === LF));
 }
 
-/** The offset after the last empty line, or -1. */
+/** The offset after the last empty line, or -1. A CR may be half of a CRLF: the LF behind it belongs to it. */
 function lastEventEnd(bytes: Uint8Array): number {
   let end = -1;
   for (const ending of ENDINGS) {
-    const at = Buffer.prototype.lastIndexOf.call(bytes, ending);
-    if (at !== -1) end = Math.max(end, at + ending.length);
+    let at = Buffer.prototype.lastIndexOf.call(bytes, ending);
+    // LF CR at the very end is most likely a CRLF that was cut: its LF is waited for.
+    if (ending === LF_CR && at === bytes.length - 2)
+      at = at <= 0 ? -1 : Buffer.prototype.lastIndexOf.call(bytes, ending, at - 1);
+    if (at === -1) continue;
+    const isHalf = bytes[at + 1] === CR && bytes[at + 2] === LF;
+    end = Math.max(end, at + (isHalf ? 3 : 2));
   }
   return end;
 }
@@ -81,37 +89,61 @@ function lastBytes(pieces: readonly Uint8Array[], count: number): Uint8Array {
 /** The whole events in `region`, each with the empty line that ends it. */
 export function* eventsIn(region: Uint8Array): Generator<Uint8Array> {
   let start = 0;
+  let lineStart = 0;
   for (let i = 0; i < region.length; i++) {
-    if (!isEventEnd(region, i, start)) continue;
-    yield region.subarray(start, i + 1);
-    start = i + 1;
+    const byte = region[i];
+    if (byte !== LF && byte !== CR) continue;
+    // An empty line that comes first ends nothing.
+    const endsEvent = i === lineStart && i > start;
+    if (byte === CR && region[i + 1] === LF) i++;
+    lineStart = i + 1;
+    if (!endsEvent) continue;
+    yield region.subarray(start, lineStart);
+    start = lineStart;
   }
   if (start < region.length) yield region.subarray(start);
-}
-
-/** Whether the byte at `i` is the last one of an empty line of the event that began at `start`. */
-function isEventEnd(bytes: Uint8Array, i: number, start: number): boolean {
-  const byte = bytes[i];
-  const before = i - 1 >= start ? bytes[i - 1] : undefined;
-  if (byte === LF && before === LF) return true;
-  if (byte === LF && before === CR) return i - 2 >= start && bytes[i - 2] === LF;
-  return byte === CR && before === CR;
 }
 
 /** The payload of an event: its `data:` lines joined by line feeds, or null when it has none (a comment, a ping). */
 export function dataOf(event: Uint8Array): string | null {
   const lines: string[] = [];
-  for (const line of Buffer.from(event.buffer, event.byteOffset, event.length)
-    .toString('utf8')
-    .split(/\r\n|\r|\n/)) {
-    if (line.startsWith('data:')) lines.push(line.slice(line[5] === ' ' ? 6 : 5));
+  for (const line of textOf(event).split(/\r\n|\r|\n/)) {
+    const field = DATA_FIELD.exec(line)?.[0];
+    if (field !== undefined) lines.push(line.slice(field.length));
   }
   return lines.length === 0 ? null : lines.join('\n');
 }
 
-/** An event that carries `data` (without line breaks, as JSON is). */
+/** The event with `data` in place of its own; its other lines, and how its lines end, stay as they are. */
+export function withData(event: Uint8Array, data: string): Uint8Array {
+  let written = false;
+  const changed = textOf(event).replace(LINE, (line, content: string, end: string) => {
+    const field = DATA_FIELD.exec(content)?.[0];
+    if (field === undefined) return line;
+    if (written) return '';
+    written = true;
+    const prefix = field === 'data' ? 'data: ' : field;
+    return (
+      data
+        .split('\n')
+        .map((piece) => prefix + piece)
+        .join(end) + end
+    );
+  });
+  return Buffer.from(changed);
+}
+
+/** The field `data`, with its colon and the one space that does not belong to the value. */
+const DATA_FIELD = /^data(?:: ?|$)/;
+const LINE = /([^\r\n]+)(\r\n|\r|\n|$)/g;
+
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8');
+}
+
+/** An event that carries `data`. */
 export function eventOf(data: string): Uint8Array {
-  return Buffer.from(`data: ${data}\n\n`);
+  return Buffer.from(`data: ${data.replaceAll('\n', '\ndata: ')}\n\n`);
 }
 
 /** A comment: clients skip it, connections stay open. */
