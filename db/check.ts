@@ -1,5 +1,6 @@
 /** Examines both databases without changing them (FLM-038). */
 import { getTableName, isTable } from 'drizzle-orm';
+import { reasonOf } from '../src/lib/errors';
 import * as configSchema from './config/schema';
 import * as securitySchema from './security/schema';
 import type { Db, Sqlite } from './sqlite';
@@ -24,28 +25,33 @@ export function checkDatabases({ config, security }: Checked): DbFinding[] {
 }
 
 function checkFile(file: string, sqlite: Sqlite, schema: Readonly<Record<string, unknown>>): DbFinding[] {
-  const integrity = rows(sqlite, 'integrity_check').map((row) => String(Object.values(row)[0]));
-  const orphans = rows(sqlite, 'foreign_key_check').length;
-  const tables = Object.values(schema).filter(isTable).map(getTableName);
-  const counts = tables.map((table) => ({ table, count: countRows(sqlite, table) }));
-  const missing = counts.filter(({ count }) => count === null).map(({ table }) => table);
-  const sound = integrity.length === 1 && integrity[0] === 'ok';
   return [
-    { name: `${file}: integrity`, ok: sound, message: sound ? 'sound' : integrity.slice(0, 5).join('; ') },
-    {
-      name: `${file}: references`,
-      ok: orphans === 0,
-      message: orphans === 0 ? 'complete' : `${orphans} rows point to nothing`,
-    },
-    {
-      name: `${file}: tables`,
-      ok: missing.length === 0,
-      message:
-        missing.length === 0
-          ? counts.map(({ table, count }) => `${table} ${count}`).join(', ')
-          : `missing: ${missing.join(', ')}`,
-    },
+    finding(`${file}: integrity`, () => {
+      const told = rows(sqlite, 'integrity_check').map((row) => String(Object.values(row)[0]));
+      const ok = told.length === 1 && told[0] === 'ok';
+      return { ok, message: ok ? 'sound' : told.slice(0, 5).join('; ') };
+    }),
+    finding(`${file}: references`, () => {
+      const orphans = rows(sqlite, 'foreign_key_check').length;
+      return { ok: orphans === 0, message: orphans === 0 ? 'complete' : `${orphans} rows point to nothing` };
+    }),
+    finding(`${file}: tables`, () => {
+      const wanted = Object.values(schema).filter(isTable).map(getTableName);
+      const there = new Set(rows(sqlite, 'table_list').map((row) => row.name));
+      const missing = wanted.filter((table) => !there.has(table));
+      if (missing.length > 0) return { ok: false, message: `missing: ${missing.join(', ')}` };
+      return { ok: true, message: wanted.map((table) => `${table} ${countRows(sqlite, table)}`).join(', ') };
+    }),
   ];
+}
+
+/** What a check finds. A damaged file makes any of them fail, which is a finding too. */
+function finding(name: string, check: () => Omit<DbFinding, 'name'>): DbFinding {
+  try {
+    return { name, ...check() };
+  } catch (error) {
+    return { name, ok: false, message: reasonOf(error) };
+  }
 }
 
 function rows(sqlite: Sqlite, pragma: string): readonly Record<string, unknown>[] {
@@ -53,11 +59,7 @@ function rows(sqlite: Sqlite, pragma: string): readonly Record<string, unknown>[
   return Array.isArray(result) ? result : [];
 }
 
-/** Rows in a table, or null when it is not there. The name comes from the schema, never from outside. */
-function countRows(sqlite: Sqlite, table: string): number | null {
-  try {
-    return sqlite.prepare<[], { n: number }>(`SELECT count(*) AS n FROM "${table}"`).get()?.n ?? null;
-  } catch {
-    return null; // No such table: that is the finding.
-  }
+/** Rows in a table. The name comes from the schema, never from outside. */
+function countRows(sqlite: Sqlite, table: string): number {
+  return sqlite.prepare<[], { n: number }>(`SELECT count(*) AS n FROM "${table}"`).get()?.n ?? 0;
 }

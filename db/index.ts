@@ -2,7 +2,7 @@
  * The two databases of an installation, opened, sealed and migrated (FLM-123): config.db plain, security.db
  * encrypted from its first byte. Only stores of rooms talk to them.
  */
-import { chmodSync, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Clock } from '../src/contract';
 import { ensurePrivateDir } from '../src/lib/files';
@@ -60,7 +60,6 @@ export async function openDatabases(options: OpenDatabasesOptions): Promise<Data
     const open = (path: string, key: CipherKey | null) => {
       const sqlite = openSqlite(path, { key, addon });
       opened.push(sqlite);
-      chmodSync(path, 0o600);
       return sqlite;
     };
     const config = open(paths.configDb, null);

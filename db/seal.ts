@@ -63,12 +63,15 @@ async function makeSeal(paths: Paths, env: Env, keychain: Keychain | null): Prom
 
 /** A locked or absent keyring answers `get` with null and fails only on `set`, so the entry is read back. */
 async function storeInKeychain(keychain: Keychain, id: string, hex: string): Promise<boolean> {
+  const entry = { service: SERVICE, name: id };
   try {
-    await keychain.set({ service: SERVICE, name: id, value: hex });
-    return (await keychain.get({ service: SERVICE, name: id })) === hex;
+    await keychain.set({ ...entry, value: hex });
+    if ((await keychain.get(entry)) === hex) return true;
   } catch {
-    return false; // No usable keychain on this machine: the key file takes its place.
+    // No usable keychain on this machine: the key file takes its place.
   }
+  await keychain.delete(entry).catch(() => {}); // Nobody would look for it again.
+  return false;
 }
 
 async function unseal(info: SealInfo, paths: Paths, env: Env, keychain: Keychain | null): Promise<Seal> {

@@ -1,5 +1,5 @@
 /** One way to open an SQLite file: owner-only, WAL, checked foreign keys, acknowledged means on disk. */
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
 import { basename } from 'node:path';
 import SqliteFile from 'better-sqlite3';
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3';
@@ -48,6 +48,7 @@ export function openSqlite(path: string, options: OpenOptions): Sqlite {
     sqlite.pragma('synchronous = FULL');
     sqlite.pragma('foreign_keys = ON');
     sqlite.pragma('trusted_schema = OFF');
+    sqlite.pragma('temp_store = MEMORY'); // Temporary files would not be encrypted.
     return sqlite;
   } catch (error) {
     sqlite?.close();
@@ -59,6 +60,7 @@ export function openSqlite(path: string, options: OpenOptions): Sqlite {
 export function openFile(path: string, busyTimeoutMs: number, addon: object | null): Sqlite {
   // SQLite gives -wal and -shm the mode of the main file, so that one has to be right from the start.
   if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
+  for (const file of [path, `${path}-wal`, `${path}-shm`]) if (existsSync(file)) chmodSync(file, 0o600);
   // The types know only the path of an addon; a loaded one is what the package passes around itself.
   const nativeBinding = addon as unknown as string | null;
   return new SqliteFile(path, {

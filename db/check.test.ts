@@ -1,0 +1,97 @@
+/** `flm check` on databases that are sound, damaged, incomplete or have lost references; it changes nothing. */
+import { describe, expect, test } from 'bun:test';
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { manualClock } from '../src/lib/clock';
+import { type TestDir, testDir } from '../test/support/data-dir';
+import { checkDatabases, type DbFinding } from './check';
+import * as configSchema from './config/schema';
+import { openDatabases } from './index';
+import * as securitySchema from './security/schema';
+import { openSqlite, withSchema } from './sqlite';
+
+async function makeDatabases(data: TestDir): Promise<void> {
+  const { paths, env } = data;
+  (await openDatabases({ paths, env, clock: manualClock(), lockWaitMs: 0 })).close();
+}
+
+/** What is found in both, opened as they are. */
+function check(data: TestDir): DbFinding[] {
+  const bytes = Buffer.from(`raw:${readFileSync(data.paths.keyFile, 'utf8').trim()}`);
+  const config = openSqlite(data.paths.configDb, { key: null, addon: null });
+  const security = openSqlite(data.paths.securityDb, { key: { bytes, source: 'a test' }, addon: null });
+  try {
+    return checkDatabases({
+      config: withSchema(config, configSchema),
+      security: withSchema(security, securitySchema),
+    });
+  } finally {
+    config.close();
+    security.close();
+  }
+}
+
+/** Changes config.db behind FLM's back. */
+function alter(data: TestDir, sql: string): void {
+  const sqlite = openSqlite(data.paths.configDb, { key: null, addon: null });
+  sqlite.pragma('foreign_keys = OFF');
+  sqlite.exec(sql);
+  sqlite.close();
+}
+
+const bad = (findings: DbFinding[]) => findings.filter(({ ok }) => !ok);
+
+describe('checkDatabases', () => {
+  test('finds both sound, and names every table with its rows', async () => {
+    using data = testDir();
+    await makeDatabases(data);
+    alter(data, "INSERT INTO settings VALUES ('log.level', 'warn', 1, NULL)");
+    expect(check(data)).toEqual([
+      { name: 'config.db: integrity', ok: true, message: 'sound' },
+      { name: 'config.db: references', ok: true, message: 'complete' },
+      {
+        name: 'config.db: tables',
+        ok: true,
+        message: 'active_proxy_handles 0, engines 0, proxy_profiles 0, settings 1',
+      },
+      { name: 'security.db: integrity', ok: true, message: 'sound' },
+      { name: 'security.db: references', ok: true, message: 'complete' },
+      { name: 'security.db: tables', ok: true, message: 'api_keys 0, engine_credentials 0, installation 0' },
+    ]);
+  });
+
+  test('names a table that is missing', async () => {
+    using data = testDir();
+    await makeDatabases(data);
+    alter(data, 'DROP TABLE engines; DROP TABLE settings');
+    expect(bad(check(data))).toEqual([
+      { name: 'config.db: tables', ok: false, message: 'missing: engines, settings' },
+    ]);
+  });
+
+  test('counts rows that point to nothing', async () => {
+    using data = testDir();
+    await makeDatabases(data);
+    alter(
+      data,
+      'CREATE TABLE children (id INTEGER PRIMARY KEY, engine TEXT REFERENCES engines (id)) STRICT; ' +
+        "INSERT INTO children VALUES (1, 'gone'), (2, 'gone')",
+    );
+    expect(bad(check(data))).toEqual([
+      { name: 'config.db: references', ok: false, message: '2 rows point to nothing' },
+    ]);
+  });
+
+  test('sees a page that was overwritten, and says so without dying of it', async () => {
+    using data = testDir();
+    await makeDatabases(data);
+    alter(data, 'CREATE TABLE t (x TEXT); INSERT INTO t VALUES (zeroblob(20000))');
+    const file = openSync(data.paths.configDb, 'r+');
+    writeSync(file, Buffer.alloc(4096, 0xff), 0, 4096, 4096 * 3);
+    closeSync(file);
+    const before = readFileSync(data.paths.configDb);
+    const findings = bad(check(data));
+    expect(findings.map(({ name }) => name)).toContain('config.db: integrity');
+    expect(findings.every(({ name }) => name.startsWith('config.db'))).toBe(true);
+    expect(readFileSync(data.paths.configDb).equals(before)).toBe(true);
+  });
+});
