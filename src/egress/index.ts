@@ -1,9 +1,12 @@
 /** The only room that opens outbound connections (held by test/arch). Hands out its own response shape. */
 import type { Clock } from '../contract';
 import { FlmError } from '../lib/errors';
+import { readAtMost } from './body';
+import { EgressError } from './errors';
 import { type CheckedTarget, checkTarget, type Resolve, systemResolve } from './guard';
 import { directTransport, type EgressRequest, type EgressResponse, type Transport } from './transport';
 
+export { readAtMost } from './body';
 export { EgressError, type EgressFailure } from './errors';
 export type { CheckedTarget, Resolve } from './guard';
 export type {
@@ -51,21 +54,44 @@ export interface EgressOptions {
 
 const MAX_REDIRECTS = 3;
 
+/** Where a download led, and what is there. */
+interface Found {
+  readonly url: URL;
+  readonly response: EgressResponse;
+}
+
 export function createEgress(options: EgressOptions): Egress {
   const transport = options.transport ?? directTransport(options.clock);
   const resolve = options.resolve ?? systemResolve;
 
-  async function follow(text: string, signal: AbortSignal, redirects: number): Promise<EgressResponse> {
-    const { url, address } = await checkTarget(text, 'public', resolve);
+  async function follow(text: string, signal: AbortSignal, redirects: number): Promise<Found> {
+    const { url, address } = await beforeAbort(checkTarget(text, 'public', resolve), signal);
     const response = await transport.send(pinned(url, address, signal));
     const location = response.headers.get('location');
-    if (response.status < 300 || response.status > 399 || location === null) return response;
+    if (response.status < 300 || response.status > 399 || location === null) return { url, response };
     response.body.reader().cancel();
     if (redirects === 0) throw refused(url, `it redirects more than ${MAX_REDIRECTS} times`);
     const next = URL.parse(location, url);
     if (next === null) throw refused(url, 'it redirects to something that is not a URL');
     if (url.protocol === 'https:' && next.protocol !== 'https:') throw refused(next, 'a redirect left HTTPS');
     return follow(next.href, signal, redirects - 1);
+  }
+
+  async function fetchPublic(text: string, maxBytes: number, signal: AbortSignal): Promise<Download> {
+    const { url, response } = await follow(text, signal, MAX_REDIRECTS);
+    const reader = response.body.reader();
+    if (response.status !== 200) {
+      reader.cancel();
+      throw refused(url, `it answered ${response.status}`);
+    }
+    const announced = Number(response.headers.get('content-length') ?? 0);
+    const bytes = announced > maxBytes ? null : await readAtMost(reader, maxBytes);
+    if (bytes === null) {
+      reader.cancel();
+      throw refused(url, `it is larger than ${maxBytes} bytes`);
+    }
+    const contentType = response.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
+    return { bytes, contentType };
   }
 
   return {
@@ -76,47 +102,39 @@ export function createEgress(options: EgressOptions): Egress {
     checkEngineUrl: (url) => checkTarget(url, 'engine', resolve),
 
     async download(url, { maxBytes, timeoutMs }) {
-      const response = await follow(url, AbortSignal.timeout(timeoutMs), MAX_REDIRECTS);
-      if (response.status !== 200) {
-        response.body.reader().cancel();
-        throw refused(new URL(url), `it answered ${response.status}`);
+      const signal = AbortSignal.timeout(timeoutMs);
+      try {
+        return await fetchPublic(url, maxBytes, signal);
+      } catch (error) {
+        if (signal.aborted) throw new EgressError('timeout', 'it did not answer in time', error);
+        throw error;
       }
-      const contentType = response.headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase() ?? '';
-      return { bytes: await readAtMost(response, maxBytes, new URL(url)), contentType };
     },
   };
+}
+
+/** What the promise comes to, unless the signal aborts before: a name server may take longer than anybody waits. */
+function beforeAbort<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
+  signal.throwIfAborted();
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  return Promise.race([promise, aborted]);
 }
 
 /** The request for `url` that goes to the address that was checked; Host and the certificate keep the name. */
 function pinned(url: URL, address: string, signal: AbortSignal): EgressRequest {
   const target = new URL(url);
   target.hostname = address.includes(':') ? `[${address}]` : address;
+  // Certificates name hosts without the dot that ends a full name; an address verifies as what it is.
+  const name = url.hostname === target.hostname ? null : url.hostname.replace(/\.$/, '');
   return {
     url: target.href,
     method: 'GET',
     headers: { host: url.host, accept: '*/*', 'accept-encoding': 'identity' },
     body: null,
     signal,
-    ...(url.protocol === 'https:' ? { tlsName: url.hostname } : {}),
+    ...(url.protocol === 'https:' && name !== null ? { tlsName: name } : {}),
   };
-}
-
-/** Reads a body that may claim any length, or none. @throws EGRESS_REFUSED as soon as it is over `maxBytes`. */
-async function readAtMost(response: EgressResponse, maxBytes: number, url: URL): Promise<Uint8Array> {
-  const reader = response.body.reader();
-  const chunks: Uint8Array[] = [];
-  let size = Number(response.headers.get('content-length') ?? 0);
-  if (size <= maxBytes) {
-    size = 0;
-    for (let chunk = await reader.read(); chunk !== null; chunk = await reader.read()) {
-      chunks.push(chunk);
-      size += chunk.length;
-      if (size > maxBytes) break;
-    }
-  }
-  if (size <= maxBytes) return Buffer.concat(chunks);
-  reader.cancel();
-  throw refused(url, `it is larger than ${maxBytes} bytes`);
 }
 
 function refused(url: URL, reason: string): FlmError {

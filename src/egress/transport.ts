@@ -4,12 +4,14 @@
  */
 import type { Cancel, Clock } from '../contract';
 import { toAbortSignal } from '../lib/cancel';
-import { EgressError, translateFailure } from './errors';
+import { MAX_WHOLE_BYTES, readAtMost } from './body';
+import { EgressError, tooLarge, translateFailure } from './errors';
 import { createHttp1Client } from './http1/client';
 
 export interface EgressRequest {
   readonly url: string;
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE';
+  /** Names in lower case. Host may be among them; what frames the body may not, that is the transport's to say. */
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string | Uint8Array<ArrayBuffer> | null;
   /** Aborting it closes the connection, before or after the headers. */
@@ -139,10 +141,11 @@ function bodyOf(response: Response, signal: Cancel | null): EgressBody {
     };
   };
   return {
-    bytes: () =>
-      response.bytes().catch((error: unknown) => {
-        throw translateFailure(error, signal);
-      }),
+    async bytes() {
+      const bytes = await readAtMost(reader(), MAX_WHOLE_BYTES);
+      if (bytes === null) throw tooLarge();
+      return bytes;
+    },
     reader,
     pipe: (sink) => pump(reader(), sink),
   };
@@ -161,7 +164,10 @@ function pump(reader: ChunkReader, sink: BodySink): BodyFlow {
       }
       if (!cancelled) sink.onEnd();
     } catch (error) {
-      if (!cancelled) sink.onError(error);
+      if (cancelled) return;
+      // It may have been the sink that threw.
+      reader.cancel();
+      sink.onError(error);
     }
   }
 

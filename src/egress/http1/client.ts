@@ -15,10 +15,21 @@ export interface Http1Client {
   close(): void;
 }
 
-/** Engines close idle connections after five seconds (vLLM, llama.cpp): FLM does so first. */
-const IDLE_MS = 4_000;
-/** How long to wait for a host that does not answer at all. */
-const CONNECT_TIMEOUT_MS = 10_000;
+export interface Http1Limits {
+  /** How long an idle connection is used again. Engines close theirs after five seconds (vLLM, llama.cpp): FLM is first. */
+  readonly idleMs: number;
+  /** How long to wait for a host that does not answer at all. */
+  readonly connectTimeoutMs: number;
+}
+
+const LIMITS: Http1Limits = { idleMs: 4_000, connectTimeoutMs: 10_000 };
+/**
+ * A connection that the engine had closed breaks as soon as something is sent. One that breaks later carried the
+ * request to an engine that then fell over its work: asking for it again is for the caller to decide.
+ */
+const STALE_MS = 1_000;
+/** Places whose URL is not parsed again; more than any owner has, and a bound on what image URLs of clients leave. */
+const MAX_ORIGINS = 1_000;
 
 interface Idle {
   readonly connection: Connection;
@@ -32,56 +43,57 @@ interface Origin {
   readonly host: string;
 }
 
-export function createHttp1Client(monotonicMs: () => number): Http1Client {
+export function createHttp1Client(monotonicMs: () => number, limits: Http1Limits = LIMITS): Http1Client {
   const pools = new Map<string, Idle[]>();
   const origins = new Map<string, Origin>();
   let sweeper: ReturnType<typeof setTimeout> | null = null;
+  let closed = false;
 
+  /** One that can be used, or null. Those the other side has closed are dropped here. */
   function takeIdle(key: string): Connection | null {
+    const pool = pools.get(key);
+    if (pool === undefined) return null;
     // The one used last is the likeliest to be alive.
-    const idle = pools.get(key)?.pop();
-    if (idle === undefined) return null;
-    if (monotonicMs() - idle.sinceMs < IDLE_MS) return idle.connection;
-    idle.connection.close(null);
-    return takeIdle(key);
+    for (let idle = pool.pop(); idle !== undefined; idle = pool.pop()) {
+      if (idle.connection.closed) continue;
+      if (monotonicMs() - idle.sinceMs < limits.idleMs) return idle.connection;
+      idle.connection.close(null);
+    }
+    return null;
   }
 
-  function createConnection(key: string): Connection {
-    return new Connection({
-      onIdle(connection) {
-        const pool = pools.get(key);
-        const idle = { connection, sinceMs: monotonicMs() };
-        if (pool === undefined) pools.set(key, [idle]);
-        else pool.push(idle);
-        sweeper ??= startSweeper();
-      },
-      onClosed(connection) {
-        const pool = pools.get(key);
-        const index = pool?.findIndex((idle) => idle.connection === connection) ?? -1;
-        if (index !== -1) pool?.splice(index, 1);
-      },
-    });
+  function keepIdle(key: string, connection: Connection): void {
+    if (closed) {
+      connection.close(null);
+      return;
+    }
+    const pool = pools.get(key);
+    const idle = { connection, sinceMs: monotonicMs() };
+    if (pool === undefined) pools.set(key, [idle]);
+    else pool.push(idle);
+    sweeper ??= startSweeper();
   }
 
   function startSweeper(): ReturnType<typeof setTimeout> {
     const timer = setTimeout(() => {
-      sweeper = null;
-      const oldestMs = monotonicMs() - IDLE_MS;
+      const oldestMs = monotonicMs() - limits.idleMs;
       for (const [key, pool] of pools) {
-        for (const idle of pool.filter(({ sinceMs }) => sinceMs <= oldestMs)) idle.connection.close(null);
-        if (pool.length === 0) pools.delete(key);
+        const young = pool.filter(({ connection, sinceMs }) => !connection.closed && sinceMs > oldestMs);
+        for (const { connection, sinceMs } of pool) if (sinceMs <= oldestMs) connection.close(null);
+        if (young.length > 0) pools.set(key, young);
+        else pools.delete(key);
       }
-      if (pools.size > 0) sweeper = startSweeper();
-    }, IDLE_MS);
+      sweeper = pools.size > 0 ? startSweeper() : null;
+    }, limits.idleMs / 4);
     timer.unref();
     return timer;
   }
 
   async function connect({ key, place }: Origin, signal: Cancel | null): Promise<Connection> {
-    const connection = createConnection(key);
+    const connection = new Connection((idle) => keepIdle(key, idle));
     const timer = setTimeout(() => {
       connection.close(new EgressError('timeout', 'it did not accept the connection in time'));
-    }, CONNECT_TIMEOUT_MS);
+    }, limits.connectTimeoutMs);
     try {
       await connection.open(place, signal);
       return connection;
@@ -90,34 +102,35 @@ export function createHttp1Client(monotonicMs: () => number): Http1Client {
     }
   }
 
-  function originFor(url: string, pathStart: number, unixSocket: string | undefined): Origin {
-    const key = unixSocket ?? url.slice(0, pathStart);
-    let origin = origins.get(key);
-    if (origin === undefined) {
-      const { hostname, host, port } = new URL(url);
-      const place: Place =
-        unixSocket === undefined
-          ? { hostname: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? 80 : Number(port) }
-          : { unix: unixSocket };
-      origin = { key, place, host };
-      origins.set(key, origin);
-    }
-    return origin;
+  /** Where a URL leads, and what to ask for there. Most need no parsing: they are like one before. */
+  function locate({ url, unixSocket }: EgressRequest): { origin: Origin; target: string } {
+    const pathStart = url.indexOf('/', 'http://'.length);
+    const target = url.slice(pathStart);
+    const known = pathStart === -1 ? undefined : origins.get(keyOf(url.slice(0, pathStart), unixSocket));
+    if (known !== undefined && TARGET.test(target)) return { origin: known, target };
+    const parsed = URL.parse(url);
+    if (parsed?.protocol !== 'http:')
+      throw new EgressError('other', 'its address is not a URL of plain HTTP');
+    const origin = originOf(parsed, unixSocket);
+    if (origins.size >= MAX_ORIGINS) origins.clear();
+    origins.set(origin.key, origin);
+    return { origin, target: parsed.pathname + parsed.search };
   }
 
   return {
     async send(request) {
-      const { url, signal } = request;
+      const { signal } = request;
       if (signal?.aborted) throw signal.reason;
-      const pathStart = url.indexOf('/', 'http://'.length);
-      const origin = originFor(url, pathStart, request.unixSocket);
-      const bytes = serialize(request, pathStart === -1 ? '/' : url.slice(pathStart), origin.host);
+      const { origin, target } = locate(request);
+      const bytes = serialize(request, target, origin.host);
       const used = takeIdle(origin.key);
       if (used !== null) {
+        const sentMs = monotonicMs();
         try {
           return await used.send(bytes, signal);
         } catch (error) {
-          if (!(error instanceof StaleConnection)) throw translateFailure(error, signal);
+          const stale = error instanceof StaleConnection && monotonicMs() - sentMs < STALE_MS;
+          if (!stale) throw translateFailure(error, signal);
         }
       }
       const connection = await connect(origin, signal);
@@ -125,11 +138,24 @@ export function createHttp1Client(monotonicMs: () => number): Http1Client {
     },
 
     close() {
+      closed = true;
       if (sweeper !== null) clearTimeout(sweeper);
-      for (const pool of pools.values()) for (const { connection } of [...pool]) connection.close(null);
+      for (const pool of pools.values()) for (const { connection } of pool) connection.close(null);
       pools.clear();
     },
   };
+}
+
+function keyOf(start: string, unixSocket: string | undefined): string {
+  return unixSocket === undefined ? start : `${unixSocket} ${start}`;
+}
+
+function originOf({ origin, hostname, host, port }: URL, unixSocket: string | undefined): Origin {
+  const place: Place =
+    unixSocket === undefined
+      ? { hostname: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? 80 : Number(port) }
+      : { unix: unixSocket };
+  return { key: keyOf(origin, unixSocket), place, host };
 }
 
 /** The request as it goes over the wire: a string while it is all ASCII before the body, else bytes. */
@@ -148,12 +174,19 @@ function serialize(
   }
   if (body !== null)
     head += `content-length: ${typeof body === 'string' ? Buffer.byteLength(body) : body.length}\r\n`;
+  // RFC 9110 §8.6: where a body is expected, its absence is said.
+  else if (method === 'POST' || method === 'PUT') head += 'content-length: 0\r\n';
   head += '\r\n';
-  if (body === null) return head;
-  if (typeof body === 'string' && ASCII.test(head)) return head + body;
-  return Buffer.concat([Buffer.from(head, 'latin1'), typeof body === 'string' ? Buffer.from(body) : body]);
+  const content = body ?? '';
+  if (typeof content === 'string' && ASCII.test(head)) return head + content;
+  return Buffer.concat([
+    Buffer.from(head, 'latin1'),
+    typeof content === 'string' ? Buffer.from(content) : content,
+  ]);
 }
 
-/** RFC 9110 §5.5, with Latin-1 as it may come from a client. */
-const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
-const ASCII = /^[\t\r\n\x20-\x7e]*$/;
+/** What needs no escaping in a request target: RFC 3986 §3.3 and §3.4. */
+const TARGET = /^[\w\-.~!$&'()*+,;=:@%/?]+$/;
+/** RFC 9110 §5.5, with Latin-1 and DEL as they may come from a client. */
+const FIELD_VALUE = /^[\t\x20-\xff]*$/;
+const ASCII = /^[\t\r\n\x20-\x7f]*$/;

@@ -9,12 +9,6 @@ import { MalformedResponse, ResponseParser } from './parser';
 /** Where to connect to. */
 export type Place = { readonly hostname: string; readonly port: number } | { readonly unix: string };
 
-export interface ConnectionEvents {
-  /** It is free for another request. */
-  onIdle(connection: Connection): void;
-  onClosed(connection: Connection): void;
-}
-
 /** Thrown when a connection that had been idle broke before it said anything: the other side had closed it meanwhile. */
 export class StaleConnection extends EgressError {
   constructor(cause: unknown) {
@@ -25,7 +19,7 @@ export class StaleConnection extends EgressError {
 export class Connection implements Flow {
   /** Requests it has carried. */
   uses = 0;
-  readonly #events: ConnectionEvents;
+  readonly #onIdle: (connection: Connection) => void;
   readonly #parser = new ResponseParser({
     onHead: (head) => this.#incoming?.onHead(head),
     onData: (bytes) => this.#incoming?.onData(bytes),
@@ -37,14 +31,24 @@ export class Connection implements Flow {
   /** Bytes of the request that the kernel has not taken yet. */
   #unsent: Uint8Array | null = null;
   #signal: Cancel | null = null;
-  #closed = false;
+  /** Why it was closed, once it is; null inside when there was no more use for it. */
+  #closed: { readonly reason: unknown } | null = null;
 
-  constructor(events: ConnectionEvents) {
-    this.#events = events;
+  /** `onIdle` is called whenever it is free for another request. */
+  constructor(onIdle: (connection: Connection) => void) {
+    this.#onIdle = onIdle;
   }
 
-  /** @throws EgressError when nobody answers there; the signal's reason when it aborts. */
+  get closed(): boolean {
+    return this.#closed !== null;
+  }
+
+  /**
+   * Connects, for a request that follows at once: until then, aborting the signal closes it.
+   * @throws EgressError when nobody answers there; the signal's reason when it aborts.
+   */
   async open(place: Place, signal: Cancel | null): Promise<void> {
+    if (signal?.aborted) throw signal.reason;
     this.#watch(signal);
     const opening = Promise.withResolvers<void>();
     this.#opening = opening;
@@ -54,10 +58,10 @@ export class Connection implements Flow {
     try {
       await opening.promise;
     } catch (error) {
+      this.#unwatch();
       throw translateFailure(error, signal);
     } finally {
       this.#opening = null;
-      this.#unwatch();
     }
   }
 
@@ -66,6 +70,11 @@ export class Connection implements Flow {
     this.uses++;
     this.#parser.reset();
     const incoming = new IncomingResponse(this);
+    if (this.#closed !== null) {
+      // Accepted and closed at once, or aborted since it was opened.
+      incoming.fail(this.#closed.reason);
+      return incoming.response;
+    }
     this.#incoming = incoming;
     this.#watch(signal);
     this.#write(request);
@@ -86,12 +95,12 @@ export class Connection implements Flow {
 
   /** Closes it at once; a request under way fails with `reason`. */
   close(reason: unknown): void {
-    if (this.#closed) return;
-    this.#closed = true;
+    if (this.#closed !== null) return;
+    this.#closed = { reason };
+    this.#unsent = null;
     this.#socket?.terminate();
     this.#opening?.reject(reason);
     this.#fail(reason);
-    this.#events.onClosed(this);
   }
 
   /** The signal aborted (EventListener). */
@@ -101,11 +110,11 @@ export class Connection implements Flow {
 
   onOpen(socket: Socket<Connection>): void {
     this.#socket = socket;
-    if (this.#closed) socket.terminate();
+    if (this.#closed !== null) socket.terminate();
   }
 
   onData(bytes: Uint8Array): void {
-    if (this.#closed) return;
+    if (this.#closed !== null) return;
     if (this.#incoming === null) {
       this.close(new EgressError('malformed', 'it spoke without being asked'));
       return;
@@ -156,7 +165,7 @@ export class Connection implements Flow {
     this.#incoming = null;
     this.#unwatch();
     incoming?.end();
-    if (reusable && !this.#closed && this.#unsent === null) this.#events.onIdle(this);
+    if (reusable && this.#closed === null && this.#unsent === null) this.#onIdle(this);
     else this.close(null);
   }
 
@@ -168,11 +177,10 @@ export class Connection implements Flow {
   }
 
   #watch(signal: Cancel | null): void {
+    if (signal === this.#signal) return;
     this.#unwatch();
-    if (signal === null) return;
-    if (signal.aborted) throw signal.reason;
     this.#signal = signal;
-    signal.addEventListener('abort', this);
+    signal?.addEventListener('abort', this);
   }
 
   #unwatch(): void {
@@ -188,7 +196,8 @@ const HANDLERS = {
   drain: (socket: Socket<Connection>) => socket.data.onDrain(),
   end: (socket: Socket<Connection>) => socket.data.onPeerEnd(),
   close: (socket: Socket<Connection>, error?: Error) => socket.data.onSocketClosed(error),
-  // Each of these is followed by `close` or by the rejection of Bun.connect, which say the same.
-  error: () => {},
+  /** A handler above threw: whoever waits for the answer is told, instead of waiting for ever. */
+  error: (socket: Socket<Connection>, error: unknown) => socket.data.close(error),
+  // Followed by the rejection of Bun.connect, which says the same.
   connectError: () => {},
 };

@@ -31,7 +31,7 @@ export class HeaderList implements EgressHeaders {
     for (let at = this.#searched.indexOf(needle); at !== -1; at = this.#searched.indexOf(needle, at + 1)) {
       // The line feed in front makes an offset of the searched text one more than that of the text.
       const start = at + needle.length - 1;
-      const value = this.#text.slice(start, this.#text.indexOf('\r\n', start)).trim();
+      const value = valueIn(this.#text, start, this.#text.indexOf('\r\n', start));
       found = found === null ? value : `${found}, ${value}`;
     }
     return found;
@@ -41,8 +41,21 @@ export class HeaderList implements EgressHeaders {
     for (let start = 0; start < this.#text.length; ) {
       const colon = this.#text.indexOf(':', start);
       const end = this.#text.indexOf('\r\n', colon);
-      yield [this.#searched.slice(start + 1, colon + 1), this.#text.slice(colon + 1, end).trim()];
+      yield [this.#searched.slice(start + 1, colon + 1), valueIn(this.#text, colon + 1, end)];
       start = end + 2;
     }
   }
+}
+
+/** The value without the spaces and tabs around it. Not trim(): that also takes the last byte of a UTF-8 `à`. */
+function valueIn(text: string, from: number, to: number): string {
+  let start = from;
+  let end = to;
+  while (start < end && isBlank(text.charCodeAt(start))) start++;
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9;
 }

@@ -3,7 +3,8 @@
  * comes. Tells its connection to pause when pieces pile up, so that a slow reader slows the engine instead of filling
  * the memory.
  */
-import { EgressError } from '../errors';
+import { MAX_WHOLE_BYTES } from '../body';
+import { EgressError, tooLarge } from '../errors';
 import type { BodyFlow, BodySink, ChunkReader, EgressBody, EgressResponse } from '../transport';
 import type { ResponseHead } from './parser';
 
@@ -17,6 +18,8 @@ export interface Flow {
 
 /** Bytes that may wait for a reader before the connection is paused; it goes on when half of them are gone. */
 const HIGH_WATER_BYTES = 262_144;
+/** What a piece costs besides its bytes. Counted too: an engine may cut its answer into single bytes. */
+const PIECE_BYTES = 96;
 
 export class IncomingResponse implements EgressBody, ChunkReader, BodyFlow {
   /** Resolves with the response when its head is there. */
@@ -53,13 +56,18 @@ export class IncomingResponse implements EgressBody, ChunkReader, BodyFlow {
       return;
     }
     this.#pieces.push(bytes);
-    if (this.#whole) return;
-    this.#waitingBytes += bytes.length;
+    this.#waitingBytes += bytes.length + PIECE_BYTES;
+    if (this.#whole) {
+      if (this.#waitingBytes > MAX_WHOLE_BYTES) this.#refuse();
+      return;
+    }
     if (this.#waitingBytes > HIGH_WATER_BYTES) this.pause();
     this.#notify();
   }
 
   end(): void {
+    // Its connection may carry another request, which must be read however slow the reader of this one was.
+    this.resume();
     this.#ended = true;
     if (this.#sink === null) this.#notify();
     else this.#sink.onEnd();
@@ -91,7 +99,7 @@ export class IncomingResponse implements EgressBody, ChunkReader, BodyFlow {
     for (;;) {
       const piece = this.#pieces.shift();
       if (piece !== undefined) {
-        this.#waitingBytes -= piece.length;
+        this.#waitingBytes -= piece.length + PIECE_BYTES;
         if (this.#waitingBytes < HIGH_WATER_BYTES / 2) this.resume();
         return piece;
       }
@@ -105,6 +113,7 @@ export class IncomingResponse implements EgressBody, ChunkReader, BodyFlow {
     const pieces = this.#pieces;
     this.#pieces = [];
     this.#sink = sink;
+    this.resume();
     for (const piece of pieces) sink.onData(piece);
     if (this.#failure !== null) sink.onError(this.#failure.reason);
     else if (this.#ended) sink.onEnd();
@@ -128,6 +137,12 @@ export class IncomingResponse implements EgressBody, ChunkReader, BodyFlow {
     if (this.#ended || this.#failure !== null) return;
     this.#failure = { reason: new EgressError('closed', 'nobody reads it any more') };
     this.#notify();
+    this.#flow.abandon();
+  }
+
+  #refuse(): void {
+    this.#pieces = [];
+    this.fail(tooLarge());
     this.#flow.abandon();
   }
 

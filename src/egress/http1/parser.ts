@@ -36,19 +36,27 @@ type State =
 const MAX_HEAD_BYTES = 65_536;
 /** A chunk's size line, extensions included; a trailer line. */
 const MAX_LINE_BYTES = 8_192;
+/** Interim answers (RFC 9110 §15.2) before the real one; 102 may come every few seconds while an engine works. */
+const MAX_INTERIM = 1_000;
 const CR = 13;
 const LF = 10;
 const HEAD_END = Buffer.from('\r\n\r\n');
-const STATUS_LINE = /^HTTP\/1\.([01]) (\d{3})(?: [^\r\n]*)?$/;
+/** RFC 9112 §4; statuses beyond 599 do not exist (RFC 9110 §15). */
+const STATUS_LINE = /^HTTP\/1\.([01]) ([1-5]\d{2})(?: [\t\x20-\x7e\x80-\xff]*)?$/;
+/** RFC 9112 §7.1; what an extension says is nobody's business. */
+const CHUNK_SIZE = /^([0-9a-fA-F]{1,13})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?$/;
 const NOTHING = new Uint8Array(0);
 
 export class ResponseParser {
   readonly #sink: ParserSink;
   #state: State = 'head';
-  /** Bytes of a head or a line that is not complete yet. */
+  /** Bytes of a head or a line that is not complete yet, with room for more: a byte at a time costs no more than that. */
   #held: Uint8Array = NOTHING;
-  /** Body bytes, or chunk bytes, still to come. */
+  #heldBytes = 0;
+  /** Bytes still to come of the body or the chunk; bytes the trailers may still have. */
   #remaining = 0;
+  /** Interim answers so far. */
+  #interim = 0;
   #keepAlive = false;
 
   constructor(sink: ParserSink) {
@@ -57,13 +65,14 @@ export class ResponseParser {
 
   /** Whether anything of a response has arrived. */
   get started(): boolean {
-    return this.#state !== 'head' || this.#held.length > 0;
+    return this.#state !== 'head' || this.#heldBytes > 0 || this.#interim > 0;
   }
 
   /** Makes it ready for the next response on the same connection. */
   reset(): void {
     this.#state = 'head';
-    this.#held = NOTHING;
+    this.#heldBytes = 0;
+    this.#interim = 0;
   }
 
   /** Takes the next bytes. @throws MalformedResponse */
@@ -101,15 +110,19 @@ export class ResponseParser {
   }
 
   #head(bytes: Uint8Array): Uint8Array {
-    const all = this.#held.length === 0 ? bytes : Buffer.concat([this.#held, bytes]);
-    const end = Buffer.prototype.indexOf.call(all, HEAD_END);
+    const before = this.#heldBytes;
+    const all = before === 0 ? bytes : this.#hold(bytes);
+    // The end may have begun in what came before.
+    const end = Buffer.prototype.indexOf.call(all, HEAD_END, Math.max(0, before - 3));
     if (end === -1 || end > MAX_HEAD_BYTES) {
       if (all.length > MAX_HEAD_BYTES) throw new MalformedResponse('its headers are too long');
       if (!looksLikeHttp(all)) throw new MalformedResponse('it does not speak HTTP');
-      this.#held = all;
+      if (before === 0) this.#hold(bytes);
       return NOTHING;
     }
+    // What follows the head is a view of what was held: nothing may be written there again.
     this.#held = NOTHING;
+    this.#heldBytes = 0;
     this.#readHead(Buffer.prototype.toString.call(all, 'latin1', 0, end + 2));
     return all.subarray(end + HEAD_END.length);
   }
@@ -123,9 +136,17 @@ export class ResponseParser {
     const headers = HeaderList.parse(text.slice(firstEnd + 2));
     if (headers === null) throw new MalformedResponse('one of its headers is malformed');
     if (status === 101) throw new MalformedResponse('it switched to another protocol');
-    if (status < 200) return; // An interim response; the real one follows.
-    this.#keepAlive = keepsAlive(match[1] === '1', headers.get('connection'));
+    if (status < 200) {
+      // The real one follows.
+      this.#interim++;
+      if (this.#interim > MAX_INTERIM) throw new MalformedResponse('it announces an answer without end');
+      return;
+    }
+    const isHttp11 = match[1] === '1';
+    this.#keepAlive = keepsAlive(isHttp11, headers.get('connection'));
     this.#state = this.#framing(status, headers);
+    // RFC 9112 §6.1: HTTP/1.0 knows no transfer codings, so whoever sends one disagrees with itself.
+    if (!isHttp11 && this.#state === 'chunk-size') this.#keepAlive = false;
     this.#sink.onHead({ status, headers });
     if (this.#state === 'length' && this.#remaining === 0) this.#done();
   }
@@ -138,8 +159,8 @@ export class ResponseParser {
     if (status === 204 || status === 304) return 'length';
     if (coding !== null) {
       if (length !== null) throw new MalformedResponse('it gives two lengths for its answer');
-      if (coding.trim().toLowerCase() !== 'chunked')
-        throw new MalformedResponse(`it uses the transfer coding ${coding}`);
+      if (coding.toLowerCase() !== 'chunked')
+        throw new MalformedResponse('it uses a transfer coding other than chunked');
       return 'chunk-size';
     }
     if (length === null) {
@@ -165,13 +186,11 @@ export class ResponseParser {
   #line(bytes: Uint8Array): Uint8Array {
     const newline = bytes.indexOf(LF);
     const upTo = newline === -1 ? bytes : bytes.subarray(0, newline + 1);
-    const line = this.#held.length === 0 ? upTo : Buffer.concat([this.#held, upTo]);
-    if (line.length > MAX_LINE_BYTES) throw new MalformedResponse('a line of its chunks is too long');
-    if (newline === -1) {
-      this.#held = line;
-      return NOTHING;
-    }
-    this.#held = NOTHING;
+    if (this.#heldBytes + upTo.length > MAX_LINE_BYTES)
+      throw new MalformedResponse('a line of its chunks is too long');
+    const line = this.#heldBytes === 0 && newline !== -1 ? upTo : this.#hold(upTo);
+    if (newline === -1) return NOTHING;
+    this.#heldBytes = 0;
     if (line[line.length - 2] !== CR)
       throw new MalformedResponse('a line of its chunks does not end in CRLF');
     this.#readLine(Buffer.prototype.toString.call(line, 'latin1', 0, line.length - 2));
@@ -181,10 +200,11 @@ export class ResponseParser {
   #readLine(line: string): void {
     switch (this.#state) {
       case 'chunk-size': {
-        const hex = /^([0-9a-fA-F]{1,13})[ \t]*(?:;.*)?$/.exec(line)?.[1];
+        const hex = CHUNK_SIZE.exec(line)?.[1];
         if (hex === undefined) throw new MalformedResponse('the size of a chunk is no number');
         this.#remaining = Number.parseInt(hex, 16);
         this.#state = this.#remaining === 0 ? 'trailers' : 'chunk-data';
+        if (this.#remaining === 0) this.#remaining = MAX_HEAD_BYTES;
         return;
       }
       case 'chunk-end':
@@ -193,8 +213,23 @@ export class ResponseParser {
         return;
       default:
         // Trailers say nothing that FLM passes on.
+        this.#remaining -= line.length;
+        if (this.#remaining < 0) throw new MalformedResponse('its trailers are too long');
         if (line === '') this.#done();
     }
+  }
+
+  /** Keeps bytes for later. Returns all that is held. */
+  #hold(bytes: Uint8Array): Uint8Array {
+    const length = this.#heldBytes + bytes.length;
+    if (length > this.#held.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(256, 2 * length));
+      larger.set(this.#held.subarray(0, this.#heldBytes));
+      this.#held = larger;
+    }
+    this.#held.set(bytes, this.#heldBytes);
+    this.#heldBytes = length;
+    return this.#held.subarray(0, length);
   }
 
   #done(): void {
