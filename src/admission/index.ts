@@ -4,9 +4,9 @@ export {
   type ApiKey,
   type CreatedKey,
   KEY_SCOPES,
-  type KeyInput,
+  KeyInput,
   type KeysApi,
-  type RotateInput,
+  RotateInput,
 } from './model';
 export { createSlots, type Slots } from './slots';
 export { createKeyStore, type KeyScope, type KeyStore } from './store';

@@ -51,12 +51,26 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
   const ephemeral = new Map<string, Recognised>();
   let stored: readonly StoredKey[] = [];
   let recognised = new Map<string, Recognised>();
+  /** Keys whose revocation has been told. */
+  const told = new Set<string>();
   let timer: ReturnType<typeof setTimeout> | null = null;
 
-  // Somebody who sets the machine's clock back must not bring ended keys back to life.
   const startedAtMs = clock.nowMs();
   const startedMonotonicMs = clock.monotonicMs();
-  const now = () => Math.max(clock.nowMs(), startedAtMs + clock.monotonicMs() - startedMonotonicMs);
+  let latestMs = startedAtMs;
+
+  /**
+   * Wall time that never goes back: somebody who sets the machine's clock must not bring ended keys back to life.
+   * In whole milliseconds: the monotonic clock has fractions, which the database refuses.
+   */
+  function now(): number {
+    const elapsedMs = Math.floor(clock.monotonicMs() - startedMonotonicMs);
+    latestMs = Math.max(latestMs, clock.nowMs(), startedAtMs + elapsedMs);
+    return latestMs;
+  }
+
+  /** The time to write down for an end that is now. Not ahead of the clock, which the next start will go by. */
+  const atOnce = () => Math.min(now(), clock.nowMs());
 
   const hashOf = (plain: string): Buffer => new Bun.CryptoHasher('sha256', pepper).update(plain).digest();
   const nobody = hashOf('no such key');
@@ -64,21 +78,26 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
   async function reload(): Promise<void> {
     stored = await store.list();
     recognised = new Map(stored.map((key) => [key.id, recognisedOf(key)]));
-    watchNextEnd();
   }
 
-  /** A rotated key ends on its own when its grace is over: say so, so that its streams end too. */
-  function watchNextEnd(): void {
+  /**
+   * Says which keys have ended since the last look, so that their streams end too. A rotated key ends on its own when
+   * its grace is over: then it looks again.
+   */
+  function tellEnds(): void {
     if (timer !== null) clearTimeout(timer);
-    const next = stored
-      .filter((key) => key.revokedAtMs !== null && key.revokedAtMs > now())
-      .sort((a, b) => (a.revokedAtMs ?? 0) - (b.revokedAtMs ?? 0))[0];
-    if (next === undefined) return;
-    const delayMs = Math.min((next.revokedAtMs ?? 0) - now(), MAX_TIMER_MS);
-    timer = setTimeout(() => {
-      if ((next.revokedAtMs ?? 0) <= now()) bus.publish({ name: 'key.revoked', keyId: next.id });
-      watchNextEnd();
-    }, delayMs);
+    const nowMs = now();
+    let nextMs = NEVER;
+    for (const { id, revokedAtMs } of stored) {
+      if (revokedAtMs === null || told.has(id)) continue;
+      if (revokedAtMs > nowMs) nextMs = Math.min(nextMs, revokedAtMs);
+      else {
+        told.add(id);
+        bus.publish({ name: 'key.revoked', keyId: id });
+      }
+    }
+    if (nextMs === NEVER) return;
+    timer = setTimeout(tellEnds, Math.min(nextMs - nowMs, MAX_TIMER_MS));
     timer.unref();
   }
 
@@ -93,7 +112,7 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
 
   function newKey(input: KeyInput, rotatedFrom: string | null): { key: StoredKey; created: CreatedKey } {
     const { id, plain } = makeKey();
-    const createdAtMs = clock.nowMs();
+    const createdAtMs = now();
     const key: StoredKey = {
       id,
       label: input.label,
@@ -118,6 +137,8 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
   }
 
   await reload();
+  for (const key of stored) if (statusOf(key, now()) === 'revoked') told.add(key.id); // before this process
+  tellEnds();
 
   return {
     identify(authorization) {
@@ -169,19 +190,20 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
         },
         id,
       );
-      const endsAtMs = Math.min(now() + graceSeconds * 1_000, old.revokedAtMs ?? NEVER);
+      const wantedMs = graceSeconds === 0 ? atOnce() : now() + graceSeconds * 1_000;
+      const endsAtMs = Math.min(wantedMs, old.revokedAtMs ?? NEVER);
       await store.replace(id, endsAtMs, key);
       await reload();
       bus.publish({ name: 'key.created', keyId: key.id, label: key.label });
-      if (endsAtMs <= now()) bus.publish({ name: 'key.revoked', keyId: id });
+      tellEnds();
       return { ...created, old_key_id: id, old_key_valid_until: iso(endsAtMs) };
     },
 
     async revoke(id) {
       requireUsable(id);
-      await store.revoke(id, now());
+      await store.revoke(id, atOnce());
       await reload();
-      bus.publish({ name: 'key.revoked', keyId: id });
+      tellEnds();
       return { id, revoked: true };
     },
 

@@ -59,7 +59,7 @@ export function createSlots({ clock, capacityOf, queueLimit }: SlotOptions): Slo
     }
   }
 
-  function wait(engineId: string, line: Line, signal: Cancel): Promise<number> {
+  function wait(line: Line, signal: Cancel): Promise<number> {
     const sinceMs = clock.monotonicMs();
     return new Promise((resolve, reject) => {
       const leave = {
@@ -76,8 +76,6 @@ export function createSlots({ clock, capacityOf, queueLimit }: SlotOptions): Slo
       };
       line.waiting.add(waiter);
       signal.addEventListener('abort', leave);
-      // The engine may have grown since the last release.
-      startWaiting(engineId, line);
     });
   }
 
@@ -85,6 +83,8 @@ export function createSlots({ clock, capacityOf, queueLimit }: SlotOptions): Slo
     acquire(engineId, signal) {
       if (signal.aborted) throw signal.reason;
       const line = lineOf(engineId);
+      // The engine may have grown since the last release.
+      if (line.waiting.size > 0) startWaiting(engineId, line);
       const capacity = capacityOf(engineId);
       if (line.active < capacity && line.waiting.size === 0) {
         line.active++;
@@ -96,7 +96,7 @@ export function createSlots({ clock, capacityOf, queueLimit }: SlotOptions): Slo
         const retryAfterSeconds = Math.min(60, Math.max(1, Math.ceil((roundsAhead * line.heldMs) / 1_000)));
         throw new FlmError('QUEUE_FULL', { meta: { engine: engineId, waiting, retryAfterSeconds } });
       }
-      return wait(engineId, line, signal);
+      return wait(line, signal);
     },
 
     release(engineId, heldMs) {

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { desc, eq } from 'drizzle-orm';
 import { type SecurityDb, securitySchema } from '../../db';
+import { parseJson } from '../lib/json';
 import { KEY_SCOPES } from './model';
 
 export type KeyScope = (typeof KEY_SCOPES)[number];
@@ -76,12 +77,12 @@ function rowOf({ scopes, models, ...key }: StoredKey): typeof securitySchema.api
 
 /** Scopes of a newer version are not understood, so they grant nothing here. */
 function scopesIn(json: string): KeyScope[] {
-  const list: unknown = JSON.parse(json);
+  const list = parseJson(json);
   return Array.isArray(list) ? KEY_SCOPES.filter((scope) => list.includes(scope)) : [];
 }
 
 /** A list that cannot be read allows no model: fail closed. */
 function modelsIn(json: string): string[] {
-  const list: unknown = JSON.parse(json);
+  const list = parseJson(json);
   return Array.isArray(list) ? list.filter((item): item is string => typeof item === 'string') : [];
 }

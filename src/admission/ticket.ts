@@ -58,7 +58,7 @@ class OpenTicket implements Ticket {
   readonly plan: Plan;
   readonly #parts: Parts;
   readonly #startedMs: number;
-  /** Leases that are open; -1 once the Ticket is closed. */
+  /** Leases that are open or waited for; -1 once the Ticket is closed. */
   #leases = 0;
 
   constructor(id: string, principal: Principal, plan: Plan, parts: Parts) {
@@ -73,9 +73,15 @@ class OpenTicket implements Ticket {
   lease(candidate: Candidate, signal: Cancel): Lease | Promise<Lease> {
     if (this.#leases < 0) throw closedTwice('Ticket', this.id);
     const waited = this.#parts.slots.acquire(candidate.engine.id, signal);
-    return typeof waited === 'number'
-      ? this.#open(candidate, waited)
-      : waited.then((waitedMs) => this.#open(candidate, waitedMs));
+    this.#leases++;
+    if (typeof waited === 'number') return new OpenLease(this, candidate, waited, this.#parts);
+    return waited.then(
+      (waitedMs) => new OpenLease(this, candidate, waitedMs, this.#parts),
+      (reason: unknown) => {
+        this.#leases--;
+        throw reason;
+      },
+    );
   }
 
   close(outcome: TicketOutcome, usage: Usage | null): void {
@@ -97,11 +103,6 @@ class OpenTicket implements Ticket {
   /** A Lease gives its slot back. */
   returned(): void {
     this.#leases--;
-  }
-
-  #open(candidate: Candidate, waitedMs: number): Lease {
-    this.#leases++;
-    return new OpenLease(this, candidate, waitedMs, this.#parts);
   }
 }
 

@@ -80,13 +80,16 @@ export function ipNetworks(): Kind<readonly string[]> {
   });
 }
 
-/** Host names without port, separated by commas (or a TOML array). */
+/** Host names without port, separated by commas (or a TOML array), in lower case. */
 export function hostNames(): Kind<readonly string[]> {
   const takes = 'host names such as flm.local, separated by commas';
-  return list(takes, (items) => {
+  const names = list(takes, (items) => {
     const wrong = items.find((item) => !/^[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?$/i.test(item));
     if (wrong !== undefined) throw new TypeError(`"${wrong}" is no host name`);
   });
+  // Whoever compares them has the host of a request in lower case.
+  const parse = (input: unknown) => Object.freeze(names.parse(input).map((name) => name.toLowerCase()));
+  return { ...names, parse };
 }
 
 function list(takes: string, check: (items: readonly string[]) => void): Kind<readonly string[]> {

@@ -43,6 +43,8 @@ export async function createConfig(options: ConfigOptions): Promise<Config> {
   };
   let sources: Sources = { ...fixed, database: await readDatabase(options.store, options.log) };
   let snapshot = freeze(sources);
+  /** What a process that serves runs on until it is restarted, where a setting counts only then. */
+  const started = snapshot;
 
   async function reload(key: SettingKey): Promise<void> {
     sources = { ...fixed, database: await readDatabase(options.store, options.log) };
@@ -50,10 +52,11 @@ export async function createConfig(options: ConfigOptions): Promise<Config> {
     options.bus.publish({ name: 'config.changed', keys: [key] });
   }
 
-  function change(key: SettingKey, before: string): SettingChange {
+  function change(key: SettingKey): SettingChange {
     const { value, source } = view(key, sources);
     const hidden = source === 'flag' || source === 'env';
-    const waits = options.running && SETTINGS[key].apply === 'restart' && value !== before;
+    const waits =
+      options.running && SETTINGS[key].apply === 'restart' && value !== formatted(key, started[key]);
     const effect = hidden ? (`shadowed-by-${source}` as const) : waits ? 'restart-required' : 'applied';
     return { key, value, effect };
   }
@@ -71,19 +74,17 @@ export async function createConfig(options: ConfigOptions): Promise<Config> {
 
     async set(name, text) {
       const key = requireSettingKey(name);
-      const before = view(key, sources).value;
       const value = formatted(key, parseSetting(key, text));
       await options.store.put(key, value, options.clock.nowMs());
       await reload(key);
-      return change(key, before);
+      return change(key);
     },
 
     async unset(name) {
       const key = requireSettingKey(name);
-      const before = view(key, sources).value;
       await options.store.remove(key);
       await reload(key);
-      return change(key, before);
+      return change(key);
     },
 
     async explain(name) {
@@ -135,7 +136,8 @@ function sourceOf(key: SettingKey, sources: Sources): SettingSource {
 }
 
 function freeze(sources: Sources): ConfigSnapshot {
-  const entries = SETTING_KEYS.map((key) => [key, sources[sourceOf(key, sources)].get(key)]);
+  // The lists too, of which some are defaults and belong to everybody.
+  const entries = SETTING_KEYS.map((key) => [key, Object.freeze(sources[sourceOf(key, sources)].get(key))]);
   // Each value came out of its own setting's kind, which is what the mapped type says.
   return Object.freeze(Object.fromEntries(entries)) as ConfigSnapshot;
 }

@@ -1,6 +1,7 @@
 /** The two sources outside the database that a person edits: flm.toml and the environment. */
 import { existsSync, readFileSync } from 'node:fs';
 import { FlmError, reasonOf } from '../lib/errors';
+import { isRecord } from '../lib/json';
 import type { Env } from '../lib/paths';
 import { suggest } from '../lib/suggest';
 import {
@@ -79,8 +80,8 @@ function parseToml(path: string): Record<string, unknown> {
 function* flatten(table: Record<string, unknown>, prefix = ''): Generator<[string, unknown]> {
   for (const [name, value] of Object.entries(table)) {
     const key = `${prefix}${name}`;
-    const isTable = value !== null && typeof value === 'object' && !Array.isArray(value);
-    if (isTable) yield* flatten(value as Record<string, unknown>, `${key}.`);
+    // A setting is a value, also where somebody wrote a table (or a date) in its place: its kind says so.
+    if (isRecord(value) && !isSettingKey(key)) yield* flatten(value, `${key}.`);
     else yield [key, value];
   }
 }

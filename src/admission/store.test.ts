@@ -1,0 +1,158 @@
+/** Keys on disk: complete, in order, sealed, and read with suspicion. */
+import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Databases, openDatabases, securitySchema } from '../../db';
+import { type TestDir, testDir } from '../../test/support/data-dir';
+import { createBus } from '../lib/bus';
+import { manualClock } from '../lib/clock';
+import { createKeys } from './keys';
+import { createKeyStore, type KeyStore, type StoredKey } from './store';
+
+let data: TestDir;
+let db: Databases;
+let store: KeyStore;
+
+async function open(): Promise<void> {
+  db = await openDatabases({ paths: data.paths, env: data.env, clock: manualClock(), lockWaitMs: 0 });
+  store = createKeyStore(db.security);
+}
+
+beforeEach(async () => {
+  data = testDir();
+  await open();
+});
+
+afterEach(() => {
+  db.close();
+  data[Symbol.dispose]();
+});
+
+function key(id: string, more: Partial<StoredKey> = {}): StoredKey {
+  return {
+    id,
+    label: `label of ${id}`,
+    hash: Buffer.from(id.padEnd(32, '.')),
+    scopes: ['inference'],
+    models: null,
+    createdAtMs: 1_000,
+    expiresAtMs: null,
+    revokedAtMs: null,
+    rotatedFrom: null,
+    ...more,
+  };
+}
+
+const ids = async () => (await store.list()).map(({ id }) => id);
+
+describe('the key store', () => {
+  test('gives back what was put in, newest first, also after a restart', async () => {
+    const full = key('aaaaaaaa', {
+      scopes: ['metrics', 'engine-admin'],
+      models: ['flm://e/m', 'ü*'],
+      expiresAtMs: 5,
+      revokedAtMs: 6,
+      rotatedFrom: 'bbbbbbbb',
+      createdAtMs: 2_000,
+    });
+    await store.insert(key('bbbbbbbb', { models: [] }));
+    await store.insert(full);
+    await store.insert(key('cccccccc'));
+    db.close();
+    await open();
+    expect(await ids()).toEqual(['aaaaaaaa', 'cccccccc', 'bbbbbbbb']);
+    const [first, , last] = await store.list();
+    expect(first).toEqual({ ...full, scopes: ['metrics', 'engine-admin'] });
+    expect(last?.models).toEqual([]);
+  });
+
+  test('makes the pepper of an installation once', async () => {
+    const pepper = await store.pepper(1);
+    expect(pepper).toHaveLength(32);
+    expect((await store.pepper(2)).equals(pepper)).toBe(true);
+    db.close();
+    await open();
+    expect((await store.pepper(3)).equals(pepper)).toBe(true);
+    using other = testDir();
+    const otherDb = await openDatabases({
+      paths: other.paths,
+      env: other.env,
+      clock: manualClock(),
+      lockWaitMs: 0,
+    });
+    expect((await createKeyStore(otherDb.security).pepper(1)).equals(pepper)).toBe(false);
+    otherDb.close();
+  });
+
+  test('replaces both or neither', async () => {
+    await store.insert(key('aaaaaaaa'));
+    // The new key cannot be inserted: its digest is taken.
+    const clash = key('bbbbbbbb', { hash: key('aaaaaaaa').hash });
+    expect(store.replace('aaaaaaaa', 9_000, clash)).rejects.toThrow('UNIQUE');
+    expect(await store.list()).toEqual([key('aaaaaaaa')]);
+    await store.replace('aaaaaaaa', 9_000, key('bbbbbbbb', { createdAtMs: 3_000 }));
+    expect(await ids()).toEqual(['bbbbbbbb', 'aaaaaaaa']);
+    expect((await store.list())[1]?.revokedAtMs).toBe(9_000);
+  });
+
+  test('ends one key and no other', async () => {
+    await store.insert(key('aaaaaaaa'));
+    await store.insert(key('bbbbbbbb'));
+    await store.revoke('aaaaaaaa', 7_000);
+    await store.revoke("x' OR '1'='1", 7_000);
+    const ends = (await store.list()).map(({ id, revokedAtMs }) => [id, revokedAtMs]);
+    expect(Object.fromEntries(ends)).toEqual({ aaaaaaaa: 7_000, bbbbbbbb: null });
+  });
+});
+
+describe('rows that this version did not write', () => {
+  function write(scopesJson: string, modelsJson: string | null): void {
+    const { scopes: _, models: __, ...row } = key('aaaaaaaa');
+    db.security
+      .insert(securitySchema.apiKeys)
+      .values({ ...row, scopesJson, modelsJson })
+      .run();
+  }
+
+  test.each([
+    ['["inference","of-tomorrow","keys:write"]', ['inference']],
+    ['{"inference":true}', []],
+    ['"inference"', []],
+    ['["infer', []],
+    ['', []],
+  ] as const)('grant no scope that is not understood: %p', async (json, scopes) => {
+    write(json, null);
+    expect((await store.list())[0]?.scopes).toEqual([...scopes]);
+  });
+
+  test.each([
+    ['["a",5,null,"b"]', ['a', 'b']],
+    ['{}', []],
+    ['null', []],
+    ['["a', []],
+    ['', []],
+  ] as const)('allow no model that cannot be read: %p', async (json, models) => {
+    write('["inference"]', json);
+    expect((await store.list())[0]?.models).toEqual([...models]);
+  });
+});
+
+test('neither a key nor its digest can be read in any file', async () => {
+  const keys = await createKeys(store, manualClock(), createBus());
+  const { plain_key, id } = await keys.create({ label: 'a readable label' });
+  await keys.rotate(id, { grace_s: 60 });
+  keys.close();
+  const [row] = await store.list();
+  const pepper = await store.pepper(0);
+  for (const file of readdirSync(data.dir)) {
+    const bytes = readFileSync(join(data.dir, file));
+    for (const secret of [plain_key, plain_key.slice(12, 44), row?.hash ?? '', pepper, 'a readable label'])
+      expect([file, bytes.includes(secret)]).toEqual([file, false]);
+  }
+  // Opened with its key, the database holds the digest and still not the key.
+  const dump = db.security.$client.serialize();
+  expect(dump.includes(plain_key.slice(12, 44))).toBe(false);
+  expect(Bun.inspect(db.security.select().from(securitySchema.apiKeys).all())).not.toContain(
+    plain_key.slice(12, 20),
+  );
+});
