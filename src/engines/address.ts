@@ -8,15 +8,16 @@ import { FlmError } from '../lib/errors';
 export function parseBaseUrl(text: string): string {
   const typed = text.trim();
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(typed) ? typed : `http://${typed}`);
-  const refuse = (reason: string): never => {
-    throw new FlmError('ENGINE_URL_REFUSED', { meta: { url: typed, reason } });
+  const refuse = (reason: string, shown = typed): never => {
+    throw new FlmError('ENGINE_URL_REFUSED', { meta: { url: shown, reason } });
   };
   if (url === null || url.hostname === '') return refuse('it is not a URL');
   if (url.protocol !== 'http:' && url.protocol !== 'https:')
     return refuse(`it is ${url.protocol} and not http`);
+  // Both may hold a secret, which an error must not repeat.
   if (url.username !== '' || url.password !== '')
-    return refuse('a key belongs into --key-env, not into the URL');
-  if (url.search !== '' || url.hash !== '') return refuse('it has a query');
+    return refuse('a key belongs into --key-env, not into the URL', url.origin);
+  if (url.search !== '' || url.hash !== '') return refuse('it has a query', url.origin);
   return url.origin + url.pathname.replace(/\/+$/, '').replace(/\/v1$/, '');
 }
 

@@ -86,8 +86,9 @@ export function placesToLook(env: Env): readonly string[] {
   const ports = new Set(RECOGNITION.flatMap((adapter) => adapter.ports));
   const llamaPort = Number(env.LLAMA_CPP_PORT);
   if (Number.isInteger(llamaPort) && llamaPort > 0 && llamaPort < 65_536) ports.add(llamaPort);
+  // An empty variable is one that is not set.
   const vllm =
-    (env.VLLM_HOST ?? env.VLLM_PORT) ? `${env.VLLM_HOST ?? 'localhost'}:${env.VLLM_PORT ?? 8000}` : undefined;
+    env.VLLM_HOST || env.VLLM_PORT ? `${env.VLLM_HOST || 'localhost'}:${env.VLLM_PORT || 8000}` : undefined;
   const lmStudio = withPort(env.LMSTUDIO_API_HOST, 1234);
   const named = [env.OLLAMA_BASE_URL, vllm, lmStudio].filter((place) => place !== undefined && place !== '');
   return [

@@ -1,7 +1,7 @@
 /** The engines room: adapters, detection, and how every engine is. */
 
 export { whoListens } from './detect';
-export type { EngineInput, EngineList, EnginesApi, EngineView, TrialView } from './model';
+export { EngineInput, type EngineList, type EnginesApi, type EngineView, type TrialView } from './model';
 export { ENGINE_KINDS } from './registry';
 export { createEngines, type Engines } from './service';
 export { createEngineStore, type EngineStore } from './store';

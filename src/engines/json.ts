@@ -1,4 +1,5 @@
 /** Small JSON conversations with engines: ask, read with a bound, check the shape. */
+import { readAtMost } from '../egress';
 import { FlmError } from '../lib/errors';
 import type { EngineIo, EngineTarget } from './adapter';
 
@@ -29,7 +30,7 @@ export async function getJson(
     body: null,
     signal,
   });
-  const bytes = await readBounded(response.body.reader());
+  const bytes = await readAtMost(response.body.reader(), MAX_BYTES);
   return {
     status: response.status,
     server: response.headers.get('server')?.toLowerCase() ?? '',
@@ -50,23 +51,6 @@ export function integerOr(value: unknown, min: number): number | null {
 /** @throws ENGINE_API_ERROR always. */
 export function unusable(baseUrl: string, reason: string): never {
   throw new FlmError('ENGINE_API_ERROR', { meta: { engine: baseUrl, reason } });
-}
-
-async function readBounded(reader: {
-  read(): Promise<Uint8Array | null>;
-  cancel(): void;
-}): Promise<Uint8Array | null> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for (let chunk = await reader.read(); chunk !== null; chunk = await reader.read()) {
-    size += chunk.length;
-    if (size > MAX_BYTES) {
-      reader.cancel();
-      return null;
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 function decode(bytes: Uint8Array): unknown {

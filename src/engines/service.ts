@@ -65,6 +65,8 @@ const FORGET_AFTER_MS = 600_000;
 /** Lists show a look that is at most this old. */
 const FRESH_MS = 15_000;
 
+const TRIAL_ID = 'trial';
+
 const TOO_SLOW = 'it does not answer in time';
 
 export async function createEngines(options: EnginesOptions): Promise<Engines> {
@@ -94,8 +96,18 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     return targets.get(id) ?? null;
   }
 
+  function findAt(baseUrl: string): Known | null {
+    const place = placeOf(baseUrl);
+    return known().find((engine) => placeOf(engine.ref.baseUrl) === place) ?? null;
+  }
+
   function updateTargets(): void {
     targets = new Map(known().map((engine) => [engine.ref.id, engine]));
+  }
+
+  async function reloadManual(): Promise<void> {
+    manual = await store.load();
+    updateTargets();
   }
 
   async function look(): Promise<void> {
@@ -121,6 +133,8 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
       known: new Set(known().map((engine) => placeOf(engine.ref.baseUrl))),
     });
     for (const { kind, baseUrl } of engines) {
+      // Its owner may have added it while this looked.
+      if (findAt(baseUrl) !== null) continue;
       const id = freeId(idOf(kind, baseUrl));
       const ref: EngineRef = { id, kind, baseUrl, origin: 'detected' };
       const entry = { ref, target: { baseUrl, credential: null }, slots: null };
@@ -190,7 +204,7 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
   }
 
   async function refresh(maxAgeMs: number): Promise<void> {
-    if (looking === null && clock.monotonicMs() - lookedAtMs <= maxAgeMs) return;
+    if (looking === null && clock.monotonicMs() - lookedAtMs < maxAgeMs) return;
     looking ??= look()
       .catch((error: unknown) => options.log.error('looking for engines failed', { error }))
       .finally(() => {
@@ -211,6 +225,8 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     await looking;
     await refresh(0);
   }
+
+  updateTargets();
 
   return {
     states: () => states,
@@ -254,7 +270,7 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     async add(input) {
       const engine = await manualOf(input);
       await store.insert(engine, clock.nowMs());
-      manual = await store.load();
+      await reloadManual();
       // It may have been found before the owner named it.
       for (const [id, entry] of found) {
         if (placeOf(entry.known.ref.baseUrl) === placeOf(engine.baseUrl)) found.delete(id);
@@ -264,6 +280,8 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     },
 
     async remove(id) {
+      // It may be one that is found by looking, and nobody may have looked yet.
+      if (findKnown(id) === null) await refresh(FRESH_MS);
       const entry = findKnown(id);
       if (entry === null) throw new FlmError('ENGINE_NOT_FOUND', { meta: { engine: id } });
       if (entry.ref.origin !== 'manual') {
@@ -277,7 +295,7 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
         });
       }
       await store.remove(id);
-      manual = await store.load();
+      await reloadManual();
       await refreshAfterChange();
       return { id, removed: true };
     },
@@ -316,11 +334,11 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
       (engine) => engine.id === input.id || placeOf(engine.baseUrl) === placeOf(baseUrl),
     );
     if (twin !== undefined) throw new FlmError('ENGINE_EXISTS', { meta: { engine: twin.id } });
-    if (input.id !== undefined && findKnown(input.id)?.ref.origin === 'trial') {
+    if (input.id !== undefined && isTaken(input.id, baseUrl)) {
       throw new FlmError('ENGINE_EXISTS', { meta: { engine: input.id } });
     }
     return {
-      id: input.id ?? freeManualId(idOf(kind, baseUrl)),
+      id: input.id ?? freeManualId(kind, baseUrl),
       kind,
       baseUrl,
       slots: input.slots ?? null,
@@ -328,9 +346,18 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     };
   }
 
+  /** Whether an engine at another place has the name; the trial engine has its own also while it does not run. */
+  function isTaken(id: string, baseUrl: string): boolean {
+    const entry = findKnown(id);
+    return id === TRIAL_ID || (entry !== null && placeOf(entry.ref.baseUrl) !== placeOf(baseUrl));
+  }
+
   /** A found engine at the same place gives its name up to the one that is added. */
-  function freeManualId(wanted: string): string {
-    return manual.some((engine) => engine.id === wanted) ? freeId(wanted) : wanted;
+  function freeManualId(kind: EngineRef['kind'], baseUrl: string): string {
+    const here = findAt(baseUrl);
+    if (here !== null && here.ref.kind === kind) return here.ref.id;
+    const wanted = idOf(kind, baseUrl);
+    return isTaken(wanted, baseUrl) ? freeId(wanted) : wanted;
   }
 
   async function refuseBadPlace(baseUrl: string): Promise<void> {
@@ -371,7 +398,7 @@ function knownOf(engine: ManualEngine, origin: EngineOrigin): Known {
 }
 
 function trialKnown(baseUrl: string, slots: number): Known {
-  const ref: EngineRef = { id: 'trial', kind: 'llamacpp', baseUrl, origin: 'trial' };
+  const ref: EngineRef = { id: TRIAL_ID, kind: 'llamacpp', baseUrl, origin: 'trial' };
   return { ref, target: { baseUrl, credential: null }, slots };
 }
 

@@ -53,17 +53,18 @@ export function createEngineStore(config: ConfigDb, security: SecurityDb): Engin
         });
     },
 
-    async insert(engine, nowMs) {
-      if (engine.credential !== null) {
-        const values = { engineId: engine.id, secret: engine.credential, updatedAtMs: nowMs };
+    async insert({ id, kind, baseUrl, slots, credential }, nowMs) {
+      config.transaction((tx) => {
+        // First, because it fails when the name is taken: nothing of that engine's may be touched then.
+        tx.insert(engines).values({ id, kind, baseUrl, slots, createdAtMs: nowMs }).run();
+        // A crash may have left the credential of another engine of this name.
+        security.delete(engineCredentials).where(eq(engineCredentials.engineId, id)).run();
+        if (credential === null) return;
         security
           .insert(engineCredentials)
-          .values(values)
-          .onConflictDoUpdate({ target: engineCredentials.engineId, set: values })
+          .values({ engineId: id, secret: credential, updatedAtMs: nowMs })
           .run();
-      }
-      const { id, kind, baseUrl, slots } = engine;
-      config.insert(engines).values({ id, kind, baseUrl, slots, createdAtMs: nowMs }).run();
+      });
     },
 
     async remove(id) {

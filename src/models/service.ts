@@ -81,12 +81,12 @@ export function createModels(refresh: Refresh): Models {
 
     async list(engine) {
       await refresh(FRESH_MS);
-      if (engine !== null && !catalogue.hasEngine(engine)) {
-        throw new FlmError('ENGINE_NOT_FOUND', { meta: { engine } });
-      }
       const entries = catalogue.entries.filter(
         (entry) => engine === null || entry.engine.id === engine || entry.engine.kind === engine,
       );
+      if (engine !== null && entries.length === 0 && !catalogue.hasEngine(engine)) {
+        throw new FlmError('ENGINE_NOT_FOUND', { meta: { engine } });
+      }
       return { items: entries.map(viewOf), next: null };
     },
   };
