@@ -80,7 +80,7 @@ function prepare(
 ): { call: EngineCall; rewrite: Rewrite } {
   const renamed = model !== scan.model;
   const streams = scan.stream && route !== '/v1/embeddings';
-  const askUsage = streams && !scan.includeUsage && engines.usageOf(engine) === 'ask';
+  const askUsage = streams && scan.omitsUsage && engines.usageOf(engine) === 'ask';
   const text =
     renamed || askUsage
       ? spliceBody(body.text, scan, body.units, { model: renamed ? model : null, askUsage })

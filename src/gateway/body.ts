@@ -2,6 +2,7 @@
  * Reads a request body: as text where its length is known (fast), as bytes otherwise. Both refuse what is not UTF-8,
  * because what FLM would read and what the engine would read could then differ.
  */
+import type { Cancel } from '../contract';
 import { FlmError } from '../lib/errors';
 import type { Units } from './scan';
 
@@ -13,9 +14,28 @@ export interface RequestBody {
 
 /**
  * Reads the whole body.
- * @throws PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE for a Content-Encoding, INVALID_JSON when it is not UTF-8.
+ * @throws PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE for a Content-Encoding, INVALID_JSON when it is not UTF-8; the
+ * signal's reason when it aborts first.
  */
-export async function readBody(request: Request, maxBytes: number): Promise<RequestBody> {
+export function readBody(request: Request, maxBytes: number, signal: Cancel): Promise<RequestBody> {
+  return new Promise((resolve, reject) => {
+    // The runtime cannot be told to stop reading, so a body that never ends is left behind.
+    const leave = { handleEvent: () => reject(signal.reason) };
+    signal.addEventListener('abort', leave);
+    read(request, maxBytes).then(
+      (body) => {
+        signal.removeEventListener('abort', leave);
+        resolve(body);
+      },
+      (error: unknown) => {
+        signal.removeEventListener('abort', leave);
+        reject(error);
+      },
+    );
+  });
+}
+
+async function read(request: Request, maxBytes: number): Promise<RequestBody> {
   const encoding = request.headers.get('content-encoding');
   if (encoding !== null && encoding.toLowerCase() !== 'identity') {
     // Never expanded here: a few bytes can unpack to gigabytes.
@@ -47,9 +67,14 @@ async function readChunked(request: Request, maxBytes: number): Promise<RequestB
     }
     chunks.push(next.value);
   }
-  const bytes = Buffer.concat(chunks);
+  const bytes = withoutMark(Buffer.concat(chunks));
   if (!isUtf8(bytes)) throw notUtf8();
   return { text: bytes.toString('latin1'), units: 'latin1' };
+}
+
+/** `text()` takes a byte order mark off, which RFC 8259 §8.1 allows; so does this. */
+function withoutMark(bytes: Buffer): Buffer {
+  return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes;
 }
 
 /** The body as it is sent on. */

@@ -33,14 +33,14 @@ export interface EdgeOptions {
   readonly routes: (context: RequestContext) => Response | Promise<Response>;
   readonly config: () => ConfigSnapshot;
   readonly log: Log;
+  /** Requests that are under way, streams until their last byte; `fetch` alone only sees them begin. */
+  readonly busy: () => number;
   /** Whether the listener is on loopback, where Host is the only thing that stands between web pages and FLM. */
   readonly loopback: boolean;
 }
 
 export interface Edge {
   fetch(request: Request, connection: Connection): Promise<Response>;
-  /** Requests that are being answered. */
-  active(): number;
 }
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
@@ -49,7 +49,7 @@ const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?)(?::\d{1,
 /** The runtime reads the rest of a refused body before the next request; more than this is not worth reading. */
 const SWALLOW_BYTES = 1024 * 1024;
 
-export function createEdge({ routes, config, log, loopback }: EdgeOptions): Edge {
+export function createEdge({ routes, config, log, busy, loopback }: EdgeOptions): Edge {
   let active = 0;
   let trustedNames: readonly string[] = [];
   let trusted = parseIpSet(trustedNames);
@@ -103,7 +103,7 @@ export function createEdge({ routes, config, log, loopback }: EdgeOptions): Edge
       active++;
       try {
         const limit = config()['proxy.max_connections'];
-        if (active > limit)
+        if (active > limit || busy() >= limit)
           throw new FlmError('TOO_MANY_REQUESTS_OPEN', { meta: { limit, retryAfterSeconds: 1 } });
         refuse(request);
         // Before authentication: browsers send no credentials with a preflight. No origin is allowed yet.
@@ -116,8 +116,6 @@ export function createEdge({ routes, config, log, loopback }: EdgeOptions): Edge
         active--;
       }
     },
-
-    active: () => active,
   };
 }
 
@@ -146,9 +144,9 @@ function isLocalName(host: string): boolean {
   return host === 'localhost' || host.endsWith('.localhost') || parseIp(host) !== null;
 }
 
-/** Whether a refused request still has more body to come than is worth swallowing. */
+/** Whether a failed request may have more body to come than is worth swallowing. How much has come, nobody tells. */
 function hasLargeBody(request: Request): boolean {
-  if (request.body === null || request.bodyUsed) return false;
+  if (request.body === null) return false;
   const length = request.headers.get('content-length');
   return length === null || Number(length) > SWALLOW_BYTES;
 }

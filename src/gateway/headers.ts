@@ -46,6 +46,7 @@ const NOT_RELAYED = new Set([
   'strict-transport-security',
   'alt-svc',
   'x-request-id',
+  'x-flm-engine', // an engine may be another FLM
 ]);
 
 /** The headers of a relayed answer: the engine's, and which request and engine this was. */
@@ -63,7 +64,8 @@ export function relayedHeaders(
   for (const [name, value] of from) {
     // Who may read answers across origins is decided by FLM, not by the engine behind it.
     if (NOT_RELAYED.has(name) || named.has(name) || name.startsWith('access-control-')) continue;
-    headers[name] = value;
+    const before = headers[name];
+    headers[name] = before === undefined ? value : `${before}, ${value}`;
   }
   return headers;
 }

@@ -48,7 +48,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   );
 
   return {
-    edge: ({ loopback }) => createEdge({ routes, config, log, loopback }),
+    edge: ({ loopback }) => createEdge({ routes, config, log, loopback, busy: () => exchanges.size }),
     busy: () => exchanges.size,
     async drain(waitMs) {
       exchanges.shutDown();

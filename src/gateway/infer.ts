@@ -72,7 +72,7 @@ export async function infer(
   const exchange = deps.exchanges.open(id, principal.id, request.signal);
   let inference: Inference;
   try {
-    const body = await readBody(request, deps.config()['proxy.max_body_bytes']);
+    const body = await readBody(request, deps.config()['proxy.max_body_bytes'], exchange.signal);
     const scan = scanBody(body.text, body.units);
     const plan = await deps.models.plan(scan.model);
     if (exchange.signal.aborted) throw exchange.signal.reason;
@@ -80,7 +80,8 @@ export async function infer(
     inference = { route, request, body, scan, ticket, exchange };
   } catch (error) {
     exchange.close();
-    throw error;
+    // A body whose client has left fails with an error of the runtime's, which would pass for one of FLM's.
+    throw exchange.signal.aborted ? exchange.signal.reason : error;
   }
   context.keepOpen();
   if (inference.scan.stream && route !== '/v1/embeddings') {

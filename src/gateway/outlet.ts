@@ -93,6 +93,8 @@ export class Outlet {
     this.#controller = controller;
     const early = this.#early ?? [];
     this.#early = null;
+    // The headers leave with the first bytes: after the grace there are none yet, and somebody waits for the status.
+    if (early.length === 0) early.push(PING);
     for (const bytes of early) this.#put(controller, bytes);
     if (this.#closed) this.close();
     else if (!this.#blocked) this.source?.resume();

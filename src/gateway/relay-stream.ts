@@ -29,12 +29,16 @@ export async function relayStream(options: StreamRelayOptions): Promise<Response
   const { exchange, clock, config } = options;
   const grace = Promise.withResolvers<null>();
   const outlet = new Outlet(exchange, clock);
+  let pipe: EventPipe | null = null;
   exchange.becomeStream((nowMs) => {
     if (nowMs - exchange.startedMs >= config()['proxy.header_grace_ms']) grace.resolve(null);
+    pipe?.sweep();
     outlet.pingAfter(config()['proxy.ping_interval_ms'], nowMs);
   });
 
-  const answer = connectAndListen(options, outlet);
+  const answer = connectAndListen(options, outlet, (made) => {
+    pipe = made;
+  });
   const first = await Promise.race([answer, grace.promise]);
   if (first instanceof Response) return first;
   if (first !== null) {
@@ -58,12 +62,17 @@ export async function relayStream(options: StreamRelayOptions): Promise<Response
   });
 }
 
-async function connectAndListen({ exchange, connect }: StreamRelayOptions, outlet: Outlet): Promise<Answer> {
+async function connectAndListen(
+  { exchange, connect }: StreamRelayOptions,
+  outlet: Outlet,
+  onPipe: (pipe: EventPipe) => void,
+): Promise<Answer> {
   const attempt = await connect();
   const contentType = attempt.response.headers.get('content-type')?.toLowerCase() ?? '';
   const isStream = attempt.response.status === 200 && contentType.startsWith('text/event-stream');
   if (!isStream) return relayWhole(attempt, exchange);
   const pipe = new EventPipe(attempt, exchange, outlet);
+  onPipe(pipe);
   await pipe.begun;
   return pipe;
 }

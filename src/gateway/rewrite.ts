@@ -15,6 +15,9 @@ export interface Rewrite {
 }
 
 const USAGE = Buffer.from('"usage"');
+/** As vLLM writes it. Other engines give their fingerprint in every chunk. */
+const FINISHED = Buffer.from('"finish_reason":"');
+const FINGERPRINT = Buffer.from('"system_fingerprint"');
 /** OpenAI puts it into every chunk but the last once usage is asked for. A quote inside a string is always escaped. */
 const NULL_USAGE = /,\s*"usage"\s*:\s*null/;
 
@@ -26,22 +29,86 @@ export function rewriteAnswer(bytes: Uint8Array, { model }: Rewrite): Uint8Array
   return renamed === text ? bytes : Buffer.from(renamed);
 }
 
-/** Whole events of a stream; those that need no change keep their very bytes. */
-export function rewriteEvents(region: Uint8Array, rewrite: Rewrite): Uint8Array {
-  const holdsUsage = rewrite.dropUsage && Buffer.prototype.indexOf.call(region, USAGE) !== -1;
-  if (rewrite.model === null && !holdsUsage) return region;
-  return Buffer.concat([...eventsIn(region)].map((event) => rewriteEvent(event, rewrite)));
+/** Undoes FLM's changes in one stream. Events that need no change keep their very bytes. */
+export interface EventRewriter {
+  /** Takes whole events; returns what of them and of earlier ones the client gets now. */
+  push(region: Uint8Array): Uint8Array;
+  /** What was held back for an event that has not come. */
+  release(): Uint8Array;
+}
+
+export function createEventRewriter({ model, dropUsage }: Rewrite): EventRewriter {
+  if (dropUsage) return withoutUsage(model);
+  if (model === null) return UNCHANGED;
+  return {
+    push: (region) =>
+      Buffer.concat([...eventsIn(region)].map((event) => change(event, (data) => rename(data, model)))),
+    release: () => NOTHING,
+  };
 }
 
 const NOTHING = new Uint8Array(0);
+const UNCHANGED: EventRewriter = { push: (region) => region, release: () => NOTHING };
 
-function rewriteEvent(event: Uint8Array, { model, dropUsage }: Rewrite): Uint8Array {
+/**
+ * Takes out the usage that only FLM asked for. vLLM then says in that chunk what it would have said in the finishing
+ * one, its `system_fingerprint`: finishing chunks wait for what follows them, and get it back.
+ */
+function withoutUsage(model: string | null): EventRewriter {
+  let finishing: Uint8Array[] = [];
+
+  function release(): Uint8Array[] {
+    const held = finishing;
+    finishing = [];
+    return held;
+  }
+
+  /** What one event lets go: nothing, itself, or what waited for it. */
+  function take(event: Uint8Array): Uint8Array[] {
+    const json = holds(event, USAGE) ? parseJson(dataOf(event) ?? '') : null;
+    if (isUsageChunk(json)) return release().map((held) => withFingerprint(held, json.system_fingerprint));
+    const changed = change(event, (data) => {
+      const trimmed = data.replace(NULL_USAGE, '');
+      return model === null ? trimmed : rename(trimmed, model);
+    });
+    if (!holds(event, FINISHED)) return [...release(), changed];
+    finishing.push(changed);
+    return [];
+  }
+
+  return {
+    push(region) {
+      const plain = model === null && finishing.length === 0;
+      if (plain && !holds(region, USAGE) && !holds(region, FINISHED)) return region;
+      return Buffer.concat([...eventsIn(region)].flatMap(take));
+    },
+    release: () => Buffer.concat(release()),
+  };
+}
+
+/** A finishing chunk with the fingerprint it would have had; as it is when there is none, or it has one. */
+function withFingerprint(event: Uint8Array, fingerprint: unknown): Uint8Array {
+  if (typeof fingerprint !== 'string' || holds(event, FINGERPRINT)) return event;
+  return change(event, (data) => {
+    const end = data.lastIndexOf('}');
+    return `${data.slice(0, end)},"system_fingerprint":${JSON.stringify(fingerprint)}${data.slice(end)}`;
+  });
+}
+
+/** An event with other data, the rest of it as it was. */
+function change(event: Uint8Array, edit: (data: string) => string): Uint8Array {
   const data = dataOf(event);
   if (data === null) return event;
-  if (dropUsage && isUsageChunk(parseJson(data))) return NOTHING;
-  const trimmed = dropUsage ? data.replace(NULL_USAGE, '') : data;
-  const renamed = model === null ? trimmed : rename(trimmed, model);
-  return renamed === data ? event : eventOf(renamed);
+  const edited = edit(data);
+  if (edited === data) return event;
+  const text = textOf(event);
+  const at = text.indexOf(data);
+  // Data of several lines are joined by dataOf, so they are not to be found; JSON on one line always is.
+  return at === -1 ? eventOf(edited) : Buffer.from(text.slice(0, at) + edited + text.slice(at + data.length));
+}
+
+function holds(bytes: Uint8Array, needle: Uint8Array): boolean {
+  return Buffer.prototype.indexOf.call(bytes, needle) !== -1;
 }
 
 function rename(text: string, model: string): string {

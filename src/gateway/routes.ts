@@ -135,8 +135,10 @@ const ROUTES: Readonly<Record<string, string>> = {
 
 function notFound(request: Request): FlmError {
   const { pathname: path } = new URL(request.url);
-  if (ROUTES[path] === undefined) return new FlmError('NOT_FOUND', { meta: { path } });
-  const hint = `Use ${ROUTES[path]}.`;
+  const method = ROUTES[path];
+  // The same path and method and yet no route: the target holds a fragment, which no target may.
+  if (method === undefined || method === request.method) return new FlmError('NOT_FOUND', { meta: { path } });
+  const hint = `Use ${method}.`;
   return new FlmError('METHOD_NOT_ALLOWED', { meta: { path, method: request.method }, hint });
 }
 

@@ -7,6 +7,7 @@
  * strings only their end is looked for; what an engine makes of their contents changes nothing here.
  */
 import { FlmError } from '../lib/errors';
+import { isRecord } from '../lib/json';
 
 /** A value in the text: `text.slice(start, end)` is its JSON. */
 export interface Span {
@@ -20,8 +21,8 @@ export interface Scan {
   readonly modelSpan: Span;
   /** Whether an event stream is asked for. */
   readonly stream: boolean;
-  /** Whether the client itself asks for the usage chunk of a stream. */
-  readonly includeUsage: boolean;
+  /** Whether the client leaves the usage chunk of a stream out. What is neither yes nor no is for the engine to judge. */
+  readonly omitsUsage: boolean;
   readonly streamOptionsSpan: Span | null;
   /** Offset just after the opening brace: where a key can be put in. */
   readonly bodyStart: number;
@@ -69,14 +70,14 @@ export function scanBody(text: string, units: Units): Scan {
     model,
     modelSpan,
     stream: read(spans.get('stream')) === true,
-    includeUsage:
-      streamOptions !== null &&
-      typeof streamOptions === 'object' &&
-      'include_usage' in streamOptions &&
-      streamOptions.include_usage === true,
+    omitsUsage: omitsUsage(streamOptions ?? {}),
     streamOptionsSpan: streamOptionsSpan ?? null,
     bodyStart,
   };
+}
+
+function omitsUsage(streamOptions: unknown): boolean {
+  return isRecord(streamOptions) && (streamOptions.include_usage ?? false) === false;
 }
 
 /** Where the value of `model` stands at the top level of an answer, or null when the text is no JSON object. */
@@ -114,6 +115,7 @@ function findControlKeys(text: string, units: Units): { spans: Map<ControlKey, S
         }
         continue;
       }
+      closers.pop(); // Nothing in it: it ends where it began.
     } else {
       at = skipScalar(text, at) - 1;
     }

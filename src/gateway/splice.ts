@@ -30,6 +30,11 @@ function usageEdit(text: string, scan: Scan, units: Units): Span & { readonly js
   const options: unknown = JSON.parse(
     units === 'latin1' ? Buffer.from(slice, 'latin1').toString('utf8') : slice,
   );
-  const merged = { ...(isRecord(options) ? options : {}), include_usage: true };
-  return { ...span, json: JSON.stringify(merged) };
+  if (isRecord(options) && !('include_usage' in options || 'continuous_usage_stats' in options)) {
+    const at = span.start + 1;
+    return { start: at, end: at, json: `"include_usage":true${Object.keys(options).length > 0 ? ',' : ''}` };
+  }
+  // continuous_usage_stats does nothing without include_usage (vLLM), and would come to life with it.
+  const { continuous_usage_stats: _, ...others } = isRecord(options) ? options : {};
+  return { ...span, json: JSON.stringify({ ...others, include_usage: true }) };
 }

@@ -30,7 +30,7 @@ export function createUsageMeter(): UsageMeter {
     if (!isRecord(json)) return;
     const found = fromUsage(json.usage) ?? fromTimings(json.timings);
     if (found !== null) counts = found;
-    if (isRecord(json.error)) failed = true;
+    if (isError(json)) failed = true;
   }
 
   return {
@@ -50,8 +50,13 @@ export function usageIn(bytes: Uint8Array): Usage | null {
 }
 
 /** `choices: []` with a usage: the chunk that exists only because usage was asked for. */
-export function isUsageChunk(json: unknown): boolean {
+export function isUsageChunk(json: unknown): json is Record<string, unknown> {
   return isRecord(json) && Array.isArray(json.choices) && json.choices.length === 0 && isRecord(json.usage);
+}
+
+/** An error of the engine in place of a chunk. */
+export function isError(json: unknown): boolean {
+  return isRecord(json) && isRecord(json.error);
 }
 
 function fromUsage(usage: unknown): Usage | null {

@@ -94,6 +94,7 @@ function serveConnection(socket: Socket, connection: number, keepAliveMs: number
   let turn = 0;
   let answering = false;
   let continued = false;
+  let closing = false;
   let idle = setTimeout(() => socket.end(), keepAliveMs);
   const leave = (): void => {
     clearTimeout(idle);
@@ -103,6 +104,8 @@ function serveConnection(socket: Socket, connection: number, keepAliveMs: number
   socket.on('end', leave);
   socket.on('close', leave);
   socket.on('data', (data: Buffer) => {
+    // As the engines: what arrives after the last answer is never looked at.
+    if (closing) return;
     clearTimeout(idle);
     pieces.push(data);
     size += data.length;
@@ -158,8 +161,10 @@ function serveConnection(socket: Socket, connection: number, keepAliveMs: number
     }
     answering = false;
     if (ending === 'reset') socket.resetAndDestroy();
-    else if (ending === 'close' || gone.signal.aborted) socket.end();
-    else {
+    else if (ending === 'close' || gone.signal.aborted) {
+      closing = true;
+      socket.end();
+    } else {
       idle = setTimeout(() => socket.end(), keepAliveMs);
       if (size > 0) next();
     }
