@@ -45,12 +45,22 @@ export interface App {
   readonly config: Config;
   readonly trial: Trial;
   readonly egress: Egress;
+  /** What happened, for whoever records it. */
+  readonly bus: Bus;
   readonly firstStart: boolean;
   status(): Status;
+  /** What is under way: all zero when nothing is being served, else something was not given back. */
+  open(): OpenWork;
   check(): Promise<CheckReport>;
   /** Starts to serve. At most once. @throws PROXY_PORT_IN_USE, EXPOSURE_REFUSED, PROXY_INVALID_CONFIG, IO_ERROR */
   serve(options: ServeOptions): Promise<ProxyHandle>;
   close(): Promise<void>;
+}
+
+export interface OpenWork {
+  readonly exchanges: number;
+  readonly tickets: number;
+  readonly leases: number;
 }
 
 export interface ServeOptions {
@@ -120,7 +130,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     undo.push(engines.close);
 
     let handle: ProxyHandle | null = null;
-    let busy = () => 0;
+    let open = (): OpenWork => ({ exchanges: 0, tickets: 0, leases: 0 });
     const status = (): Status => {
       const states = engines.states();
       const bind = listeners[0]?.bind;
@@ -137,7 +147,7 @@ export async function openApp(options: AppOptions): Promise<App> {
             ? { localhost: null, local_network: null }
             : endpointsOf(bind, handle.port),
         started_at: handle === null ? null : new Date(handle.startedAtMs).toISOString(),
-        requests: busy(),
+        requests: open().exchanges,
         engines: {
           running: states.filter((state) => state.status === 'running-healthy').length,
           known: states.length,
@@ -157,16 +167,16 @@ export async function openApp(options: AppOptions): Promise<App> {
       config,
       trial,
       egress,
+      bus,
       firstStart: db.firstStart,
       status,
+      open: () => open(),
       check,
       close,
 
       async serve({ bind, port, allowPlaintext }) {
         if (handle !== null) throw new FlmError('PROXY_ALREADY_RUNNING', { meta: { pid: process.pid } });
         const exposure = checkExposure(bind, allowPlaintext);
-        if (exposure !== 'loopback')
-          log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
         const proxies = createProxyStore(db.config);
         await proxies.clear();
 
@@ -177,11 +187,12 @@ export async function openApp(options: AppOptions): Promise<App> {
             config.current()['engine.default_slots'],
           queueLimit: () => config.current()['engine.queue_limit'],
         });
+        const admission = createAdmission(slots, clock, bus);
         const gateway = createGateway({
           keys,
           models,
           catalogue: models,
-          admission: createAdmission(slots, clock, bus),
+          admission,
           mayUse,
           engines,
           liveness: engines.liveness,
@@ -192,12 +203,12 @@ export async function openApp(options: AppOptions): Promise<App> {
           log,
         });
         undo.push(gateway.close);
-        busy = gateway.busy;
+        open = () => ({ exchanges: gateway.busy(), ...admission.open() });
         undo.push(logEvents(bus, log));
 
         const listener = listen({ bind, port, handler: gateway.edge({ loopback: exposure === 'loopback' }) });
         listeners.push(listener);
-        undo.push(() => listener.stop(() => gateway.drain(GOODBYE_MS)));
+        undo.push(() => listener.stop(() => gateway.drain(GOODBYE_MS), GOODBYE_MS));
         handle = handleOf(listener, clock);
         const { id, mode } = handle;
         await proxies.started(handle, { mode, bind, port: listener.port });
@@ -207,6 +218,8 @@ export async function openApp(options: AppOptions): Promise<App> {
         admin.listen(paths.adminSocket);
         undo.push(admin.close);
         engines.start();
+        if (exposure !== 'loopback')
+          log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
         log.info('FLM listens', {
           listenAddr: handle.listenAddr,
           pid: handle.pid,

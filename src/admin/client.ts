@@ -15,7 +15,7 @@ export interface AdminClient {
   readonly engines: EnginesApi;
   readonly config: ConfigApi;
   readonly models: ModelsApi;
-  status(): Promise<Status>;
+  status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
 }
 
@@ -23,20 +23,30 @@ type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
 /** A client of the FLM that listens on the socket. Its calls throw PROXY_NOT_RUNNING when none does. */
 export function createAdminClient(egress: Egress, unixSocket: string): AdminClient {
-  async function call<Result>(method: Method, path: string, body?: unknown): Promise<Result> {
-    const json = await send(method, path, body);
+  async function call<Result>(
+    method: Method,
+    path: string,
+    body?: unknown,
+    signal: AbortSignal | null = null,
+  ): Promise<Result> {
+    const json = await send(method, path, body, signal);
     // Both ends are one version of one program: the answer has passed its schema where it was made.
     return json as Result;
   }
 
-  async function send(method: Method, path: string, body: unknown): Promise<unknown> {
+  async function send(
+    method: Method,
+    path: string,
+    body: unknown,
+    signal: AbortSignal | null,
+  ): Promise<unknown> {
     try {
       const response = await egress.send({
         url: `http://localhost/api/v1${path}`,
         method,
         headers: body === undefined ? {} : { 'content-type': 'application/json' },
         body: body === undefined ? null : JSON.stringify(body),
-        signal: null,
+        signal,
         unixSocket,
       });
       const json = parseJson(new TextDecoder().decode(await response.body.bytes()));
@@ -75,7 +85,7 @@ export function createAdminClient(egress: Egress, unixSocket: string): AdminClie
     models: {
       list: (engine) => call('GET', `/models/${engine === null ? '' : `?engine=${part(engine)}`}`),
     },
-    status: () => call('GET', '/status'),
+    status: (signal) => call('GET', '/status', undefined, signal),
     check: () => call('GET', '/check'),
   };
 }
@@ -86,5 +96,6 @@ function errorOf(json: unknown): FlmError {
     code: String(error.code),
     message: typeof error.message === 'string' ? error.message : 'The admin API gave no reason.',
     hint: typeof error.hint === 'string' ? error.hint : null,
+    requestId: typeof error.request_id === 'string' ? error.request_id : null,
   });
 }

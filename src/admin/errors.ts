@@ -1,6 +1,7 @@
 /** Errors of the admin API: `{"error": {code, message, hint, request_id}}` (design §3). */
 import type { ErrorHandler } from 'elysia';
 import { FlmError, toFlmError } from '../lib/errors';
+import { invalidField } from '../lib/validate';
 
 export interface AdminErrorBody {
   readonly error: {
@@ -45,10 +46,5 @@ function invalidInput(error: unknown): FlmError {
   const path = typeof details.valueError?.path === 'string' ? details.valueError.path : '';
   const message =
     typeof details.valueError?.message === 'string' ? details.valueError.message : 'it is not valid';
-  const field = path === '' ? 'body' : path.slice(1).replaceAll('/', '.');
-  return new FlmError('INVALID_INPUT', { meta: { field, reason: lowerFirst(message) } });
-}
-
-function lowerFirst(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
+  return invalidField(path, message);
 }

@@ -100,7 +100,8 @@ export function createAdmin(options: AdminOptions): Admin {
     .onError((caught) => {
       const error = fromElysia(caught);
       const requestId = idOf(caught.request);
-      if (error.status >= 500) log.error('an admin request failed', { requestId, error });
+      // What the owner asked for in vain is told to the owner; the log gets what FLM itself did wrong.
+      if (error.exit === 2) log.error('an admin request failed', { requestId, error });
       return adminError(error, requestId);
     })
     .use(routes)

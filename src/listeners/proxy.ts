@@ -9,8 +9,11 @@ export interface Handler {
 export interface Listener {
   readonly bind: string;
   readonly port: number;
-  /** Accepts nobody new, waits for `drain`, then cuts whatever is still connected. */
-  stop(drain: () => Promise<void>): Promise<void>;
+  /**
+   * Accepts nobody new, waits for `drain` and then at most `waitMs` for answers that are still being written, and cuts
+   * whatever is connected after that.
+   */
+  stop(drain: () => Promise<void>, waitMs: number): Promise<void>;
 }
 
 export interface ListenOptions {
@@ -22,6 +25,7 @@ export interface ListenOptions {
 
 /** Silent connections are closed after this, until a route takes its request out of it. */
 const IDLE_SECONDS = 60;
+const POLL_MS = 10;
 /** FLM's own limit is a setting and answers properly; the runtime's would close the connection without a word. */
 const RUNTIME_BODY_LIMIT = 2 ** 40;
 
@@ -41,10 +45,12 @@ export function listen({ bind, port, handler }: ListenOptions): Listener {
     return {
       bind,
       port: server.port ?? port,
-      async stop(drain) {
+      async stop(drain, waitMs) {
         // Resolves only when the last connection is gone, which idle ones never are by themselves.
         void server.stop(false);
         await drain();
+        for (let waited = 0; server.pendingRequests > 0 && waited < waitMs; waited += POLL_MS)
+          await Bun.sleep(POLL_MS);
         await server.stop(true);
       },
     };

@@ -1,0 +1,102 @@
+/** From where an address can be reached: a table of what is bound, on machines with these networks. */
+import { describe, expect, test } from 'bun:test';
+import { codeOf, errorOf } from '../../test/support/thrown';
+import { checkExposure, type Exposure, endpointsOf, exposureOf, machineAddresses } from './exposure';
+
+/** Machines by the addresses of their interfaces. */
+const MACHINES = {
+  offline: ['127.0.0.1', '::1'],
+  laptop: ['127.0.0.1', '::1', '192.168.1.20', 'fe80::1'],
+  'laptop on a provider’s IPv6': ['127.0.0.1', '::1', '192.168.1.20', 'fe80::1', '2606:4700::20'],
+  tailscale: ['127.0.0.1', '100.101.102.103', 'fd7a:115c:a1e0::1'],
+  server: ['127.0.0.1', '::1', '203.0.114.5', '10.0.0.5'],
+  'link-local only': ['127.0.0.1', '169.254.3.4'],
+  odd: ['127.0.0.1', '198.18.0.5'], // an address of no known kind
+} as const;
+
+type Machine = keyof typeof MACHINES;
+
+describe('exposureOf', () => {
+  test.each<[string, Machine, Exposure, string]>([
+    // One address is what it is, wherever it is bound.
+    ['127.0.0.1', 'server', 'loopback', '127.0.0.1'],
+    ['127.9.9.9', 'server', 'loopback', '127.9.9.9'],
+    ['::1', 'server', 'loopback', '::1'],
+    ['192.168.1.20', 'server', 'private', '192.168.1.20'],
+    ['10.0.0.5', 'server', 'private', '10.0.0.5'],
+    ['100.101.102.103', 'tailscale', 'private', '100.101.102.103'],
+    ['fd00::5', 'offline', 'private', 'fd00::5'],
+    ['fe80::1', 'laptop', 'private', 'fe80::1'],
+    ['169.254.3.4', 'link-local only', 'private', '169.254.3.4'],
+    ['203.0.114.5', 'offline', 'public', '203.0.114.5'],
+    ['2606:4700::20', 'offline', 'public', '2606:4700::20'],
+    // Of no known kind: the worst is assumed.
+    ['198.18.0.5', 'offline', 'public', '198.18.0.5'],
+    ['224.0.0.1', 'offline', 'public', '224.0.0.1'],
+    // All networks of the machine: as exposed as its most exposed address.
+    ['0.0.0.0', 'offline', 'loopback', '0.0.0.0'],
+    ['0.0.0.0', 'laptop', 'private', '192.168.1.20'],
+    ['0.0.0.0', 'laptop on a provider’s IPv6', 'private', '192.168.1.20'], // IPv4 alone
+    ['0.0.0.0', 'tailscale', 'private', '100.101.102.103'],
+    ['0.0.0.0', 'server', 'public', '203.0.114.5'],
+    ['0.0.0.0', 'link-local only', 'private', '169.254.3.4'],
+    ['0.0.0.0', 'odd', 'public', '198.18.0.5'],
+    ['::', 'offline', 'loopback', '::'],
+    ['::', 'laptop', 'private', '192.168.1.20'], // :: takes IPv4 too
+    ['::', 'laptop on a provider’s IPv6', 'public', '2606:4700::20'],
+    ['::', 'server', 'public', '203.0.114.5'],
+  ])('%s on %s is %s, because of %s', (bind, machine, exposure, address) => {
+    expect(exposureOf(bind, MACHINES[machine])).toEqual({ exposure, address });
+  });
+});
+
+describe('checkExposure', () => {
+  test('refuses a public address without TLS, naming it, unless the owner said so', async () => {
+    const error = await errorOf(() => checkExposure('203.0.114.5', false));
+    expect([error.code, error.exit, error.meta]).toEqual([
+      'EXPOSURE_REFUSED',
+      3,
+      { bind: '203.0.114.5', address: '203.0.114.5' },
+    ]);
+    expect(error.hint).toContain('--allow-plaintext');
+    expect(checkExposure('203.0.114.5', true)).toBe('public');
+  });
+
+  test('lets this machine and private networks pass', () => {
+    expect([checkExposure('127.0.0.1', false), checkExposure('192.168.1.1', false)]).toEqual([
+      'loopback',
+      'private',
+    ]);
+  });
+
+  test('takes an address that was not written the plain way for the worst', async () => {
+    expect(await codeOf(() => checkExposure('0:0:0:0:0:0:0:0', false))).toBe('EXPOSURE_REFUSED');
+  });
+});
+
+describe('endpointsOf', () => {
+  test.each([
+    ['127.0.0.1', { localhost: 'http://localhost:8080', local_network: null }],
+    ['127.0.0.2', { localhost: 'http://127.0.0.2:8080', local_network: null }],
+    ['::1', { localhost: 'http://[::1]:8080', local_network: null }],
+    ['192.168.1.20', { localhost: null, local_network: 'http://192.168.1.20:8080' }],
+    ['fd00::5', { localhost: null, local_network: 'http://[fd00::5]:8080' }],
+  ])('of %s are %p', (bind, endpoints) => {
+    expect(endpointsOf(bind, 8080)).toEqual(endpoints);
+  });
+
+  test.each(['0.0.0.0', '::'])('of %s never show it (FLM-068)', (bind) => {
+    const { localhost, local_network } = endpointsOf(bind, 8080);
+    expect(localhost).toBe('http://localhost:8080');
+    expect(local_network ?? 'http://').not.toMatch(/0\.0\.0\.0|\[::\]|127\.0\.0\.1/);
+    if (bind === '0.0.0.0') expect(local_network ?? '').not.toContain('[');
+  });
+});
+
+describe('machineAddresses', () => {
+  test('are addresses that can be compared: canonical, without zones', () => {
+    const addresses = machineAddresses();
+    expect(addresses).toContain('127.0.0.1');
+    expect(addresses.filter((address) => /[%[\]]/.test(address))).toEqual([]);
+  });
+});
