@@ -3,16 +3,14 @@
  * runs. Both speak the same interfaces, so no command knows which it is.
  */
 import { existsSync } from 'node:fs';
-import { type CheckReport, createAdminClient, type Status } from '../src/admin/client';
+import { type AdminClient, type CheckReport, createAdminClient, type Status } from '../src/admin/client';
 import type { KeysApi } from '../src/admission';
-import type { App } from '../src/app';
 import type { ConfigApi } from '../src/config';
-import { createEgress } from '../src/egress';
 import type { EnginesApi } from '../src/engines';
 import { FlmError } from '../src/lib/errors';
-import { createLog, type Log, type LogLevel } from '../src/lib/log';
 import type { ModelsApi } from '../src/models';
 import type { Cli } from './cli';
+import type { OfflineBackend } from './offline';
 
 export interface Backend {
   readonly mode: 'live' | 'offline';
@@ -24,68 +22,63 @@ export interface Backend {
   check(): Promise<CheckReport>;
 }
 
-/** How long to wait for another command that works offline at this moment. */
-const LOCK_WAIT_MS = 3_000;
+/** How long to wait for whoever else uses the data directory at this moment. */
+const PATIENCE_MS = 3_000;
+/** How long of that at a time: meanwhile FLM may have begun to listen. */
+const LOCK_WAIT_MS = 200;
+/** How long a running FLM may take to say that it is there. */
+const ANSWER_MS = 3_000;
 
 /** Runs `use` with the backend that is there. */
 export async function withBackend<Result>(
   cli: Cli,
   use: (backend: Backend) => Promise<Result>,
 ): Promise<Result> {
-  const client = await findRunning(cli);
-  if (client !== null) return use({ mode: 'live', ...client });
-  const app = await openOffline(cli).catch(async (error: unknown) => {
-    const locked = error instanceof FlmError && error.code === 'DB_LOCKED';
-    // It may have been starting up while we looked for its socket.
-    const started = locked ? await findRunning(cli) : null;
-    if (started === null) throw error;
-    return started;
-  });
-  if (!('close' in app)) return use({ mode: 'live', ...app });
+  const backend = await openBackend(cli);
+  if (!('close' in backend)) return use({ mode: 'live', ...backend });
   try {
-    return await use({ mode: 'offline', ...app, status: async () => app.status() });
+    return await use(backend);
   } finally {
-    await app.close();
+    await backend.close();
   }
 }
 
-/** A client of the FLM that runs on this data directory, or null. */
-export async function findRunning(cli: Cli): Promise<ReturnType<typeof createAdminClient> | null> {
-  const socketPath = cli.paths.adminSocket;
-  if (!existsSync(socketPath)) return null;
-  const client = createAdminClient(createEgress({ clock: cli.clock }), socketPath);
+async function openBackend(cli: Cli): Promise<AdminClient | OfflineBackend> {
+  const untilMs = cli.clock.monotonicMs() + PATIENCE_MS;
+  for (;;) {
+    const client = await findRunning(cli);
+    if (client !== null) return client;
+    const { openOffline } = await import('./offline');
+    try {
+      return await openOffline(cli, LOCK_WAIT_MS);
+    } catch (error) {
+      const locked = error instanceof FlmError && error.code === 'DB_LOCKED';
+      // Another command works offline at this moment, or FLM is starting up and will listen soon.
+      if (!locked || cli.clock.monotonicMs() >= untilMs) throw error;
+    }
+  }
+}
+
+/**
+ * A client of the FLM that runs on this data directory, or null.
+ * @throws DB_LOCKED when one listens and does not answer
+ */
+export async function findRunning({ paths, egress }: Cli): Promise<AdminClient | null> {
+  if (!existsSync(paths.adminSocket)) return null;
+  const client = createAdminClient(egress, paths.adminSocket);
   try {
-    await client.status();
+    await client.status(AbortSignal.timeout(ANSWER_MS));
     return client;
   } catch (error) {
     if (error instanceof FlmError && error.code === 'PROXY_NOT_RUNNING') return null;
-    throw error;
+    const silent = error instanceof DOMException && error.name === 'TimeoutError';
+    throw silent ? new FlmError('DB_LOCKED', { meta: { dir: paths.dir }, cause: error }) : error;
   }
 }
 
 /** @throws PROXY_NOT_RUNNING */
-export async function requireRunning(cli: Cli): Promise<ReturnType<typeof createAdminClient>> {
+export async function requireRunning(cli: Cli): Promise<AdminClient> {
   const client = await findRunning(cli);
   if (client === null) throw new FlmError('PROXY_NOT_RUNNING');
   return client;
-}
-
-async function openOffline(cli: Cli): Promise<App> {
-  const { paths, env, clock } = cli;
-  // Loaded only here: a command that talks to a running FLM needs none of the rooms.
-  const { openApp } = await import('../src/app');
-  return openApp({
-    paths,
-    env,
-    clock,
-    log: stderrLog(cli, () => 'warn'),
-    flags: {},
-    running: false,
-    lockWaitMs: LOCK_WAIT_MS,
-  });
-}
-
-/** FLM's own log, as JSON lines on stderr (FLM-011). */
-export function stderrLog({ clock }: Pick<Cli, 'clock'>, level: () => LogLevel): Log {
-  return createLog(level, clock, (line) => process.stderr.write(line));
 }

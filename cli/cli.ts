@@ -1,5 +1,6 @@
 /** What a command works with: streams, format, files, and the two ways of answering (text for people, JSON for scripts). */
 import type { Clock } from '../src/contract';
+import type { Egress } from '../src/egress';
 import type { Env, Paths } from '../src/lib/paths';
 
 export type Format = 'text' | 'json';
@@ -8,6 +9,8 @@ export interface Cli {
   readonly env: Env;
   readonly paths: Paths;
   readonly clock: Clock;
+  /** Connections of the command itself, to the running FLM above all. Closed when the command ends. */
+  readonly egress: Egress;
   readonly format: Format;
   /** Whether a person sits at both ends. */
   readonly interactive: boolean;
@@ -17,7 +20,7 @@ export interface Cli {
   readStdin(): Promise<string | null>;
   /** Writes to stdout as it is. */
   write(text: string | Uint8Array): void;
-  /** Writes a line for the person to stderr. */
+  /** Tells the person something on stderr; as a log line where the result is JSON. */
   note(line: string): void;
   /** Writes the result: `{"version":"1.0","data":…}`, or the text for people. */
   result(data: unknown, text: () => string): void;

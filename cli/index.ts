@@ -1,12 +1,13 @@
 /** Runs one command line: finds the command, prints its result or its error, and says the exit code. */
-
+import { createEgress } from '../src/egress';
 import { systemClock } from '../src/lib/clock';
 import { FlmError, toFlmError } from '../src/lib/errors';
 import { dataDir, type Env, pathsIn } from '../src/lib/paths';
 import { type Cli, type Format, OUTPUT_VERSION } from './cli';
 import { PROGRAM } from './commands';
 import { isGroupTarget, renderHelp } from './help';
-import { asksForHelp, findCommand, runStrict } from './strict';
+import { stderrLog } from './log';
+import { asksForHelp, checkNoArgs, findCommand, runStrict } from './strict';
 
 /** Exit code of a command that Ctrl-C ended (128 + SIGINT). */
 const INTERRUPTED = 130;
@@ -15,18 +16,29 @@ const INTERRUPTED = 130;
 export async function runCli(words: readonly string[], env: Env): Promise<number> {
   const format = formatOf(words);
   const interrupted = new AbortController();
+  // A kept connection would keep the finished program alive for seconds.
+  const egress = createEgress({ clock: systemClock });
   const onSignal = () => interrupted.abort();
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
+  // Whoever reads may have had enough (`flm config list | head`, a log collector that died): no reason to die of it.
+  for (const output of [process.stdout, process.stderr]) output.on('error', ignore);
   try {
-    const found = await findCommand(PROGRAM, words);
-    if (asksForHelp(found.rawArgs) || isGroupTarget(found.target)) {
+    // `flm help status` is `flm status --help`.
+    const found = await findCommand(PROGRAM, words[0] === 'help' ? [...words.slice(1), '--help'] : words);
+    const wantsHelp = asksForHelp(found.rawArgs);
+    if (isGroupTarget(found.target) && !wantsHelp) checkNoArgs(found);
+    if (wantsHelp || isGroupTarget(found.target)) {
       process.stdout.write(await renderHelp(found.path, found.target));
       return 0;
     }
     let exitCode = 0;
-    const cli = createCli(env, format, interrupted.signal, (code) => {
-      exitCode = code;
+    const cli = createCli(env, format, {
+      egress,
+      interrupted: interrupted.signal,
+      fail: (code) => {
+        exitCode = code;
+      },
     });
     await runStrict(found.target, found.rawArgs, cli);
     return exitCode;
@@ -34,35 +46,41 @@ export async function runCli(words: readonly string[], env: Env): Promise<number
     if (interrupted.signal.aborted && !(error instanceof FlmError)) return INTERRUPTED;
     return report(toFlmError(error), format);
   } finally {
+    egress.close();
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
   }
 }
 
-function createCli(env: Env, format: Format, interrupted: AbortSignal, fail: Cli['fail']): Cli {
+function ignore(): void {}
+
+function createCli(env: Env, format: Format, own: Pick<Cli, 'egress' | 'interrupted' | 'fail'>): Cli {
   const stdoutIsTty = process.stdout.isTTY === true;
   const stdinIsTty = process.stdin.isTTY === true;
+  const log = stderrLog(systemClock, () => 'info');
   return {
     env,
     paths: pathsIn(dataDir(env)),
     clock: systemClock,
+    ...own,
     format,
     interactive: stdoutIsTty && stdinIsTty,
     decorated: process.stderr.isTTY === true && env.TERM !== 'dumb',
     readStdin: async () => (stdinIsTty ? null : await Bun.stdin.text()),
     write: (text) => void process.stdout.write(text),
-    note: (line) => void process.stderr.write(`${line}\n`),
+    // Beside JSON, stderr holds JSON lines and nothing else (FLM-011).
+    note: format === 'json' ? (line) => log.info(line) : (line) => void process.stderr.write(`${line}\n`),
     result(data, text) {
       const out = format === 'json' ? JSON.stringify({ version: OUTPUT_VERSION, data }) : text();
       process.stdout.write(`${out}\n`);
     },
-    fail,
-    interrupted,
   };
 }
 
 /** Text on a terminal, JSON in a pipe, unless the words say otherwise. Wrong words are told when the command is checked. */
-function formatOf(words: readonly string[]): Format {
+function formatOf(all: readonly string[]): Format {
+  const end = all.indexOf('--');
+  const words = end === -1 ? all : all.slice(0, end);
   const after = words[words.indexOf('--format') + 1];
   if (words.includes('--format=text') || (words.includes('--format') && after === 'text')) return 'text';
   if (words.includes('--json') || words.includes('--format=json') || words.includes('--format'))
@@ -71,13 +89,19 @@ function formatOf(words: readonly string[]): Format {
 }
 
 function report(error: FlmError, format: Format): number {
-  const { code, message, hint } = error;
+  const { code, message } = error;
+  // A bug of the running FLM is in its log, under the id of the request; a bug here is nowhere else.
+  const requestId = code === 'INTERNAL_ERROR' ? error.meta.requestId : undefined;
+  const own = code === 'INTERNAL_ERROR' && typeof requestId !== 'string';
+  const hint = own ? 'FLM_DEBUG=1 in front of the same command shows the details.' : error.hint;
   if (format === 'json') {
-    process.stderr.write(`${JSON.stringify({ error: { code, message, hint } })}\n`);
+    const id = typeof requestId === 'string' ? { request_id: requestId } : {};
+    process.stderr.write(`${JSON.stringify({ error: { code, message, hint, ...id } })}\n`);
   } else {
-    process.stderr.write(`Error: ${message}\n${hint === null ? '' : `${hint}\n`}`);
+    const id = typeof requestId === 'string' ? ` (request ${requestId})` : '';
+    process.stderr.write(`Error: ${message}${id}\n${hint === null ? '' : `${hint}\n`}`);
   }
   // The one place where the insides of a bug may be seen, by its owner.
-  if (code === 'INTERNAL_ERROR' && process.env.FLM_DEBUG) console.error(error.cause ?? error);
+  if (own && process.env.FLM_DEBUG) console.error(error.cause ?? error);
   return error.exit;
 }

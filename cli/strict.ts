@@ -49,6 +49,14 @@ export function asksForHelp(rawArgs: readonly string[]): boolean {
   return (end === -1 ? rawArgs : rawArgs.slice(0, end)).some((arg) => arg === '--help' || arg === '-h');
 }
 
+/** A group takes no options of its own. @throws USAGE_ERROR */
+export function checkNoArgs({ path, rawArgs: [flag] }: Found): void {
+  if (flag === undefined) return;
+  const name = flag.replace(/^-+/, '').split('=', 1)[0] ?? '';
+  if (!Object.hasOwn(GLOBAL_ARGS, name)) throw unknownFlag(flag, ['help']);
+  throw usage(`${flag} stands after the command`, `As in: ${['flm', ...path].join(' ')} <command> ${flag}`);
+}
+
 /** What the raw arguments hold, checked. @throws USAGE_ERROR, INVALID_INPUT */
 export function checkArgs(command: FlmCommand, rawArgs: readonly string[]): Omit<RunData, 'cli'> {
   const all: ArgsDef = { ...command.args, ...GLOBAL_ARGS };
@@ -113,7 +121,8 @@ function parseOrExplain(options: Options, rawArgs: readonly string[]) {
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     const code = error instanceof Error && 'code' in error ? error.code : null;
-    const flag = /'(-{1,2}[^'\s=]+)/.exec(message)?.[1] ?? '';
+    // The runtime writes '--label <value>', or '-m, --model <value>' where there is a letter.
+    const flag = /'(?:-\w, )?(-{1,2}[^'\s=,]+)/.exec(message)?.[1] ?? '';
     if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') throw unknownFlag(flag, Object.keys(options));
     if (options[flag.replace(/^-+/, '')]?.type === 'boolean') throw usage(`${flag} takes no value`);
     throw usage(`${flag} needs a value`);

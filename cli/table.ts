@@ -1,7 +1,8 @@
 /** Text in columns. Widths count what a terminal shows, so that wide characters line up too. */
 
 /** Two columns, the left as wide as its longest entry, indented. */
-export function columns(rows: readonly (readonly [string, string])[]): string {
+export function columns(entries: readonly (readonly [string, string])[]): string {
+  const rows = entries.map(([left, right]) => [printable(left), printable(right)] as const);
   const width = Math.max(0, ...rows.map(([left]) => Bun.stringWidth(left)));
   return rows.map(([left, right]) => `  ${pad(left, width)}  ${right}`.trimEnd()).join('\n');
 }
@@ -13,7 +14,7 @@ export function table(
   empty: string,
 ): string {
   if (rows.length === 0) return empty;
-  const all = [header, ...rows];
+  const all = [header, ...rows.map((row) => row.map(printable))];
   const widths = header.map((_, column) => Math.max(...all.map((row) => Bun.stringWidth(row[column] ?? ''))));
   return all
     .map((row) =>
@@ -23,6 +24,11 @@ export function table(
         .trimEnd(),
     )
     .join('\n');
+}
+
+/** Names come from engines and from other people: no control character of theirs reaches the terminal. */
+function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, '\uFFFD');
 }
 
 function pad(text: string, width: number): string {

@@ -1,6 +1,6 @@
 /** One question through the proxy, as any client would ask it: the answer piece by piece, and what it cost. */
-import type { Egress } from '../../src/egress';
-import { errorFromWire, type FlmError } from '../../src/lib/errors';
+import { type Egress, EgressError } from '../../src/egress';
+import { errorFromWire, FlmError } from '../../src/lib/errors';
 import { isRecord, parseJson } from '../../src/lib/json';
 import { createSseSplitter, dataOf, eventsIn } from '../../src/lib/sse';
 
@@ -42,6 +42,15 @@ const MAX_EVENT_BYTES = 16 * 1024 * 1024;
 
 /** Asks, hands out text as it comes, and returns the whole. @throws what the proxy answered; PROXY_NOT_RUNNING */
 export async function ask(door: Door, question: Question, onText: (text: string) => void): Promise<Answer> {
+  try {
+    return await askProxy(door, question, onText);
+  } catch (error) {
+    // The proxy itself has gone: engines that go are told in its answers.
+    throw error instanceof EgressError ? new FlmError('PROXY_NOT_RUNNING', { cause: error }) : error;
+  }
+}
+
+async function askProxy(door: Door, question: Question, onText: (text: string) => void): Promise<Answer> {
   const response = await door.egress.send({
     url: `http://${reachable(door.listenAddr)}/v1/chat/completions`,
     method: 'POST',
@@ -49,7 +58,8 @@ export async function ask(door: Door, question: Question, onText: (text: string)
     body: JSON.stringify(bodyOf(question)),
     signal: question.signal,
   });
-  if (response.status !== 200 || !question.stream) {
+  const streams = response.headers.get('content-type')?.startsWith('text/event-stream') === true;
+  if (response.status !== 200 || !streams) {
     const json = parseJson(new TextDecoder().decode(await response.body.bytes()));
     if (response.status !== 200) throw errorIn(json);
     const content = textOf(json, 'message');
@@ -104,7 +114,7 @@ function textOf(json: unknown, part: 'message' | 'delta'): string {
 function errorIn(json: unknown): FlmError {
   const error = isRecord(json) && isRecord(json.error) ? json.error : {};
   const message = typeof error.message === 'string' ? error.message : 'The engine gave no reason.';
-  const code = typeof error.code === 'string' ? error.code.toUpperCase() : 'ENGINE_API_ERROR';
+  const code = typeof error.code === 'string' ? error.code : '';
   return errorFromWire({ code, message, hint: null }, 'ENGINE_API_ERROR');
 }
 

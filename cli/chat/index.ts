@@ -1,6 +1,5 @@
 /** `flm chat`: talks to a model through the running proxy. */
 import { createInterface } from 'node:readline/promises';
-import { createEgress } from '../../src/egress';
 import { FlmError } from '../../src/lib/errors';
 import { isRecord } from '../../src/lib/json';
 import { requireRunning } from '../backend';
@@ -45,7 +44,7 @@ export default command({
     const client = await requireRunning(cli);
     const { listen_addr: listenAddr } = await client.status();
     if (listenAddr === null) throw new FlmError('PROXY_NOT_RUNNING');
-    const egress = createEgress({ clock: cli.clock });
+    const { egress } = cli;
     const door: Door = {
       egress,
       listenAddr,
@@ -57,15 +56,15 @@ export default command({
       signal: cli.interrupted,
       ...(args.temperature === undefined
         ? {}
-        : { temperature: parseNumber('--temperature', args.temperature, 0, 2) }),
+        : { temperature: parseTemperature('--temperature', args.temperature) }),
       ...(args['max-tokens'] === undefined
         ? {}
-        : { maxTokens: parseNumber('--max-tokens', args['max-tokens'], 1, 1_000_000) }),
+        : { maxTokens: parseTokens('--max-tokens', args['max-tokens']) }),
     };
     const system: Message[] = args.system === undefined ? [] : [{ role: 'system', content: args.system }];
 
     const piped = await cli.readStdin();
-    const prompt = [words, piped?.trim() ?? ''].filter((part) => part !== '').join('\n\n');
+    const prompt = [words, piped?.trim() ?? ''].filter((part) => part.trim() !== '').join('\n\n');
     if (prompt === '') {
       if (!cli.interactive) throw new FlmError('USAGE_ERROR', { meta: { reason: 'There is no prompt' } });
       return converse(cli, door, settings, system);
@@ -95,30 +94,52 @@ function resultOf(question: Question, { content, chunks, usage }: Answer): unkno
     : { messages: [...question.messages, { role: 'assistant', content }], usage };
 }
 
-/** A conversation on the terminal, until an empty Ctrl-D or /exit. */
+/** A conversation on the terminal, until Ctrl-D, /exit, or Ctrl-C where no answer is coming. */
 async function converse(cli: Cli, door: Door, settings: Settings, system: readonly Message[]): Promise<void> {
   cli.note(`Talking to ${settings.model}. /exit or Ctrl-D ends it.`);
   const messages: Message[] = [...system];
   const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: '> ' });
+  let answering: AbortController | null = null;
+  let over = false;
+  lines.on('close', () => {
+    over = true;
+  });
+  // The terminal hands Ctrl-C over as a key here, and no signal comes of it.
+  lines.on('SIGINT', () => {
+    if (answering === null) lines.close();
+    else answering.abort();
+  });
+  cli.interrupted.addEventListener('abort', () => lines.close(), { once: true });
+
+  async function answer(): Promise<string | null> {
+    answering = new AbortController();
+    const signal = AbortSignal.any([settings.signal, answering.signal]);
+    try {
+      return (await ask(door, { ...settings, stream: true, messages, signal }, cli.write)).content;
+    } catch (error) {
+      if (!answering.signal.aborted && !(error instanceof FlmError)) throw error;
+      cli.note(error instanceof FlmError ? `Error: ${error.message}` : '');
+      return null;
+    } finally {
+      answering = null;
+    }
+  }
+
   lines.prompt();
   for await (const line of lines) {
     if (line.trim() === '/exit') break;
     if (line.trim() !== '') {
       messages.push({ role: 'user', content: line });
-      const question: Question = { ...settings, stream: true, messages };
-      const answer = await ask(door, question, (text) => cli.write(text)).catch((error: unknown) => {
-        if (!(error instanceof FlmError)) throw error;
-        cli.note(`${error.message}`);
-        return null;
-      });
+      const content = await answer();
       cli.write('\n');
-      // A question that failed is not part of what the model is told next.
-      if (answer === null) messages.pop();
-      else messages.push({ role: 'assistant', content: answer.content });
+      // A question that was not answered is not part of what the model is told next.
+      if (content === null) messages.pop();
+      else messages.push({ role: 'assistant', content });
     }
-    lines.prompt();
+    if (!over) lines.prompt();
   }
   lines.close();
+  cli.interrupted.throwIfAborted();
 }
 
 function withImages(prompt: string, images: readonly string[]): Content {
@@ -134,17 +155,18 @@ async function firstModel(models: {
 }): Promise<string> {
   const [first] = (await models.list(null)).items;
   if (first !== undefined) return first.id;
-  throw new FlmError('MODEL_NOT_FOUND', {
-    meta: { model: '(any)' },
-    hint: 'No engine runs: "flm engines detect" looks for one.',
-  });
+  throw new FlmError('NO_MODELS');
 }
 
-function parseNumber(option: string, text: string, min: number, max: number): number {
-  const value = Number(text);
-  if (text.trim() !== '' && value >= min && value <= max) return value;
+function parseTemperature(field: string, text: string): number {
+  if (/^\d(?:\.\d+)?$/.test(text) && Number(text) <= 2) return Number(text);
+  throw new FlmError('INVALID_INPUT', { meta: { field, reason: 'it takes a number from 0 to 2' } });
+}
+
+function parseTokens(field: string, text: string): number {
+  if (/^\d{1,7}$/.test(text) && Number(text) >= 1) return Number(text);
   throw new FlmError('INVALID_INPUT', {
-    meta: { field: option, reason: `it takes a number from ${min} to ${max}` },
+    meta: { field, reason: 'it takes a whole number from 1 to 9999999' },
   });
 }
 

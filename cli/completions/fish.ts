@@ -7,6 +7,9 @@ export function fishScript(root: Node): string {
       (child) =>
         `complete -c flm -f -n ${quote(condition(node))} -a ${nameOf(child)} -d ${quote(child.about)}`,
     ),
+    ...(node.words.length === 0
+      ? []
+      : [`complete -c flm -f -n ${quote(condition(node))} -a ${quote(node.words.join(' '))}`]),
     ...node.flags.map((flag) => {
       const value = flag.takesValue
         ? ` -r${flag.words.length > 0 ? ` -f -a ${quote(flag.words.join(' '))}` : ''}`

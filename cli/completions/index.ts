@@ -13,7 +13,12 @@ export default command({
   about: 'Print the completion script of a shell.',
   args: {
     // citty checks an enum only as an option; the word is checked below.
-    shell: { type: 'positional', required: true, description: 'bash, zsh or fish.' },
+    shell: {
+      type: 'positional',
+      required: true,
+      valueHint: 'bash|zsh|fish',
+      description: 'The shell: bash, zsh or fish.',
+    },
   },
   examples: [
     'source <(flm completions bash)',

@@ -1,5 +1,5 @@
 /** The commands as plain data, which the scripts of the shells are made of. */
-import type { ArgsDef } from 'citty';
+import type { ArgDef, ArgsDef } from 'citty';
 import { type FlmGroup, isGroup } from '../command';
 import { GLOBAL_ARGS } from '../strict';
 
@@ -19,6 +19,8 @@ export interface Node {
   /** Names of commands below it. */
   readonly children: readonly Node[];
   readonly flags: readonly Flag[];
+  /** What its first word can be, where that is known: the settings, the shells. */
+  readonly words: readonly string[];
 }
 
 export async function describeTree(group: FlmGroup, path: readonly string[] = []): Promise<Node> {
@@ -34,12 +36,19 @@ export async function describeTree(group: FlmGroup, path: readonly string[] = []
           name: `--${flag}`,
           about: arg.description ?? '',
           takesValue: arg.type !== 'boolean',
-          words: 'options' in arg && Array.isArray(arg.options) ? arg.options.map(String) : [],
+          words: wordsOf(arg),
         }));
-      return { path: childPath, about, children: [], flags };
+      const [word] = Object.values(args).filter((arg) => arg.type === 'positional');
+      return { path: childPath, about, children: [], flags, words: word === undefined ? [] : wordsOf(word) };
     }),
   );
-  return { path, about: group.about, children, flags: [] };
+  return { path, about: group.about, children, flags: [], words: [] };
+}
+
+/** The options of an enum, or a hint that lists them: `bash|zsh|fish`. */
+function wordsOf(arg: ArgDef): readonly string[] {
+  if (arg.type === 'enum') return arg.options ?? [];
+  return arg.valueHint?.includes('|') === true ? arg.valueHint.split('|') : [];
 }
 
 /** The node and everything below it. */

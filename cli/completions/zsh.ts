@@ -21,7 +21,9 @@ function functionFor(node: Node): string {
         : '';
       return `    ${quote(`${flag.name}[${flag.about.replaceAll(/[[\]:]/g, ' ')}]${value}`)}`;
     });
-    return `${functionName(node)}() {\n  _arguments \\\n${[...specs, "    '*:word:_files'"].join(' \\\n')}\n}`;
+    const word = node.words.length === 0 ? [] : [`    ${quote(`1:word:(${node.words.join(' ')})`)}`];
+    const all = [...specs, ...word, "    '*:word:_files'"];
+    return `${functionName(node)}() {\n  _arguments \\\n${all.join(' \\\n')}\n}`;
   }
   const commands = node.children.map(
     (child) => `    ${quote(`${nameOf(child)}:${child.about.replaceAll(':', ' ')}`)}`,

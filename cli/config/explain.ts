@@ -3,10 +3,11 @@ import type { SettingExplanation } from '../../src/config';
 import { withBackend } from '../backend';
 import { command } from '../command';
 import { columns } from '../table';
+import { SETTING_WORD } from './setting';
 
 export default command({
   about: 'Say what a setting is for, what it takes, and where its value comes from.',
-  args: { key: { type: 'positional', required: true, description: 'The setting, such as proxy.port.' } },
+  args: { key: SETTING_WORD },
   examples: ['flm config explain proxy.port'],
   async run({ cli, args }) {
     const explanation = await withBackend(cli, (backend) => backend.config.explain(args.key));

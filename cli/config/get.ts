@@ -1,10 +1,11 @@
 /** `flm config get` */
 import { withBackend } from '../backend';
 import { command } from '../command';
+import { SETTING_WORD } from './setting';
 
 export default command({
   about: 'Print a setting.',
-  args: { key: { type: 'positional', required: true, description: 'The setting, such as proxy.port.' } },
+  args: { key: SETTING_WORD },
   examples: ['flm config get proxy.port'],
   async run({ cli, args }) {
     const setting = await withBackend(cli, (backend) => backend.config.get(args.key));

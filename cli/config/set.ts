@@ -1,12 +1,13 @@
 /** `flm config set` */
 import { withBackend } from '../backend';
 import { command } from '../command';
+import { SETTING_WORD } from './setting';
 import { changeText } from './text';
 
 export default command({
   about: 'Change a setting. Says whether the change is in force.',
   args: {
-    key: { type: 'positional', required: true, description: 'The setting, such as proxy.port.' },
+    key: SETTING_WORD,
     value: { type: 'positional', required: true, description: 'Its new value.' },
   },
   examples: [

@@ -1,8 +1,9 @@
 /** `flm engines try`: the trial engine, installed here and run by FLM. */
 import { createTrial, type Trial, type TrialView } from '../../src/engines';
-import { findRunning, stderrLog } from '../backend';
+import { findRunning } from '../backend';
 import type { Cli } from '../cli';
 import { command } from '../command';
+import { stderrLog } from '../log';
 
 export default command({
   about:
@@ -37,7 +38,7 @@ export function openTrial(cli: Cli): Trial {
     dir: paths.trialDir,
     env,
     clock,
-    log: stderrLog(cli, () => 'warn'),
+    log: stderrLog(clock, () => 'warn'),
     onChange: () => {},
   });
 }

@@ -25,7 +25,7 @@ export function upText({ status, engines, key }: UpResult): string {
         .join('   '),
     ],
     ...(running.length === 0
-      ? [['Engines', 'none yet: start one, or stop FLM and run "flm up --try"'] as const]
+      ? [['Engines', 'none yet: start one, or try one with "flm engines try"'] as const]
       : []),
     ...running.map(
       (engine) => ['Engine', `${engine.name} at ${engine.url}: ${engine.models.join(', ')}`] as const,

@@ -5,11 +5,12 @@ import { type App, openApp } from '../../src/app';
 import { type ConfigSnapshot, parseSetting } from '../../src/config';
 import { FlmError } from '../../src/lib/errors';
 import type { LogLevel } from '../../src/lib/log';
-import { findRunning, stderrLog } from '../backend';
+import { findRunning } from '../backend';
 import { ask } from '../chat/ask';
 import type { Cli } from '../cli';
 import { command } from '../command';
 import { installTrial } from '../engines/try';
+import { stderrLog } from '../log';
 import { type UpResult, upText } from './banner';
 import { canRaiseFetchCap, raiseFetchCap } from './fetch-cap';
 import { serveOnFreePort } from './port';
@@ -35,7 +36,7 @@ export default command({
     ask: {
       type: 'string',
       valueHint: 'PROMPT',
-      description: 'Once FLM is up, ask a model this and print its answer.',
+      description: 'Once FLM is up, ask a model this and print its answer (as JSON: a second line).',
     },
   },
   examples: ['flm up', 'flm up --try', 'flm up --bind 0.0.0.0', 'flm up --port 9000 --json'],
@@ -55,7 +56,7 @@ export default command({
       const bind = app.config.current()['proxy.bind'];
       await serveOnFreePort(app, cli, { port, bind, allowPlaintext: args['allow-plaintext'] === true });
       await app.engines.refresh(0);
-      await startTrial(app, cli, args.try === true);
+      if ((await startTrial(app, cli, args.try === true)) === 'quit') return;
       const result: UpResult = {
         status: app.status(),
         engines: await app.engines.list(),
@@ -73,17 +74,24 @@ export default command({
 /** @throws PROXY_ALREADY_RUNNING when an FLM serves this data directory. */
 async function openHere(cli: Cli, flags: Partial<ConfigSnapshot>): Promise<App> {
   const { paths, env, clock } = cli;
+  await refuseSecond(cli);
   let app: App | null = null;
-  const log = stderrLog(cli, () => levelFor(cli, app?.config.current()['log.level'] ?? 'info'));
+  const log = stderrLog(clock, () => levelFor(cli, app?.config.current()['log.level'] ?? 'info'));
   try {
     app = await openApp({ paths, env, clock, log, flags, running: true, lockWaitMs: LOCK_WAIT_MS });
     return app;
   } catch (error) {
-    const running = error instanceof FlmError && error.code === 'DB_LOCKED' ? await findRunning(cli) : null;
-    if (running === null) throw error;
-    const { pid } = await running.status();
-    throw new FlmError('PROXY_ALREADY_RUNNING', { meta: { pid }, cause: error });
+    // It may have been starting up while we looked for it.
+    if (error instanceof FlmError && error.code === 'DB_LOCKED') await refuseSecond(cli);
+    throw error;
   }
+}
+
+async function refuseSecond(cli: Cli): Promise<void> {
+  const running = await findRunning(cli);
+  if (running === null) return;
+  const { pid } = await running.status();
+  throw new FlmError('PROXY_ALREADY_RUNNING', { meta: { pid } });
 }
 
 /** A person who watches reads the banner; the lines are for whoever collects them. */
@@ -99,12 +107,17 @@ function parsePort(text: string): number {
   });
 }
 
-/** Starts the trial engine when it is asked for or installed already; offers it to a person who has no engine at all. */
-async function startTrial(app: App, cli: Cli, wanted: boolean): Promise<void> {
+/**
+ * Starts the trial engine when it is asked for or installed already; offers it to a person who has no engine at all.
+ * `quit`: that person would rather leave.
+ */
+async function startTrial(app: App, cli: Cli, wanted: boolean): Promise<'go on' | 'quit'> {
   const installed = app.trial.state().installed;
   if (!installed && !wanted) {
     const nothingRuns = app.engines.states().every((state) => state.status !== 'running-healthy');
-    if (!nothingRuns || !cli.interactive || cli.format === 'json' || !(await offerTrial(cli))) return;
+    if (!nothingRuns || !cli.interactive || cli.format === 'json') return 'go on';
+    const answer = await offerTrial(cli);
+    if (answer !== 'yes') return answer === 'no' ? 'go on' : 'quit';
   }
   try {
     if (!installed) await installTrial(cli, app.trial);
@@ -114,14 +127,16 @@ async function startTrial(app: App, cli: Cli, wanted: boolean): Promise<void> {
     // FLM serves other engines all the same.
     cli.note(`${error.message} ${error.hint ?? ''}`);
   }
+  return 'go on';
 }
 
-async function offerTrial(cli: Cli): Promise<boolean> {
+async function offerTrial(cli: Cli): Promise<'yes' | 'no' | 'quit'> {
   const answer = await confirm({
     message: 'No engine runs on this machine. Install a small one to try FLM with (llama.cpp, 130 MB)?',
     signal: cli.interrupted,
   });
-  return !isCancel(answer) && answer;
+  if (isCancel(answer)) return 'quit';
+  return answer ? 'yes' : 'no';
 }
 
 /** A key for somebody who has none that could be used. */
@@ -132,20 +147,16 @@ async function firstKey(app: App): Promise<CreatedKey | null> {
 async function askFirst(app: App, cli: Cli, prompt: string): Promise<void> {
   const { listen_addr: listenAddr } = app.status();
   const [model] = (await app.models.list(null)).items;
-  if (model === undefined || listenAddr === null) {
-    throw new FlmError('MODEL_NOT_FOUND', {
-      meta: { model: '(any)' },
-      hint: 'Start an engine, or add --try.',
-    });
-  }
-  cli.note(`\n> ${prompt}\n`);
-  await ask(
+  if (model === undefined || listenAddr === null) throw new FlmError('NO_MODELS');
+  const people = cli.format === 'text';
+  if (people) cli.note(`\n> ${prompt}\n`);
+  const answer = await ask(
     { egress: app.egress, listenAddr, issueKey: async () => app.keys.issueEphemeral('flm up', 60_000).plain },
     { model: model.id, messages: [{ role: 'user', content: prompt }], stream: true, signal: cli.interrupted },
-    (text) => cli.write(text),
+    (text) => people && cli.write(text),
   );
-  cli.write('\n');
-  cli.note('\nFLM goes on serving. Stop it with Ctrl-C.');
+  cli.result(answer, () => '');
+  if (people) cli.note('\nFLM goes on serving. Stop it with Ctrl-C.');
 }
 
 async function untilInterrupted(cli: Cli): Promise<void> {

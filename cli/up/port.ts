@@ -1,5 +1,6 @@
 /** Finds a port to listen on, and says who has the one that was wanted. */
-import type { App } from '../../src/app';
+import type { App, ServeOptions } from '../../src/app';
+import type { ConfigSnapshot } from '../../src/config';
 import { whoListens } from '../../src/engines';
 import { FlmError } from '../../src/lib/errors';
 import type { Cli } from '../cli';
@@ -11,6 +12,12 @@ export interface WantedPlace {
   readonly allowPlaintext: boolean;
 }
 
+/** The part of the app that is needed here. */
+interface Server extends Pick<App, 'egress'> {
+  readonly config: { current(): Pick<ConfigSnapshot, 'proxy.port'> };
+  serve(options: ServeOptions): Promise<unknown>;
+}
+
 /** How many ports after the configured one are tried. */
 const ATTEMPTS = 20;
 
@@ -19,8 +26,8 @@ const ATTEMPTS = 20;
  * @throws PROXY_PORT_IN_USE naming who has it, and as App.serve
  */
 export async function serveOnFreePort(
-  app: App,
-  cli: Cli,
+  app: Server,
+  cli: Pick<Cli, 'note'>,
   { port, bind, allowPlaintext }: WantedPlace,
 ): Promise<void> {
   const first = port ?? app.config.current()['proxy.port'];

@@ -1,0 +1,39 @@
+/**
+ * The backend of a command while no FLM runs: the rooms themselves, on the data directory. What the admin API checks of
+ * the input when FLM runs is checked here. Loaded only when needed: a command that talks to a running FLM needs no room.
+ */
+import { KeyInput, RotateInput } from '../src/admission';
+import { type App, openApp } from '../src/app';
+import { SettingInput } from '../src/config';
+import { EngineInput } from '../src/engines';
+import { requireValid } from '../src/lib/validate';
+import type { Backend } from './backend';
+import type { Cli } from './cli';
+import { stderrLog } from './log';
+
+export interface OfflineBackend extends Backend {
+  close(): Promise<void>;
+}
+
+/** @throws as openApp; DB_LOCKED when another process keeps the data directory for longer than `lockWaitMs` */
+export async function openOffline({ paths, env, clock }: Cli, lockWaitMs: number): Promise<OfflineBackend> {
+  const log = stderrLog(clock, () => 'warn');
+  const app = await openApp({ paths, env, clock, log, flags: {}, running: false, lockWaitMs });
+  const { models, check, close } = app;
+  return { mode: 'offline', ...checked(app), models, check, close, status: async () => app.status() };
+}
+
+function checked({ keys, engines, config }: App): Pick<Backend, 'keys' | 'engines' | 'config'> {
+  return {
+    keys: {
+      ...keys,
+      create: async (input) => keys.create(requireValid(KeyInput, input)),
+      rotate: async (id, input) => keys.rotate(id, requireValid(RotateInput, input)),
+    },
+    engines: { ...engines, add: async (input) => engines.add(requireValid(EngineInput, input)) },
+    config: {
+      ...config,
+      set: async (key, value) => config.set(key, requireValid(SettingInput, { value }).value),
+    },
+  };
+}

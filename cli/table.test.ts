@@ -1,0 +1,64 @@
+import { describe, expect, test } from 'bun:test';
+import { columns, table } from './table';
+
+describe('a table', () => {
+  test('lines its columns up and leaves no blanks at the ends of lines', () => {
+    expect(
+      table(
+        ['ID', 'LABEL', 'ENDS'],
+        [
+          ['1', 'a long label', 'never'],
+          ['22', 'b', ''],
+        ],
+        'none',
+      ),
+    ).toBe('ID  LABEL         ENDS\n1   a long label  never\n22  b');
+  });
+
+  test('counts what a terminal shows: wide characters take two columns, combined ones none', () => {
+    const [, ...rows] = table(
+      ['NAME', 'X'],
+      [
+        ['日本', 'x'],
+        ['e\u0301a', 'x'],
+        ['👩‍🚀', 'x'],
+      ],
+      '',
+    ).split('\n');
+    expect(rows).toEqual(['日本  x', 'e\u0301a    x', '👩‍🚀    x']);
+  });
+
+  test('shows the sentence instead of an empty table', () => {
+    expect(table(['ID'], [], 'There is nothing yet.')).toBe('There is nothing yet.');
+  });
+
+  test('takes rows that are shorter than the header', () => {
+    expect(table(['A', 'B'], [['1']], '')).toBe('A  B\n1');
+  });
+
+  test('lets no control character of an engine or a label through', () => {
+    const evil = 'a\u001B[31mred\u001B]0;title\u0007\nb\r\u009B2J';
+    const text = table(['NAME'], [[evil]], '');
+    expect(text.split('\n')).toHaveLength(2);
+    expect(text.replace('\n', '')).not.toMatch(/\p{Cc}/u);
+  });
+});
+
+describe('two columns', () => {
+  test('are indented, the left as wide as its longest entry', () => {
+    expect(
+      columns([
+        ['API', 'http://localhost'],
+        ['Engines', ''],
+      ]),
+    ).toBe('  API      http://localhost\n  Engines');
+  });
+
+  test('may be none at all', () => {
+    expect(columns([])).toBe('');
+  });
+
+  test('let no control character through', () => {
+    expect(columns([['a\u001B[0m', 'b\nc']])).toBe('  a\uFFFD[0m  b\uFFFDc');
+  });
+});

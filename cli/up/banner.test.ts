@@ -1,0 +1,141 @@
+import { describe, expect, test } from 'bun:test';
+import type { Status } from '../../src/admin';
+import type { CreatedKey } from '../../src/admission';
+import type { EngineView } from '../../src/engines';
+import { curlFor, upText } from './banner';
+
+const status: Status = {
+  running: true,
+  id: 'proxy-8080',
+  pid: 1,
+  version: '1.2.3',
+  data_dir: '/data',
+  mode: 'local-http',
+  listen_addr: '127.0.0.1:8080',
+  endpoints: { localhost: 'http://localhost:8080', local_network: null },
+  started_at: '2026-11-23T12:00:00.000Z',
+  requests: 0,
+  engines: { running: 1, known: 1 },
+  models: 1,
+  security_db_key: 'file',
+};
+
+const key: CreatedKey = {
+  id: 'abcdefgh',
+  label: 'first key',
+  plain_key: 'flm_abcdefghSECRET',
+  scopes: ['inference'],
+  models: null,
+  created_at: '2026-11-23T12:00:00.000Z',
+  expires_at: null,
+};
+
+function engine(models: string[], state: EngineView['status']['status'] = 'running-healthy'): EngineView {
+  return {
+    id: 'llamacpp-default',
+    kind: 'llamacpp',
+    name: 'llama.cpp',
+    url: 'http://127.0.0.1:8081',
+    origin: 'detected',
+    version: null,
+    status: { status: state, latency_ms: 1, reason: null },
+    slots: 4,
+    models,
+  };
+}
+
+function banner(
+  engines: EngineView[],
+  firstKey: CreatedKey | null = key,
+  over: Partial<Status> = {},
+): string {
+  return upText({ status: { ...status, ...over }, engines: { items: engines, next: null }, key: firstKey });
+}
+
+describe('what flm up shows', () => {
+  test('with an engine and a first key: where, what, the key once, and a request to paste', () => {
+    const text = banner([engine(['small'])]);
+    expect(text).toContain('FLM 1.2.3 is up.');
+    expect(text).toContain('http://localhost:8080/v1');
+    expect(text).toContain('llama.cpp at http://127.0.0.1:8081: small');
+    expect(text).toContain('flm_abcdefghSECRET  (shown this once: keep it)');
+    expect(text).toContain('curl -N http://localhost:8080/v1/chat/completions');
+    expect(text).toEndWith('Stop it with Ctrl-C.');
+  });
+
+  test('with an old key: no key, and where the caller puts it', () => {
+    const text = banner([engine(['small'])], null);
+    expect(text).not.toContain('flm_');
+    expect(text).toContain('Bearer $FLM_API_KEY"');
+    expect(text).toContain('flm api-keys create');
+  });
+
+  test('without an engine that runs: how to get one, and nothing to paste', () => {
+    const text = banner([engine([], 'error-network')]);
+    expect(text).toContain('flm engines try');
+    expect(text).not.toContain('curl');
+    expect(text).not.toContain('8081');
+  });
+
+  test('with an engine that has no model: nothing to paste', () => {
+    expect(banner([engine([])])).not.toContain('curl');
+  });
+
+  test('on every network: both addresses', () => {
+    const endpoints = { localhost: 'http://localhost:8080', local_network: 'http://192.168.1.5:8080' };
+    expect(banner([], key, { endpoints })).toContain('http://localhost:8080/v1   http://192.168.1.5:8080/v1');
+  });
+
+  test('on one address of the network: that one', () => {
+    const endpoints = { localhost: null, local_network: 'http://192.168.1.5:8080' };
+    const text = banner([engine(['small'])], key, { endpoints });
+    expect(text).toContain('curl -N http://192.168.1.5:8080/v1/');
+    expect(text).not.toContain('localhost');
+  });
+});
+
+describe('the request to paste', () => {
+  /** The arguments that curl gets when a shell runs the line. */
+  async function pasted(command: string, env: Record<string, string> = {}): Promise<string[]> {
+    const syntax = Bun.spawn(['sh', '-n'], { stdin: new Blob([command]), stderr: 'inherit' });
+    expect(await syntax.exited).toBe(0);
+    const script = `curl() { printf '%s\\0' "$@"; }\n${command}`;
+    const shell = Bun.spawn(['sh', '-euc', script], { env, stdout: 'pipe', stderr: 'inherit' });
+    const out = await new Response(shell.stdout).text();
+    expect(await shell.exited).toBe(0);
+    return out.split('\0').slice(0, -1);
+  }
+
+  test.each([
+    'smollm2-135m-instruct',
+    'llama3.2:1b',
+    "it's a model",
+    'quotes "double" and `back`',
+    '$(touch /tmp/nope) $HOME !! \\n \\',
+    'two\nlines',
+    'Grüße/日本-👋',
+    "'; rm -rf / #",
+  ])('survives a shell with the model %j', async (model) => {
+    const args = await pasted(curlFor('http://localhost:8080', model, 'flm_abcSECRET'));
+    expect(args.slice(0, -1)).toEqual([
+      '-N',
+      'http://localhost:8080/v1/chat/completions',
+      '-H',
+      'Authorization: Bearer flm_abcSECRET',
+      '-H',
+      'Content-Type: application/json',
+      '-d',
+    ]);
+    expect(JSON.parse(args.at(-1) ?? '')).toEqual({
+      model,
+      stream: true,
+      messages: [{ role: 'user', content: 'Hello!' }],
+    });
+  });
+
+  test('takes the key from the environment when there is none to show', async () => {
+    const line = curlFor('http://localhost:8080', 'm', '$FLM_API_KEY');
+    const args = await pasted(line, { FLM_API_KEY: 'flm_fromTheEnvironment' });
+    expect(args).toContain('Authorization: Bearer flm_fromTheEnvironment');
+  });
+});

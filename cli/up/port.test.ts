@@ -1,0 +1,113 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { createEgress, type Egress } from '../../src/egress';
+import { systemClock } from '../../src/lib/clock';
+import { FlmError } from '../../src/lib/errors';
+import { startFake } from '../../test/fake';
+import { serveOnFreePort } from './port';
+
+let egress: Egress;
+beforeAll(() => {
+  egress = createEgress({ clock: systemClock });
+});
+afterAll(() => egress.close());
+
+/** Tries to get a place where every port up to `taken` is taken. */
+async function attempt(options: { port: number | null; configured?: number; takenUpTo: number }) {
+  const { port, configured = 8080, takenUpTo } = options;
+  const tried: number[] = [];
+  const notes: string[] = [];
+  const app = {
+    egress,
+    config: { current: () => ({ 'proxy.port': configured }) },
+    async serve(place: { bind: string; port: number; allowPlaintext: boolean }) {
+      tried.push(place.port);
+      if (place.port > 0 && place.port <= takenUpTo)
+        throw new FlmError('PROXY_PORT_IN_USE', { meta: { port: place.port, bind: place.bind, by: '?' } });
+    },
+  };
+  const cli = { note: (line: string) => void notes.push(line) };
+  const error: unknown = await serveOnFreePort(app, cli, {
+    port,
+    bind: '127.0.0.1',
+    allowPlaintext: false,
+  }).then(
+    () => null,
+    (thrown: unknown) => thrown,
+  );
+  return { tried, notes, error };
+}
+
+describe('a free port', () => {
+  test('is taken without a word', async () => {
+    expect(await attempt({ port: null, takenUpTo: 0 })).toEqual({ tried: [8080], notes: [], error: null });
+    expect(await attempt({ port: 9000, takenUpTo: 0 })).toEqual({ tried: [9000], notes: [], error: null });
+    expect(await attempt({ port: 0, takenUpTo: 0 })).toEqual({ tried: [0], notes: [], error: null });
+  });
+});
+
+describe('a configured port that is taken', () => {
+  test('gives way to the next free one, and says so once', async () => {
+    const { tried, notes, error } = await attempt({ port: null, configured: 18_080, takenUpTo: 18_082 });
+    expect(tried).toEqual([18_080, 18_081, 18_082, 18_083]);
+    expect(notes).toEqual([
+      'Port 18080 on 127.0.0.1 is taken by another program. FLM takes the next free one.',
+    ]);
+    expect(error).toBeNull();
+  });
+
+  test('is given up after twenty more', async () => {
+    const { tried, error } = await attempt({ port: null, configured: 18_080, takenUpTo: 65_535 });
+    expect(tried).toHaveLength(21);
+    expect(error).toMatchObject({ code: 'PROXY_PORT_IN_USE', meta: { port: 18_100 } });
+  });
+
+  test('is not looked for beyond the last port there is', async () => {
+    const { tried, error } = await attempt({ port: null, configured: 65_534, takenUpTo: 65_535 });
+    expect(tried).toEqual([65_534, 65_535]);
+    expect(error).toMatchObject({ code: 'PROXY_PORT_IN_USE' });
+  });
+});
+
+describe('a port that was asked for', () => {
+  test('is refused when it is taken, and its owner is named: an engine', async () => {
+    const engine = await startFake('llamacpp');
+    const { tried, notes, error } = await attempt({ port: engine.port, takenUpTo: 65_535 });
+    await engine.close();
+    expect({ tried, notes }).toEqual({ tried: [engine.port], notes: [] });
+    expect(error).toMatchObject({
+      code: 'PROXY_PORT_IN_USE',
+      message: `Port ${engine.port} on 127.0.0.1 is taken by an engine (llama.cpp).`,
+    });
+  });
+
+  test('… another FLM', async () => {
+    await using other = Bun.serve({
+      port: 0,
+      hostname: '127.0.0.1',
+      fetch: () => Response.json({ status: 'ok' }, { headers: { server: 'flm' } }),
+    });
+    const { error } = await attempt({ port: other.port ?? 0, takenUpTo: 65_535 });
+    expect(error).toMatchObject({ meta: { by: 'another FLM' } });
+  });
+
+  test('… a program that says nothing', async () => {
+    const silent = Bun.listen({ port: 0, hostname: '127.0.0.1', socket: { data() {} } });
+    const { error } = await attempt({ port: silent.port, takenUpTo: 65_535 });
+    silent.stop(true);
+    expect(error).toMatchObject({ meta: { by: 'another program' } });
+  });
+
+  test('an error that is not about the port is not mistaken for one', async () => {
+    const refused = new FlmError('EXPOSURE_REFUSED', { meta: { bind: '0.0.0.0', address: '8.8.8.8' } });
+    const app = {
+      egress,
+      config: { current: () => ({ 'proxy.port': 8080 }) },
+      serve: async () => {
+        throw refused;
+      },
+    };
+    const place = { port: null, bind: '0.0.0.0', allowPlaintext: false };
+    const serving = serveOnFreePort(app, { note() {} }, place);
+    expect(serving).rejects.toBe(refused);
+  });
+});
