@@ -1,10 +1,11 @@
 /**
  * Builds the executable: `bun run build` makes dist/flm for this machine, `bun build.ts <target> [outfile]` for another
- * (such as bun-windows-x64). The flags are those that design §5 found necessary.
+ * (such as bun-windows-x64). The flags are those that design §5 found necessary. `bun build.ts npm` makes what the npm
+ * package holds: scripts that need Bun and the package's dependencies.
  */
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
-import type { BunPlugin } from 'bun';
+import { mkdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { BuildConfig, BunPlugin } from 'bun';
 
 const ROOT = import.meta.dir;
 
@@ -33,28 +34,51 @@ function currentTarget(): string {
   return `bun-${os}-${process.arch}`;
 }
 
-const [
-  target = currentTarget(),
-  outfile = join(ROOT, 'dist', target.includes('windows') ? 'flm.exe' : 'flm'),
-] = process.argv.slice(2);
-mkdirSync(dirname(outfile), { recursive: true });
+/** One program for one platform, with the runtime and SQLite inside. */
+function executable(target: string, outfile: string): BuildConfig {
+  return {
+    ...COMMON,
+    bytecode: true,
+    // Elysia reads the source of handlers: shorter names would break them.
+    minify: { syntax: true, whitespace: true, identifiers: false },
+    plugins: [sqliteAddon(target)],
+    compile: {
+      target: target as Bun.Build.CompileTarget,
+      outfile,
+      // Otherwise the executable would obey a .env or bunfig.toml of whatever directory it is started in.
+      autoloadDotenv: false,
+      autoloadBunfig: false,
+    },
+  };
+}
 
-const result = await Bun.build({
+/** Built too, because macros, which embed the migrations, do not run below node_modules. */
+function npmScripts(outfile: string): BuildConfig {
+  return {
+    ...COMMON,
+    outdir: dirname(outfile),
+    naming: { entry: basename(outfile) },
+    // Or the first line of the one script would load everything, also for `flm version`.
+    splitting: true,
+    packages: 'external',
+    external: ['flm:sqlite-addon'],
+  };
+}
+
+const COMMON = {
   entrypoints: [join(ROOT, 'src', 'main.ts')],
   target: 'bun',
   format: 'esm',
-  bytecode: true,
-  // Elysia reads the source of handlers: shorter names would break them.
-  minify: { syntax: true, whitespace: true, identifiers: false },
-  plugins: [sqliteAddon(target)],
-  compile: {
-    target: target as Bun.Build.CompileTarget,
-    outfile,
-    // Otherwise the executable would obey a .env or bunfig.toml of whatever directory it is started in.
-    autoloadDotenv: false,
-    autoloadBunfig: false,
-  },
-});
+} as const satisfies BuildConfig;
+
+const [target = currentTarget(), given] = process.argv.slice(2);
+const npm = target === 'npm';
+const name = npm ? 'npm/flm.js' : target.includes('windows') ? 'flm.exe' : 'flm';
+const outfile = given ?? join(ROOT, 'dist', name);
+if (npm) rmSync(dirname(outfile), { recursive: true, force: true });
+mkdirSync(dirname(outfile), { recursive: true });
+
+const result = await Bun.build(npm ? npmScripts(outfile) : executable(target, outfile));
 for (const log of result.logs) console.error(log);
 if (!result.success) process.exit(1);
-console.log(`${outfile}  ${(Bun.file(outfile).size / 1e6).toFixed(0)} MB  ${target}`);
+console.log(`${outfile}  ${(Bun.file(outfile).size / 1e6).toFixed(1)} MB  ${target}`);

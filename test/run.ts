@@ -17,6 +17,8 @@ type Stage = () => Promise<Counts>;
 
 const ROOT = join(import.meta.dir, '..');
 const BUN = process.execPath;
+/** Everything a test starts, it closes: one that takes longer than this has a bug. */
+const TEST_TIMEOUT_MS = 30_000;
 
 const stages = {
   check: [
@@ -54,7 +56,14 @@ function tests(name: string, folders: readonly string[]): Stage {
     const report = join(dir, 'report.xml');
     try {
       const paths = folders.map((folder) => `./${folder}/`);
-      const code = await run([BUN, 'test', '--reporter=junit', `--reporter-outfile=${report}`, ...paths]);
+      const code = await run([
+        BUN,
+        'test',
+        `--timeout=${TEST_TIMEOUT_MS}`,
+        '--reporter=junit',
+        `--reporter-outfile=${report}`,
+        ...paths,
+      ]);
       const counts = countsIn(readFileSync(report, 'utf8'));
       // A crash, or an error outside any test, is a failure that no count shows.
       return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;

@@ -1,0 +1,471 @@
+/**
+ * Every verb that reads or changes state, twice: straight on the data directory while no FLM runs, and through its socket
+ * while one does. Whoever writes a script must not be able to tell which it was.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { writeFileSync } from 'node:fs';
+import type { TSchema } from '@sinclair/typebox';
+import { CheckReport, Status } from '../../src/admin';
+import { ApiKeyList, CreatedKey, RevokedKey, RotatedKey } from '../../src/admission/model';
+import { SETTING_KEYS } from '../../src/config';
+import { SettingChange, SettingExplanation, SettingList, SettingView } from '../../src/config/model';
+import { EngineList, EngineRemoved, EngineView } from '../../src/engines/model';
+import { isRecord } from '../../src/lib/json';
+import type { Env } from '../../src/lib/paths';
+import { ModelList } from '../../src/models/model';
+import { type FakeEngine, startFake } from '../fake';
+import { everyCommand } from '../support/commands';
+import type { TestDir } from '../support/data-dir';
+import {
+  errorOf,
+  type Failure,
+  flm,
+  leftovers,
+  parseFailure,
+  parseResult,
+  type RunningFlm,
+  startFlm,
+} from '../support/executable';
+import { testHome } from '../support/home';
+import { problemsOf, shapeOf } from '../support/shape';
+import { CTRL_C, onTerminal } from '../support/terminal';
+
+/** What earlier steps of one run found out, for the words of later ones. */
+type Known = Record<string, string>;
+
+interface Step {
+  readonly name: string;
+  readonly words: (known: Known) => readonly string[];
+  /** What a success must look like. */
+  readonly schema?: TSchema;
+  /** The code of the failure that is right. */
+  readonly fails?: string;
+  /** Keeps something of the result for later steps. */
+  readonly keep?: (data: Record<string, unknown>) => Known;
+}
+
+interface Outcome {
+  readonly exit: number;
+  readonly data: unknown;
+  readonly failure: Failure | null;
+}
+
+const MODEL = 'both-ways-model';
+let fake: FakeEngine;
+let guarded: FakeEngine;
+
+const words = (line: string) => () => line.split(' ');
+
+/** In this order, each run on what the ones before it left. */
+const STEPS: readonly Step[] = [
+  { name: 'status', words: words('status'), schema: Status },
+  { name: 'check', words: words('check --verbose'), schema: CheckReport },
+
+  { name: 'no keys but the first', words: words('api-keys list'), schema: ApiKeyList },
+  {
+    name: 'create a key',
+    words: words('api-keys create --label app'),
+    schema: CreatedKey,
+    keep: ({ id }) => ({ app: String(id) }),
+  },
+  {
+    name: 'create a key with everything',
+    words: () => [
+      ...['api-keys', 'create', '--label', 'Gäste & "Freunde"', '--expires-in', '7d', '--model', MODEL],
+      ...['--model', 'other*', '--scope', 'inference', '--scope', 'metrics'],
+    ],
+    schema: CreatedKey,
+    keep: ({ id }) => ({ guest: String(id) }),
+  },
+  {
+    name: 'a key without a label',
+    words: () => ['api-keys', 'create', '--label', ''],
+    fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'a key with too long a label',
+    words: () => ['api-keys', 'create', '--label', 'x'.repeat(201)],
+    fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'a key for ever and a day',
+    words: words('api-keys create --label x --expires-in 999999w'),
+    fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'a key that ends at once',
+    words: words('api-keys create --label x --expires-in 0s'),
+    fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'a key with no such scope',
+    words: words('api-keys create --label x --scope root'),
+    fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'a key with a scope twice',
+    words: words('api-keys create --label x --scope metrics --scope metrics'),
+    fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'rotate with grace',
+    words: ({ app = '' }) => ['api-keys', 'rotate', app, '--grace', '1h', '--label', 'app two'],
+    schema: RotatedKey,
+    keep: ({ id }) => ({ second: String(id) }),
+  },
+  {
+    name: 'rotate at once, which keeps the rights',
+    words: ({ guest = '' }) => ['api-keys', 'rotate', guest],
+    schema: RotatedKey,
+  },
+  {
+    name: 'rotate with endless grace',
+    words: ({ second = '' }) => ['api-keys', 'rotate', second, '--grace', '999999w'],
+    fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'rotate what has ended',
+    words: ({ guest = '' }) => ['api-keys', 'rotate', guest],
+    fails: 'KEY_ALREADY_REVOKED',
+  },
+  { name: 'rotate what is not there', words: words('api-keys rotate nope'), fails: 'KEY_NOT_FOUND' },
+  { name: 'revoke', words: ({ second = '' }) => ['api-keys', 'revoke', second], schema: RevokedKey },
+  {
+    name: 'revoke again',
+    words: ({ second = '' }) => ['api-keys', 'revoke', second],
+    fails: 'KEY_ALREADY_REVOKED',
+  },
+  { name: 'revoke what is not there', words: words('api-keys revoke no/pe?x=%20'), fails: 'KEY_NOT_FOUND' },
+  { name: 'all keys', words: words('api-keys list'), schema: ApiKeyList },
+
+  { name: 'no engines', words: words('engines list'), schema: EngineList },
+  { name: 'no models', words: words('models list'), schema: ModelList },
+  {
+    name: 'nothing is looked for where the owner said so',
+    words: words('engines detect'),
+    schema: EngineList,
+  },
+  {
+    name: 'add an engine that FLM asks what it is',
+    words: () => ['engines', 'add', '--url', fake.url, '--id', 'asked'],
+    schema: EngineView,
+  },
+  { name: 'add it again', words: () => ['engines', 'add', '--url', `${fake.url}/`], fails: 'ENGINE_EXISTS' },
+  {
+    name: 'add another of the same name',
+    words: () => ['engines', 'add', '--url', guarded.url, '--id', 'asked'],
+    fails: 'ENGINE_EXISTS',
+  },
+  {
+    name: 'add one that wants a key, with its key',
+    words: () => [
+      'engines',
+      'add',
+      '--kind',
+      'openai',
+      '--url',
+      guarded.url,
+      '--id',
+      'guarded',
+      '--key-env',
+      'ENGINE_KEY',
+      '--slots',
+      '3',
+    ],
+    schema: EngineView,
+  },
+  {
+    name: 'add one that does not run',
+    words: words('engines add --kind llamacpp --url http://127.0.0.1:9'),
+    schema: EngineView,
+  },
+  {
+    name: 'add what no engine is',
+    words: words('engines add --url http://127.0.0.1:7'),
+    fails: 'ENGINE_NETWORK_ERROR',
+  },
+  {
+    name: 'add an unknown kind',
+    words: words('engines add --kind gpt --url http://127.0.0.1:9'),
+    fails: 'INVALID_INPUT',
+  },
+  { name: 'add no URL', words: () => ['engines', 'add', '--url', ''], fails: 'INVALID_INPUT' },
+  {
+    name: 'add another protocol',
+    words: words('engines add --kind openai --url ftp://127.0.0.1'),
+    fails: 'ENGINE_URL_REFUSED',
+  },
+  {
+    name: 'add the cloud’s metadata',
+    words: words('engines add --kind openai --url http://169.254.169.254'),
+    fails: 'ENGINE_URL_REFUSED',
+  },
+  {
+    name: 'add without the variable',
+    words: words('engines add --url http://127.0.0.1:9 --key-env NOT_SET'),
+    fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'add with a bad name',
+    words: words('engines add --url http://127.0.0.1:9 --id a/b'),
+    fails: 'INVALID_INPUT',
+  },
+  { name: 'all engines', words: words('engines list'), schema: EngineList },
+  { name: 'all models', words: words('models list'), schema: ModelList },
+  { name: 'the models of one engine', words: words('models list --engine asked'), schema: ModelList },
+  { name: 'the models of one kind', words: words('models list --engine openai'), schema: ModelList },
+  { name: 'the models of no engine', words: words('models list --engine nope'), fails: 'ENGINE_NOT_FOUND' },
+  { name: 'remove an engine', words: words('engines remove guarded'), schema: EngineRemoved },
+  { name: 'remove it again', words: words('engines remove guarded'), fails: 'ENGINE_NOT_FOUND' },
+  { name: 'remove the one that never ran', words: words('engines remove llamacpp-9'), schema: EngineRemoved },
+  { name: 'the engines that are left', words: words('engines list'), schema: EngineList },
+
+  { name: 'all settings', words: words('config list'), schema: SettingList },
+  { name: 'set a live one', words: words('config set proxy.max_body_bytes 65536'), schema: SettingChange },
+  { name: 'get it', words: words('config get proxy.max_body_bytes'), schema: SettingView },
+  { name: 'explain it', words: words('config explain proxy.max_body_bytes'), schema: SettingExplanation },
+  { name: 'unset it', words: words('config unset proxy.max_body_bytes'), schema: SettingChange },
+  { name: 'unset it again', words: words('config unset proxy.max_body_bytes'), schema: SettingChange },
+  {
+    name: 'set a list',
+    words: words('config set proxy.trusted_proxies 10.0.0.1,fd00::/8'),
+    schema: SettingChange,
+  },
+  {
+    name: 'set a list to nothing',
+    words: () => ['config', 'set', 'proxy.trusted_proxies', ''],
+    schema: SettingChange,
+  },
+  {
+    name: 'set one that the environment sets',
+    words: words('config set engine.queue_limit 5'),
+    schema: SettingChange,
+  },
+  {
+    name: 'explain what the environment sets',
+    words: words('config explain engine.queue_limit'),
+    schema: SettingExplanation,
+  },
+  { name: 'set what is none', words: words('config set proxy.prot 1'), fails: 'CONFIG_NOT_SET' },
+  { name: 'get what is none', words: words('config get a/b'), fails: 'CONFIG_NOT_SET' },
+  { name: 'explain what is none', words: words('config explain x'), fails: 'CONFIG_NOT_SET' },
+  { name: 'unset what is none', words: words('config unset __proto__'), fails: 'CONFIG_NOT_SET' },
+  {
+    name: 'set a number out of bounds',
+    words: words('config set proxy.max_body_bytes 1'),
+    fails: 'CONFIG_INVALID',
+  },
+  { name: 'set no number', words: words('config set proxy.port many'), fails: 'CONFIG_INVALID' },
+  { name: 'set no address', words: words('config set proxy.bind localhost'), fails: 'CONFIG_INVALID' },
+  {
+    name: 'set far too much',
+    words: () => ['config', 'set', 'proxy.allowed_hosts', 'a'.repeat(10_001)],
+    fails: 'INVALID_INPUT',
+  },
+  { name: 'settings at the end', words: words('config list'), schema: SettingList },
+  { name: 'check at the end', words: words('check'), schema: CheckReport },
+];
+
+type Mode = 'offline' | 'live';
+const outcomes: Record<Mode, Map<string, Outcome>> = { offline: new Map(), live: new Map() };
+const homes: TestDir[] = [];
+let running: RunningFlm;
+
+/** Runs all steps one after the other. */
+async function runSteps(mode: Mode, env: Env): Promise<void> {
+  const known: Known = {};
+  for (const step of STEPS) {
+    const { code, stdout, stderr } = await flm(env, step.words(known));
+    // Exactly one of the two says something.
+    const data = code === 0 || stdout !== '' ? parseResult(stdout) : null;
+    const failure = stderr === '' ? null : parseFailure(stderr);
+    outcomes[mode].set(step.name, { exit: code, data, failure });
+    if (step.keep !== undefined && isRecord(data)) Object.assign(known, step.keep(data));
+  }
+}
+
+beforeAll(async () => {
+  fake = await startFake('llamacpp', { models: [MODEL] });
+  guarded = await startFake('openai', { models: [MODEL, 'other'], apiKey: 'engine-secret' });
+  for (let i = 0; i < 2; i++)
+    homes.push(testHome({ FLM_ENGINE_QUEUE_LIMIT: '77', ENGINE_KEY: 'engine-secret' }));
+  const [offline, live] = homes.map((home) => home.env);
+  if (offline === undefined || live === undefined) throw new Error('no homes');
+  // So that the start of the live one makes no key.
+  for (const env of [offline, live]) await flm(env, ['api-keys', 'create', '--label', 'first']);
+  running = await startFlm(live);
+  await Promise.all([runSteps('offline', offline), runSteps('live', live)]);
+}, 60_000);
+
+afterAll(async () => {
+  await running.stop();
+  await Promise.all([fake.close(), guarded.close()]);
+  for (const home of homes) home[Symbol.dispose]();
+  expect(leftovers()).toEqual([]);
+});
+
+/** Without what differs from one run to the next: keys, ids, times, places. */
+function comparable(value: unknown, home: TestDir | undefined): unknown {
+  const text = JSON.stringify(value)
+    .replaceAll(home?.dir ?? '', '<dir>')
+    .replaceAll(/"\d{4}-\d\d-\d\dT[\d:.]+Z"/g, '"<time>"')
+    .replaceAll(/flm_[0-9A-Za-z]{46}/g, '<key>')
+    .replaceAll(/"(id|old_key_id|rotated_from)":"[0-9A-Za-z]{8}"/g, '"$1":"<id>"')
+    .replaceAll(/"latency_ms":\d+/g, '"latency_ms":"<ms>"')
+    .replaceAll(/(API key \\")[0-9A-Za-z]{8}\\"/g, '$1<id>\\"')
+    // A proxy that runs has its rows.
+    .replaceAll(/(active_proxy_handles|proxy_profiles) \d/g, '$1 <n>');
+  return JSON.parse(text);
+}
+
+describe.each(STEPS)('$name', ({ name, schema, fails }) => {
+  const both = () => {
+    const [offline, live] = [outcomes.offline.get(name), outcomes.live.get(name)];
+    if (offline === undefined || live === undefined) throw new Error('the step did not run');
+    return { offline, live };
+  };
+
+  test(schema === undefined ? `fails with ${fails}` : 'has the shape that its room promises', () => {
+    for (const { exit, data, failure } of Object.values(both())) {
+      if (schema === undefined)
+        expect({ data, code: failure?.code, exit }).toEqual({ data: null, code: fails, exit: 1 });
+      else
+        expect({ failure, exit, problems: problemsOf(schema, data) }).toEqual({
+          failure: null,
+          exit: 0,
+          problems: [],
+        });
+    }
+  });
+
+  test('is the same both ways', () => {
+    const { offline, live } = both();
+    const [offlineHome, liveHome] = homes;
+    // Whether FLM runs, and so where and since when, is what this one is asked.
+    if (name === 'status') {
+      expect(Object.keys(shapeOf(live.data) ?? {})).toEqual(Object.keys(shapeOf(offline.data) ?? {}));
+      return;
+    }
+    expect(shapeOf(live)).toEqual(shapeOf(offline));
+    expect(comparable(live, liveHome)).toEqual(comparable(offline, offlineHome));
+  });
+});
+
+test('every verb that reads or changes state is among the steps, or is tested elsewhere', async () => {
+  const stepped = new Set(STEPS.map((step) => step.words({}).filter((word) => !word.startsWith('-'))));
+  const tested = [...stepped].flatMap((line) => [line.slice(0, 2).join(' '), line[0] ?? '']);
+  const elsewhere = ['up', 'chat', 'engines try', 'version', 'completions'];
+  const verbs = (await everyCommand()).map((command) => command.name);
+  expect(verbs.filter((verb) => !tested.includes(verb) && !elsewhere.includes(verb))).toEqual([]);
+});
+
+describe('text for people', () => {
+  const READS = [
+    ['status', /is not running|runs \(process \d+\)/],
+    ['engines list', /^ENGINE +KIND +STATUS/],
+    ['models list', /^MODEL +ENGINE/],
+    ['api-keys list', /^ID +LABEL +STATUS/],
+    ['config list', /^SETTING +VALUE +FROM/],
+    ['config get proxy.port', /^8080$/m],
+    ['config explain proxy.port', /^proxy\.port = 8080$/m],
+    ['check', /All \d+ checks are in order\.|Worst finding: /],
+  ] as const;
+
+  test.each(READS)('flm %s', async (line, expected) => {
+    for (const home of homes) {
+      const { code, stdout, stderr } = await flm(home.env, [...line.split(' '), '--format', 'text']);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+      expect(stdout).toMatch(expected);
+      expect(stdout).toEndWith('\n');
+      // Nothing that moves a cursor or colours anything, nor a blank at the end of a line.
+      expect(stdout).not.toMatch(/[^\P{Cc}\n]| $/mu);
+    }
+  });
+
+  test('comes on a terminal without being asked for, without colours', async () => {
+    const [, live] = homes;
+    await using terminal = await onTerminal(live?.env ?? {}, ['api-keys', 'list']);
+    expect(await terminal.exited).toBe(0);
+    const screen = await terminal.screen.whole;
+    expect(screen).toMatch(/^ID +LABEL/);
+    expect(screen).not.toContain('\u001B');
+  });
+
+  test('colours nothing even where a question is asked, when NO_COLOR says so', async () => {
+    using home = testHome({ NO_COLOR: '1' });
+    await using terminal = await onTerminal(home.env, ['up', '--port', '0']);
+    await terminal.screen.until((text) => text.includes('Install a small one'));
+    terminal.type(CTRL_C);
+    await terminal.exited;
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: this is what a colour looks like on a terminal.
+    expect(await terminal.screen.whole).not.toMatch(/\u001B\[(?:[34]\d|9\d|38;|48;)[\d;]*m/);
+  });
+
+  test('tells errors in words, with what to do about them', async () => {
+    for (const home of homes) {
+      const { code, stdout, stderr } = await flm(home.env, ['config', 'get', 'proxy.prot', '--format=text']);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toBe('Error: There is no setting "proxy.prot".\nDid you mean proxy.port?\n');
+    }
+  });
+});
+
+describe('exit codes', () => {
+  test('0: done; a warning of check is no failure', async () => {
+    using home = testHome();
+    expect((await flm(home.env, ['check'])).code).toBe(0);
+  });
+
+  test('1: your side', async () => {
+    using home = testHome();
+    expect(await errorOf(home.env, ['engines', 'lst'])).toMatchObject({ exit: 1, code: 'USAGE_ERROR' });
+    expect(await errorOf(home.env, ['chat', 'hello'])).toMatchObject({ exit: 1, code: 'PROXY_NOT_RUNNING' });
+  });
+
+  test('2: FLM’s side, also when check finds it', async () => {
+    using home = testHome();
+    await flm(home.env, ['config', 'list']);
+    writeFileSync(home.paths.configDb, 'this is no database, and long enough to be looked at'.repeat(100));
+    expect(await errorOf(home.env, ['config', 'list'])).toMatchObject({ exit: 2, code: 'DB_ERROR' });
+    // The finding is the result of check: it is on stdout, and the code says that it is bad.
+    const { code, stdout, stderr } = await flm(home.env, ['check']);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
+    expect(parseResult(stdout)).toMatchObject({ status: 'error', checks: [{ name: 'DB_ERROR' }] });
+  });
+
+  test('3: start-up configuration, which a restart does not mend', async () => {
+    using home = testHome();
+    writeFileSync(home.paths.configToml, '[proxy]\nprot = 1\n');
+    expect(await errorOf(home.env, ['up', '--port', '0'])).toMatchObject({
+      exit: 3,
+      code: 'CONFIG_FILE_INVALID',
+    });
+    writeFileSync(home.paths.configToml, '');
+    const { env } = home;
+    expect(await errorOf({ ...env, FLM_PROXY_PORT: 'x' }, ['up'])).toMatchObject({ exit: 3 });
+    expect(await errorOf(env, ['up', '--bind', '8.8.8.8'])).toMatchObject({
+      exit: 3,
+      code: 'EXPOSURE_REFUSED',
+    });
+  });
+});
+
+test('every setting can be got and explained, and says the same everywhere', async () => {
+  const [, live] = homes;
+  const env = live?.env ?? {};
+  const list = parseResult((await flm(env, ['config', 'list'])).stdout);
+  const items: unknown[] = isRecord(list) && Array.isArray(list.items) ? list.items : [];
+  expect(items).toHaveLength(SETTING_KEYS.length);
+  for (const item of items) {
+    if (!isRecord(item)) throw new Error('not a setting');
+    const key = String(item.key);
+    expect(parseResult((await flm(env, ['config', 'get', key])).stdout)).toEqual(item);
+    const { value, source, apply } = item;
+    expect(parseResult((await flm(env, ['config', 'explain', key])).stdout)).toMatchObject({
+      key,
+      value,
+      source,
+      apply,
+    });
+  }
+});
