@@ -3,23 +3,14 @@
  * runs. Both speak the same interfaces, so no command knows which it is.
  */
 import { existsSync } from 'node:fs';
-import { type AdminClient, type CheckReport, createAdminClient, type Status } from '../src/admin/client';
-import type { KeysApi } from '../src/admission';
-import type { ConfigApi } from '../src/config';
-import type { EnginesApi } from '../src/engines';
+import { type AdminClient, createAdminClient, type OwnerApi } from '../src/admin/client';
 import { FlmError } from '../src/lib/errors';
-import type { ModelsApi } from '../src/models';
 import type { Cli } from './cli';
 import type { OfflineBackend } from './offline';
 
-export interface Backend {
+/** The services of FLM, here or in the process that runs. */
+export interface Backend extends OwnerApi {
   readonly mode: 'live' | 'offline';
-  readonly keys: KeysApi;
-  readonly engines: EnginesApi;
-  readonly config: ConfigApi;
-  readonly models: ModelsApi;
-  status(): Promise<Status>;
-  check(): Promise<CheckReport>;
 }
 
 /** How long to wait for whoever else uses the data directory at this moment. */

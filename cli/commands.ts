@@ -46,7 +46,7 @@ export const PROGRAM: FlmGroup = {
     },
     chat: verb(() => import('./chat')),
     check: verb(() => import('./check')),
-    completions: verb(() => import('./completions')),
+    completions: async () => (await import('./completions')).completionsOf(PROGRAM),
     version: verb(() => import('./version')),
   },
 };

@@ -2,16 +2,17 @@
  * The backend of a command while no FLM runs: the rooms themselves, on the data directory. What the admin API checks of
  * the input when FLM runs is checked here. Loaded only when needed: a command that talks to a running FLM needs no room.
  */
+import type { OwnerApi } from '../src/admin/client';
 import { KeyInput, RotateInput } from '../src/admission';
 import { type App, openApp } from '../src/app';
 import { SettingInput } from '../src/config';
 import { EngineInput } from '../src/engines';
 import { requireValid } from '../src/lib/validate';
-import type { Backend } from './backend';
 import type { Cli } from './cli';
 import { stderrLog } from './log';
 
-export interface OfflineBackend extends Backend {
+export interface OfflineBackend extends OwnerApi {
+  readonly mode: 'offline';
   close(): Promise<void>;
 }
 
@@ -23,7 +24,7 @@ export async function openOffline({ paths, env, clock }: Cli, lockWaitMs: number
   return { mode: 'offline', ...checked(app), models, check, close, status: async () => app.status() };
 }
 
-function checked({ keys, engines, config }: App): Pick<Backend, 'keys' | 'engines' | 'config'> {
+function checked({ keys, engines, config }: App): Pick<OwnerApi, 'keys' | 'engines' | 'config'> {
   return {
     keys: {
       ...keys,

@@ -10,13 +10,18 @@ import type { CheckReport, Status } from './model';
 
 export type { CheckReport, Status } from './model';
 
-export interface AdminClient {
-  readonly keys: KeysApi & { ephemeral(): Promise<Pick<CreatedKey, 'plain_key'>> };
+/** What the owner can do, whether FLM runs or not. */
+export interface OwnerApi {
+  readonly keys: KeysApi;
   readonly engines: EnginesApi;
   readonly config: ConfigApi;
   readonly models: ModelsApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
+}
+
+export interface AdminClient extends OwnerApi {
+  readonly keys: KeysApi & { ephemeral(): Promise<Pick<CreatedKey, 'plain_key'>> };
 }
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';

@@ -5,8 +5,8 @@ import { createTestCa } from '../../test/support/test-ca';
 import { listenTls } from '../../test/support/tls';
 import { CancelSource } from '../lib/cancel';
 import { systemClock } from '../lib/clock';
+import { directTransport } from './direct';
 import { EgressError, type EgressFailure, translateFailure } from './errors';
-import { directTransport } from './transport';
 
 const NO_SUCH_NAME = `${'a'.repeat(64)}.invalid`;
 

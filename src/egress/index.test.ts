@@ -2,8 +2,9 @@ import { describe, expect, test } from 'bun:test';
 import { listenRequests } from '../../test/support/tcp';
 import { manualClock, systemClock } from '../lib/clock';
 import { FlmError } from '../lib/errors';
+import { directTransport } from './direct';
 import { createEgress, type DownloadOptions, type Egress, EgressError, type Resolve } from './index';
-import { directTransport, type EgressRequest, type EgressResponse, type Transport } from './transport';
+import type { EgressRequest, EgressResponse, Transport } from './transport';
 
 const PUBLIC = '93.184.216.34';
 const LIMITS: DownloadOptions = { maxBytes: 1_000, timeoutMs: 5_000 };

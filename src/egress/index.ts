@@ -2,9 +2,10 @@
 import type { Clock } from '../contract';
 import { FlmError } from '../lib/errors';
 import { readAtMost } from './body';
+import { directTransport } from './direct';
 import { EgressError } from './errors';
 import { type CheckedTarget, checkTarget, type Resolve, systemResolve } from './guard';
-import { directTransport, type EgressRequest, type EgressResponse, type Transport } from './transport';
+import type { EgressRequest, EgressResponse, Transport } from './transport';
 
 export { readAtMost } from './body';
 export { EgressError, type EgressFailure } from './errors';

@@ -4,19 +4,23 @@
  */
 
 import type { ConfigSnapshot } from '../config';
-import type { Cancel, Clock, EngineOrigin, EngineRef, EngineState, Lease } from '../contract';
-import { type Egress, EgressError, type EgressResponse } from '../egress';
+import type { Cancel, Clock, EngineRef, EngineState, Lease } from '../contract';
+import { type Egress, EgressError, type EgressFailure, type EgressResponse } from '../egress';
 import type { Bus } from '../lib/bus';
-import { FlmError, reasonOf } from '../lib/errors';
+import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
 import type { Env } from '../lib/paths';
-import type { EngineCall, EngineTarget } from './adapter';
-import { parseBaseUrl, placeOf, portOf } from './address';
-import { detectEngines, idOf, recognise } from './detect';
-import type { EngineInput, EnginesApi, EngineView, TrialView } from './model';
-import { ADAPTERS, ENGINE_KINDS, findKind, RECOGNITION } from './registry';
-import type { EngineStore, ManualEngine } from './store';
+import type { EngineCall } from './adapter';
+import { placeOf } from './address';
+import { detectEngines } from './detect';
+import { examine, TOO_SLOW } from './examine';
+import type { EnginesApi, EngineView } from './model';
+import { checkedEngine } from './registration';
+import { ADAPTERS } from './registry';
+import { createRoster, type Known } from './roster';
+import type { EngineStore } from './store';
 import type { Trial } from './trial';
+import { installedOnly, trialView, viewOf } from './view';
 
 export interface Engines extends EnginesApi {
   /** How every engine was when last looked at. */
@@ -53,74 +57,32 @@ export interface EnginesOptions {
   readonly onChange: (states: readonly EngineState[]) => void;
 }
 
-interface Known {
-  readonly ref: EngineRef;
-  readonly target: EngineTarget;
-  readonly slots: number | null;
-}
-
-/** How long an engine that was found and is gone stays in the list, so that its owner sees that it is gone. */
-const FORGET_AFTER_MS = 600_000;
+/** Failures before any engine was reached: whoever asks next should not be sent there. */
+const UNREACHED: ReadonlySet<EgressFailure> = new Set(['refused', 'unreachable', 'timeout']);
 
 /** Lists show a look that is at most this old. */
 const FRESH_MS = 15_000;
 
-const TRIAL_ID = 'trial';
-
-const TOO_SLOW = 'it does not answer in time';
-
 export async function createEngines(options: EnginesOptions): Promise<Engines> {
-  const { store, egress, config, clock, bus, trial } = options;
-  let manual = await store.load();
-  /** Every engine by its id, made anew when the list changes: requests look here. */
-  let targets: ReadonlyMap<string, Known> = new Map();
-  const found = new Map<string, { known: Known; lastSeenMs: number }>();
+  const { egress, config, clock, bus, trial } = options;
+  const roster = await createRoster(options.store, trial, clock);
   let states: readonly EngineState[] = [];
   let looking: Promise<void> | null = null;
   let timer: ReturnType<typeof setTimeout> | null = null;
   let closed = false;
   let lookedAtMs = Number.NEGATIVE_INFINITY;
 
-  function known(): Known[] {
-    const trialState = trial.state();
-    return [
-      ...manual.map((engine) => knownOf(engine, 'manual')),
-      ...(trialState.running && trialState.baseUrl !== null
-        ? [trialKnown(trialState.baseUrl, trialState.slots)]
-        : []),
-      ...[...found.values()].map((entry) => entry.known),
-    ];
-  }
-
-  function findKnown(id: string): Known | null {
-    return targets.get(id) ?? null;
-  }
-
-  function findAt(baseUrl: string): Known | null {
-    const place = placeOf(baseUrl);
-    return known().find((engine) => placeOf(engine.ref.baseUrl) === place) ?? null;
-  }
-
-  function updateTargets(): void {
-    targets = new Map(known().map((engine) => [engine.ref.id, engine]));
-  }
-
-  async function reloadManual(): Promise<void> {
-    manual = await store.load();
-    updateTargets();
-  }
+  const timeoutMs = () => config()['engine.timeout_ms'];
+  const lookAt = (engine: Known) => examine(engine, { egress, clock, timeoutMs: timeoutMs() });
 
   async function look(): Promise<void> {
-    updateTargets();
+    roster.update();
     if (config()['engine.detect']) await search();
-    const next = await Promise.all(known().map(examine));
-    const now = clock.monotonicMs();
-    for (const state of next) {
-      const entry = found.get(state.ref.id);
-      if (entry === undefined) continue;
-      if (state.status === 'running-healthy' || state.status === 'needs-key') entry.lastSeenMs = now;
-      else if (now - entry.lastSeenMs > FORGET_AFTER_MS) found.delete(state.ref.id);
+    const next = await Promise.all(roster.all().map(lookAt));
+    for (const { ref, status } of next) {
+      if (status === 'running-healthy' || status === 'needs-key') roster.seen(ref.id);
     }
+    roster.forgetGone();
     publish(next);
   }
 
@@ -128,62 +90,14 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     const engines = await detectEngines({
       egress,
       env: options.env,
-      timeoutMs: config()['engine.timeout_ms'],
+      timeoutMs: timeoutMs(),
       isOwnPort: options.isOwnPort,
-      known: new Set(known().map((engine) => placeOf(engine.ref.baseUrl))),
+      known: new Set(roster.all().map(({ ref }) => placeOf(ref.baseUrl))),
     });
-    for (const { kind, baseUrl } of engines) {
-      // Its owner may have added it while this looked.
-      if (findAt(baseUrl) !== null) continue;
-      const id = freeId(idOf(kind, baseUrl));
-      const ref: EngineRef = { id, kind, baseUrl, origin: 'detected' };
-      const entry = { ref, target: { baseUrl, credential: null }, slots: null };
-      found.set(id, { known: entry, lastSeenMs: clock.monotonicMs() });
-      updateTargets();
-    }
-  }
-
-  function freeId(wanted: string): string {
-    let id = wanted;
-    for (let n = 2; findKnown(id) !== null; n++) id = `${wanted}-${n}`;
-    return id;
-  }
-
-  async function examine({ ref, target, slots }: Known): Promise<EngineState> {
-    const adapter = ADAPTERS[ref.kind];
-    const startedMs = clock.monotonicMs();
-    const state = (rest: Partial<EngineState> & Pick<EngineState, 'status'>): EngineState => ({
-      ref,
-      reason: null,
-      version: null,
-      latencyMs: null,
-      slots,
-      models: [],
-      ...rest,
-    });
-    try {
-      await egress.checkEngineUrl(target.baseUrl);
-      const io = { egress, signal: AbortSignal.timeout(config()['engine.timeout_ms']) };
-      const probe = await adapter.probe(target, io);
-      const latencyMs = Math.round(clock.monotonicMs() - startedMs);
-      if (probe === null)
-        return state({ status: 'error-api', reason: `what answers there is not ${adapter.title}` });
-      if (probe.status === 'needs-key') {
-        const reason = target.credential === null ? 'it wants a key' : 'it does not accept its key';
-        return state({ status: 'needs-key', reason, latencyMs });
-      }
-      const models = await adapter.listModels(target, io);
-      const { version } = probe;
-      return state({ status: 'running-healthy', version, latencyMs, models, slots: slots ?? probe.slots });
-    } catch (error) {
-      const timedOut = error instanceof DOMException && error.name === 'TimeoutError';
-      const reason = timedOut ? TOO_SLOW : reasonOf(error);
-      return state({ status: error instanceof FlmError ? 'error-api' : 'error-network', reason });
-    }
+    for (const engine of engines) roster.addFound(engine);
   }
 
   function publish(next: readonly EngineState[]): void {
-    updateTargets();
     const before = new Map(states.map((state) => [state.ref.id, state]));
     states = next;
     options.onChange(states);
@@ -226,33 +140,30 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     await refresh(0);
   }
 
-  updateTargets();
-
   return {
     states: () => states,
     refresh,
     start: () => void refresh(0).then(schedule),
-    anyOverHttps: () => manual.some((engine) => engine.baseUrl.startsWith('https:')),
+    anyOverHttps: () => roster.manual().some((engine) => engine.baseUrl.startsWith('https:')),
     usageOf: (engine) => ADAPTERS[engine.kind].usage,
 
     async open(lease, call, signal) {
       const { engine } = lease.candidate;
-      const entry = findKnown(engine.id);
+      const entry = roster.find(engine.id);
       if (entry === null) throw new FlmError('ENGINE_NOT_FOUND', { meta: { engine: engine.id } });
       try {
         return await ADAPTERS[engine.kind].open(entry.target, call, { egress, signal });
       } catch (error) {
         if (!(error instanceof EgressError)) throw error;
-        // Whoever asks next should not be sent there.
-        if (error.kind === 'refused' || error.kind === 'unreachable') void refresh(0);
+        if (UNREACHED.has(error.kind)) void refresh(0);
         throw engineError(engine.id, error);
       }
     },
 
     async liveness(engine) {
-      const entry = findKnown(engine.id);
+      const entry = roster.find(engine.id);
       if (entry === null) return 'gone';
-      const { status, reason } = await examine(entry);
+      const { status, reason } = await lookAt(entry);
       if (status === 'running-healthy' || status === 'needs-key') return 'alive';
       return reason === TOO_SLOW ? 'unsure' : 'gone';
     },
@@ -268,21 +179,17 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     },
 
     async add(input) {
-      const engine = await manualOf(input);
-      await store.insert(engine, clock.nowMs());
-      await reloadManual();
-      // It may have been found before the owner named it.
-      for (const [id, entry] of found) {
-        if (placeOf(entry.known.ref.baseUrl) === placeOf(engine.baseUrl)) found.delete(id);
-      }
+      const { isOwnPort } = options;
+      const engine = await checkedEngine(input, { roster, egress, isOwnPort, timeoutMs: timeoutMs() });
+      await roster.add(engine);
       await refreshAfterChange();
       return requireView(engine.id);
     },
 
     async remove(id) {
       // It may be one that is found by looking, and nobody may have looked yet.
-      if (findKnown(id) === null) await refresh(FRESH_MS);
-      const entry = findKnown(id);
+      if (roster.find(id) === null) await refresh(FRESH_MS);
+      const entry = roster.find(id);
       if (entry === null) throw new FlmError('ENGINE_NOT_FOUND', { meta: { engine: id } });
       if (entry.ref.origin !== 'manual') {
         const hint =
@@ -294,8 +201,7 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
           hint,
         });
       }
-      await store.remove(id);
-      await reloadManual();
+      await roster.remove(id);
       await refreshAfterChange();
       return { id, removed: true };
     },
@@ -324,126 +230,9 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     if (state === undefined) throw new FlmError('ENGINE_NOT_FOUND', { meta: { engine: id } });
     return viewOf(state);
   }
-
-  async function manualOf(input: EngineInput): Promise<ManualEngine> {
-    const baseUrl = parseBaseUrl(input.url);
-    await refuseBadPlace(baseUrl);
-    const credential = input.key ?? null;
-    const kind = input.kind === undefined ? await askKind({ baseUrl, credential }) : requireKind(input.kind);
-    const twin = manual.find(
-      (engine) => engine.id === input.id || placeOf(engine.baseUrl) === placeOf(baseUrl),
-    );
-    if (twin !== undefined) throw new FlmError('ENGINE_EXISTS', { meta: { engine: twin.id } });
-    if (input.id !== undefined && isTaken(input.id, baseUrl)) {
-      throw new FlmError('ENGINE_EXISTS', { meta: { engine: input.id } });
-    }
-    return {
-      id: input.id ?? freeManualId(kind, baseUrl),
-      kind,
-      baseUrl,
-      slots: input.slots ?? null,
-      credential,
-    };
-  }
-
-  /** Whether an engine at another place has the name; the trial engine has its own also while it does not run. */
-  function isTaken(id: string, baseUrl: string): boolean {
-    const entry = findKnown(id);
-    return id === TRIAL_ID || (entry !== null && placeOf(entry.ref.baseUrl) !== placeOf(baseUrl));
-  }
-
-  /** A found engine at the same place gives its name up to the one that is added. */
-  function freeManualId(kind: EngineRef['kind'], baseUrl: string): string {
-    const here = findAt(baseUrl);
-    if (here !== null && here.ref.kind === kind) return here.ref.id;
-    const wanted = idOf(kind, baseUrl);
-    return isTaken(wanted, baseUrl) ? freeId(wanted) : wanted;
-  }
-
-  async function refuseBadPlace(baseUrl: string): Promise<void> {
-    const url = new URL(baseUrl);
-    if (placeOf(baseUrl).includes('//loopback:') && options.isOwnPort(portOf(url))) {
-      const reason = 'that is FLM itself, and it would ask itself for ever';
-      throw new FlmError('ENGINE_URL_REFUSED', { meta: { url: baseUrl, reason } });
-    }
-    await egress.checkEngineUrl(baseUrl).catch((error: unknown) => {
-      const reason = error instanceof FlmError ? String(error.meta.reason) : reasonOf(error);
-      // A name that does not resolve today may do so tomorrow: the engine is added and shown as it is.
-      if (reason.startsWith('its name cannot be resolved')) return;
-      throw new FlmError('ENGINE_URL_REFUSED', { meta: { url: baseUrl, reason }, cause: error });
-    });
-  }
-
-  async function askKind(target: EngineTarget): Promise<ManualEngine['kind']> {
-    const engine = await recognise(target, { egress, timeoutMs: config()['engine.timeout_ms'] });
-    if (engine !== null) return engine.kind;
-    const reason = 'no engine that FLM knows answers there';
-    throw new FlmError('ENGINE_NETWORK_ERROR', {
-      meta: { engine: target.baseUrl, reason },
-      hint: `Start it first, or say what it is with --kind ${ENGINE_KINDS.join('|')}.`,
-    });
-  }
-}
-
-function requireKind(name: string): ManualEngine['kind'] {
-  const kind = findKind(name);
-  if (kind !== null) return kind;
-  const reason = `there is no kind "${name}"; FLM knows ${ENGINE_KINDS.join(', ')}`;
-  throw new FlmError('INVALID_INPUT', { meta: { field: 'kind', reason } });
-}
-
-function knownOf(engine: ManualEngine, origin: EngineOrigin): Known {
-  const { id, kind, baseUrl, slots, credential } = engine;
-  return { ref: { id, kind, baseUrl, origin }, target: { baseUrl, credential }, slots };
-}
-
-function trialKnown(baseUrl: string, slots: number): Known {
-  const ref: EngineRef = { id: TRIAL_ID, kind: 'llamacpp', baseUrl, origin: 'trial' };
-  return { ref, target: { baseUrl, credential: null }, slots };
 }
 
 function engineError(engine: string, error: EgressError): FlmError {
   const code = error.kind === 'malformed' ? 'ENGINE_API_ERROR' : 'ENGINE_NETWORK_ERROR';
   return new FlmError(code, { meta: { engine, reason: error.message }, cause: error });
-}
-
-/** Programs that are installed while no engine of their kind runs. */
-async function installedOnly(states: readonly EngineState[], env: Env): Promise<EngineView[]> {
-  const views: EngineView[] = [];
-  for (const adapter of RECOGNITION) {
-    if (states.some((state) => state.ref.kind === adapter.kind && state.ref.origin !== 'trial')) continue;
-    const program = await adapter.findInstalled?.(env);
-    if (program === undefined || program === null) continue;
-    views.push({
-      id: `${adapter.kind}-default`,
-      kind: adapter.kind,
-      name: adapter.title,
-      url: `http://127.0.0.1:${adapter.ports[0]}`,
-      origin: 'detected',
-      version: program.version,
-      status: { status: 'installed-only', latency_ms: null, reason: `${program.path} does not run` },
-      slots: null,
-      models: [],
-    });
-  }
-  return views;
-}
-
-export function viewOf(state: EngineState): EngineView {
-  return {
-    id: state.ref.id,
-    kind: state.ref.kind,
-    name: ADAPTERS[state.ref.kind].title,
-    url: state.ref.baseUrl,
-    origin: state.ref.origin,
-    version: state.version,
-    status: { status: state.status, latency_ms: state.latencyMs, reason: state.reason },
-    slots: state.slots,
-    models: state.models.map((model) => model.id),
-  };
-}
-
-function trialView(trial: Trial): TrialView {
-  const { installed, running, baseUrl, pid, model, error } = trial.state();
-  return { installed, running, url: baseUrl, pid, model, error };
 }

@@ -3,7 +3,7 @@
  * own, everything else is refused. So that tests of detection see nothing of the machine they run on.
  */
 import { createEgress, type Egress, EgressError } from '../../src/egress';
-import { directTransport } from '../../src/egress/transport';
+import { directTransport } from '../../src/egress/direct';
 import { systemClock } from '../../src/lib/clock';
 
 export interface EgressMap extends Disposable {

@@ -3,7 +3,7 @@
  * are trusted are read when a process starts.
  */
 import { EgressError } from '../../src/egress';
-import { directTransport } from '../../src/egress/transport';
+import { directTransport } from '../../src/egress/direct';
 import { systemClock } from '../../src/lib/clock';
 
 interface Job {

