@@ -81,7 +81,7 @@ export function createEdge({ routes, config, log, busy, loopback }: EdgeOptions)
   function refuse(request: Request): void {
     if (!METHODS.has(request.method)) {
       throw new FlmError('METHOD_NOT_ALLOWED', {
-        meta: { method: request.method.slice(0, 20), path: 'FLM' },
+        meta: { method: request.method.slice(0, 20), path: 'FLM', allow: [...METHODS].join(', ') },
       });
     }
     const host = request.headers.get('host') ?? '';

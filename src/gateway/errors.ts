@@ -20,8 +20,9 @@ export function errorResponse(thrown: unknown, requestId: string): Response {
   const headers = ownHeaders(requestId);
   headers['content-type'] = 'application/json';
   if (error.status === 401) headers['www-authenticate'] = 'Bearer realm="flm"';
-  const { retryAfterSeconds } = error.meta;
+  const { retryAfterSeconds, allow } = error.meta;
   if (typeof retryAfterSeconds === 'number') headers['retry-after'] = String(retryAfterSeconds);
+  if (typeof allow === 'string') headers.allow = allow;
   return new Response(JSON.stringify(errorBody(error, requestId)), { status: error.status, headers });
 }
 

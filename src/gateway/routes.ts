@@ -138,8 +138,9 @@ function notFound(request: Request): FlmError {
   const method = ROUTES[path];
   // The same path and method and yet no route: the target holds a fragment, which no target may.
   if (method === undefined || method === request.method) return new FlmError('NOT_FOUND', { meta: { path } });
+  const allow = method === 'GET' ? 'GET, HEAD' : method;
   const hint = `Use ${method}.`;
-  return new FlmError('METHOD_NOT_ALLOWED', { meta: { path, method: request.method }, hint });
+  return new FlmError('METHOD_NOT_ALLOWED', { meta: { path, method: request.method, allow }, hint });
 }
 
 function json(body: unknown, { id }: RequestContext, status = 200): Response {

@@ -207,6 +207,16 @@ describe('targets and methods', () => {
     client.close();
   });
 
+  test.each([
+    ['POST', '/health', 'GET, HEAD'],
+    ['GET', CHAT, 'POST'],
+    ['TRACE', '/health', 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS'],
+  ])('%s %s is told what is allowed', async (method, target, allow) => {
+    const answer = await refusedOrServed(plain(target, [gateway.auth], method));
+    // RFC 9110 §15.5.6
+    expect([answer.status, headerOf(answer, 'allow')]).toEqual([405, allow]);
+  });
+
   test('a preflight is answered before any key is asked for', async () => {
     const answer = await refusedOrServed(
       plain(
