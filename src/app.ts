@@ -149,7 +149,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         started_at: handle === null ? null : new Date(handle.startedAtMs).toISOString(),
         requests: open().exchanges,
         engines: {
-          running: states.filter((state) => state.status === 'running-healthy').length,
+          running: states.filter((state) => state.status.startsWith('running-')).length,
           known: states.length,
         },
         models: states.reduce((sum, state) => sum + state.models.length, 0),
@@ -187,7 +187,7 @@ export async function openApp(options: AppOptions): Promise<App> {
             config.current()['engine.default_slots'],
           queueLimit: () => config.current()['engine.queue_limit'],
         });
-        const admission = createAdmission(slots, clock, bus);
+        const admission = createAdmission({ slots, gate: engines, clock, bus });
         const gateway = createGateway({
           keys,
           models,
@@ -196,7 +196,7 @@ export async function openApp(options: AppOptions): Promise<App> {
           mayUse,
           engines,
           liveness: engines.liveness,
-          isReady: () => engines.states().some((state) => state.status === 'running-healthy'),
+          isReady: () => engines.states().some((state) => state.status.startsWith('running-')),
           config: config.current,
           clock,
           bus,

@@ -98,7 +98,7 @@ describe.skipIf(noBash)('bash', () => {
     ['flm status --format t', ['text']],
     ['flm status --format=', ['text', 'json']],
     ['flm status --format=j', ['json']],
-    ['flm engines add --kind l', ['llamacpp']],
+    ['flm engines add --kind l', ['lmstudio', 'llamacpp']],
     ['flm completions ', ['bash', 'zsh', 'fish', '--format', '--json', '--help']],
     ['flm completions z', ['zsh']],
     ['flm config get proxy.p', ['proxy.port', 'proxy.ping_interval_ms']],

@@ -19,8 +19,8 @@ export interface Slots {
    * @throws QUEUE_FULL with `retryAfterSeconds`; the signal's reason when it aborts first (nothing is owed then).
    */
   acquire(engineId: string, signal: Cancel): Promise<number> | number;
-  /** Gives a slot back after `heldMs`. */
-  release(engineId: string, heldMs: number): void;
+  /** Gives a slot back after `heldMs`; null when it was not used. */
+  release(engineId: string, heldMs: number | null): void;
   /** Requests an engine works on, and requests that wait for it. */
   load(engineId: string): { readonly active: number; readonly waiting: number };
 }
@@ -102,7 +102,7 @@ export function createSlots({ clock, capacityOf, queueLimit }: SlotOptions): Slo
     release(engineId, heldMs) {
       const line = lineOf(engineId);
       line.active--;
-      line.heldMs += (heldMs - line.heldMs) / 8;
+      if (heldMs !== null) line.heldMs += (heldMs - line.heldMs) / 8;
       startWaiting(engineId, line);
     },
 

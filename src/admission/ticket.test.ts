@@ -27,6 +27,9 @@ function principal(models: readonly string[] | null = null, scopes: Scope[] = ['
   return { kind: 'key', id: 'key1', label: 'l', scopes: new Set(scopes), models };
 }
 
+/** Breakers that never open. */
+const openGate = { enter: () => {}, leave: () => {} };
+
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 function fixture(capacity: (engine: string) => number = () => 1, limit = () => 2) {
@@ -36,7 +39,7 @@ function fixture(capacity: (engine: string) => number = () => 1, limit = () => 2
   bus.subscribe('request.finished', (event) => events.push(event));
   bus.subscribe('attempt.finished', (event) => events.push(event));
   const slots = createSlots({ clock, capacityOf: capacity, queueLimit: limit });
-  return { clock, bus, events, slots, admission: createAdmission(slots, clock, bus) };
+  return { clock, bus, events, slots, admission: createAdmission({ slots, gate: openGate, clock, bus }) };
 }
 
 describe('admit', () => {
@@ -83,7 +86,7 @@ describe('a Ticket', () => {
     const { admission, clock, events } = fixture();
     const ticket = admission.admit('r1', principal(), planFor(candidate('e1')));
     clock.advance(250);
-    ticket.close('done', { promptTokens: 3, completionTokens: 4 });
+    ticket.close('done', { promptTokens: 3, completionTokens: 4, cachedTokens: null, reasoningTokens: null });
     await settle();
     expect(events).toEqual([
       {
@@ -93,7 +96,7 @@ describe('a Ticket', () => {
         model: 'm',
         outcome: 'done',
         durationMs: 250,
-        usage: { promptTokens: 3, completionTokens: 4 },
+        usage: { promptTokens: 3, completionTokens: 4, cachedTokens: null, reasoningTokens: null },
       },
     ]);
   });
@@ -103,7 +106,7 @@ describe('a Ticket', () => {
     const ticket = admission.admit('r', principal(), planFor(candidate('e1')));
     const lease = await ticket.lease(candidate('e1'), new CancelSource());
     expect(await codeOf(() => ticket.close('done', null))).toBe('INTERNAL_ERROR');
-    lease.close('done');
+    lease.close('done', null);
     ticket.close('done', null);
     expect(await codeOf(() => ticket.close('done', null))).toBe('INTERNAL_ERROR');
     expect(await codeOf(() => ticket.lease(candidate('e1'), new CancelSource()))).toBe('INTERNAL_ERROR');
@@ -117,8 +120,8 @@ describe('a Ticket', () => {
     const second = admission.admit('r2', principal(), planFor(candidate('e1')));
     const waiting = second.lease(candidate('e1'), new CancelSource());
     expect(await codeOf(() => second.close('done', null))).toBe('INTERNAL_ERROR');
-    held.close('done');
-    (await waiting).close('done');
+    held.close('done', null);
+    (await waiting).close('done', null);
     for (const ticket of [first, second]) ticket.close('done', null);
     expect([admission.open(), slots.load('e1').active]).toEqual([{ tickets: 0, leases: 0 }, 0]);
   });
@@ -138,7 +141,7 @@ describe('a Ticket', () => {
     leaver.abort(new FlmError('CLIENT_CLOSED_REQUEST'));
     expect(await codeOf(() => waiting)).toBe('CLIENT_CLOSED_REQUEST');
     b.close('aborted', null);
-    held.close('done');
+    held.close('done', null);
     a.close('done', null);
     expect(admission.open()).toEqual({ tickets: 0, leases: 0 });
   });
@@ -151,14 +154,21 @@ describe('a Lease', () => {
     const held = await a?.lease(candidate('e1'), new CancelSource());
     const waiting = b?.lease(candidate('e1'), new CancelSource());
     clock.advance(40);
-    held?.close('failed');
+    held?.close('failed', null);
     const lease = await waiting;
     expect(lease?.waitedMs).toBe(40);
-    lease?.close('done');
+    lease?.close('done', null);
     await settle();
+    const attempt = {
+      name: 'attempt.finished',
+      engineId: 'e1',
+      model: 'm',
+      firstTokenMs: null,
+      usage: null,
+    } as const;
     expect(events).toEqual([
-      { name: 'attempt.finished', requestId: 'a', engineId: 'e1', outcome: 'failed', waitedMs: 0 },
-      { name: 'attempt.finished', requestId: 'b', engineId: 'e1', outcome: 'done', waitedMs: 40 },
+      { ...attempt, requestId: 'a', outcome: 'failed', waitedMs: 0, durationMs: 40 },
+      { ...attempt, requestId: 'b', outcome: 'done', waitedMs: 40, durationMs: 0 },
     ]);
   });
 
@@ -169,14 +179,14 @@ describe('a Lease', () => {
       await ticket.lease(candidate('e1'), new CancelSource()),
       await ticket.lease(candidate('e1'), new CancelSource()),
     ];
-    one.close('done');
-    const error = await errorOf(() => one.close('aborted'));
+    one.close('done', null);
+    const error = await errorOf(() => one.close('aborted', null));
     expect([error.code, String(error.cause)]).toEqual([
       'INTERNAL_ERROR',
       expect.stringContaining('request r'),
     ]);
     expect([slots.load('e1').active, admission.open().leases]).toEqual([1, 1]);
-    two.close('done');
+    two.close('done', null);
     expect(slots.load('e1')).toEqual({ active: 0, waiting: 0 });
   });
 });
@@ -339,11 +349,11 @@ const closeLease = fc
         const held = real.leases.get(attempt?.id ?? -1);
         if (attempt === undefined || held === undefined) throw new Error('unreachable');
         if (attempt.state === 'closed') {
-          expect(await codeOf(() => held.close(outcome))).toBe('INTERNAL_ERROR');
+          expect(await codeOf(() => held.close(outcome, null))).toBe('INTERNAL_ERROR');
           return compare(model, real, []);
         }
         attempt.state = 'closed';
-        held.close(outcome);
+        held.close(outcome, null);
         return compare(model, real, startWaiting(model, attempt.engine));
       },
     ),
@@ -408,7 +418,7 @@ async function wind(model: Model, real: Real): Promise<void> {
   while (model.attempts.some(({ state }) => state === 'open' || state === 'waiting')) {
     for (const attempt of model.attempts.filter(({ state }) => state === 'open')) {
       attempt.state = 'closed';
-      real.leases.get(attempt.id)?.close('done');
+      real.leases.get(attempt.id)?.close('done', null);
       await compare(model, real, startWaiting(model, attempt.engine));
     }
   }

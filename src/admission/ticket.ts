@@ -10,6 +10,7 @@ import type {
   LeaseOutcome,
   Plan,
   Principal,
+  Seen,
   Ticket,
   TicketOutcome,
   Usage,
@@ -28,13 +29,28 @@ export interface Admission {
   open(): { readonly tickets: number; readonly leases: number };
 }
 
-export function createAdmission(slots: Slots, clock: Clock, bus: Bus): Admission {
+/** The breakers of the engines: nobody gets a Lease without passing, and every Lease tells how it went. */
+export interface EngineGate {
+  /** Takes a place at the engine. @throws ENGINE_UNAVAILABLE while its breaker is open */
+  enter(candidate: Candidate): void;
+  /** Gives the place back, after `durationMs`. */
+  leave(candidate: Candidate, outcome: LeaseOutcome, durationMs: number, seen: Seen | null): void;
+}
+
+export interface AdmissionOptions {
+  readonly slots: Slots;
+  readonly gate: EngineGate;
+  readonly clock: Clock;
+  readonly bus: Bus;
+}
+
+export function createAdmission(options: AdmissionOptions): Admission {
   const count: Counts = { tickets: 0, leases: 0 };
   return {
     admit(id, principal, plan) {
       if (!principal.scopes.has('inference'))
         throw new FlmError('FORBIDDEN', { meta: { scope: 'inference' } });
-      return new OpenTicket(id, principal, allowedPlan(principal, plan), { slots, clock, bus, count });
+      return new OpenTicket(id, principal, allowedPlan(principal, plan), { ...options, count });
     },
     open: () => ({ ...count }),
   };
@@ -45,10 +61,7 @@ interface Counts {
   leases: number;
 }
 
-interface Parts {
-  readonly slots: Slots;
-  readonly clock: Clock;
-  readonly bus: Bus;
+interface Parts extends AdmissionOptions {
   readonly count: Counts;
 }
 
@@ -74,14 +87,27 @@ class OpenTicket implements Ticket {
     if (this.#leases < 0) throw closedTwice('Ticket', this.id);
     const waited = this.#parts.slots.acquire(candidate.engine.id, signal);
     this.#leases++;
-    if (typeof waited === 'number') return new OpenLease(this, candidate, waited, this.#parts);
+    if (typeof waited === 'number') return this.#open(candidate, waited);
     return waited.then(
-      (waitedMs) => new OpenLease(this, candidate, waitedMs, this.#parts),
+      (waitedMs) => this.#open(candidate, waitedMs),
       (reason: unknown) => {
         this.#leases--;
         throw reason;
       },
     );
+  }
+
+  /** After the wait: the engine may have failed meanwhile. */
+  #open(candidate: Candidate, waitedMs: number): Lease {
+    const { gate, slots } = this.#parts;
+    try {
+      gate.enter(candidate);
+    } catch (error) {
+      this.#leases--;
+      slots.release(candidate.engine.id, null);
+      throw error;
+    }
+    return new OpenLease(this, candidate, waitedMs, this.#parts);
   }
 
   close(outcome: TicketOutcome, usage: Usage | null): void {
@@ -123,16 +149,29 @@ class OpenLease implements Lease {
     parts.count.leases++;
   }
 
-  close(outcome: LeaseOutcome): void {
+  close(outcome: LeaseOutcome, seen: Seen | null): void {
     const { id: requestId } = this.#ticket;
     if (this.#closed) throw closedTwice('Lease', requestId);
     this.#closed = true;
-    const { clock, bus, slots, count } = this.#parts;
-    const engineId = this.candidate.engine.id;
+    const { clock, bus, slots, gate, count } = this.#parts;
+    const { candidate, waitedMs } = this;
+    const durationMs = clock.monotonicMs() - this.#startedMs;
+    const engineId = candidate.engine.id;
     count.leases--;
     this.#ticket.returned();
-    slots.release(engineId, clock.monotonicMs() - this.#startedMs);
-    bus.publish({ name: 'attempt.finished', requestId, engineId, outcome, waitedMs: this.waitedMs });
+    gate.leave(candidate, outcome, durationMs, seen);
+    slots.release(engineId, durationMs);
+    bus.publish({
+      name: 'attempt.finished',
+      requestId,
+      engineId,
+      model: candidate.model,
+      outcome,
+      waitedMs,
+      durationMs,
+      firstTokenMs: seen?.firstTokenMs ?? null,
+      usage: seen?.usage ?? null,
+    });
   }
 }
 

@@ -28,8 +28,14 @@ export type Event =
       readonly name: 'attempt.finished';
       readonly requestId: string;
       readonly engineId: string;
+      /** The engine's own name of the model. */
+      readonly model: string;
       readonly outcome: LeaseOutcome;
       readonly waitedMs: number;
+      /** From the Lease to its end. */
+      readonly durationMs: number;
+      readonly firstTokenMs: number | null;
+      readonly usage: Usage | null;
     }
   | {
       readonly name: 'request.finished';

@@ -12,8 +12,10 @@ export type {
   EngineRef,
   EngineState,
   EngineStatus,
+  InferenceRoute,
+  Standing,
 } from './engine';
 export type { Event, EventName } from './event';
 export type { Candidate, Plan } from './plan';
 export type { Principal, Scope } from './principal';
-export type { Lease, LeaseOutcome, Ticket, TicketOutcome, Usage } from './ticket';
+export type { Lease, LeaseOutcome, Seen, Ticket, TicketOutcome, Usage } from './ticket';

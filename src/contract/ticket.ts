@@ -7,6 +7,17 @@ import type { Principal } from './principal';
 export interface Usage {
   readonly promptTokens: number;
   readonly completionTokens: number;
+  /** Part of the prompt that was in a cache, where the engine tells. */
+  readonly cachedTokens: number | null;
+  /** Part of the completion that was thinking, where the engine tells. */
+  readonly reasoningTokens: number | null;
+}
+
+/** What an attempt showed of the engine, as far as it came. */
+export interface Seen {
+  /** From the request's leaving for the engine to the first event, or the whole answer where it is not streamed. */
+  readonly firstTokenMs: number | null;
+  readonly usage: Usage | null;
 }
 
 /**
@@ -23,10 +34,10 @@ export interface Lease {
   /** Time spent in the engine's queue. */
   readonly waitedMs: number;
   /**
-   * Gives the slot back.
+   * Gives the slot back, and tells the engine's breaker how it went.
    * @throws INTERNAL_ERROR when called twice: a Lease belongs to one attempt.
    */
-  close(outcome: LeaseOutcome): void;
+  close(outcome: LeaseOutcome, seen: Seen | null): void;
 }
 
 export interface Ticket {
@@ -36,7 +47,8 @@ export interface Ticket {
   readonly plan: Plan;
   /**
    * Waits for a slot of the candidate's engine.
-   * @throws QUEUE_FULL when too many already wait; the signal's reason when it aborts first.
+   * @throws QUEUE_FULL when too many already wait; ENGINE_UNAVAILABLE while its breaker is open; the signal's reason when
+   * it aborts first.
    */
   lease(candidate: Candidate, signal: Cancel): Lease | Promise<Lease>;
   /**

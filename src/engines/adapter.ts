@@ -3,8 +3,9 @@
  * that engine does stays in its folder, and the others ask for capabilities, never for names (FLM-005).
  */
 
-import type { Cancel, EngineKind, EngineModel } from '../contract';
+import type { Cancel, EngineKind, EngineModel, InferenceRoute } from '../contract';
 import type { Egress, EgressResponse } from '../egress';
+import type { Memo } from './memo';
 
 /** An address to talk to, with the credential the owner gave for it. */
 export interface EngineTarget {
@@ -20,6 +21,11 @@ export interface EngineIo {
   readonly signal: Cancel;
 }
 
+/** As EngineIo, with what was read of this engine's models before. */
+export interface ModelsIo extends EngineIo {
+  readonly memo: Memo;
+}
+
 export type Probe =
   | {
       readonly status: 'running-healthy';
@@ -27,10 +33,9 @@ export type Probe =
       /** Requests it works on at once, where it tells. */
       readonly slots: number | null;
     }
-  | { readonly status: 'needs-key' };
-
-/** The OpenAI routes that engines serve under their base URL. */
-export type InferenceRoute = '/v1/chat/completions' | '/v1/completions' | '/v1/embeddings';
+  | { readonly status: 'needs-key' }
+  /** It is there and takes no requests at the moment: it loads its model, or has too much to do. */
+  | { readonly status: 'busy'; readonly reason: string };
 
 export interface EngineCall {
   readonly route: InferenceRoute;
@@ -54,13 +59,15 @@ export interface EngineAdapter {
    * `stream_options.include_usage`, which FLM then adds.
    */
   readonly usage: 'always' | 'ask';
+  /** What it is asked for; anything else is refused before a request reaches it. */
+  readonly routes: readonly InferenceRoute[];
   /**
    * Asks whether this kind of engine answers there. Recognises what only it answers, never the port.
    * @returns null when it is something else. @throws EgressError when nothing usable answers.
    */
   probe(target: EngineTarget, io: EngineIo): Promise<Probe | null>;
   /** @throws EgressError; ENGINE_API_ERROR when the list is not one. */
-  listModels(target: EngineTarget, io: EngineIo): Promise<readonly EngineModel[]>;
+  listModels(target: EngineTarget, io: ModelsIo): Promise<readonly EngineModel[]>;
   /** Sends one inference request and resolves with its headers. @throws EgressError; the signal's reason. */
   open(target: EngineTarget, call: EngineCall, io: EngineIo): Promise<EgressResponse>;
   /** Looks for the program on this machine. */

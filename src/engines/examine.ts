@@ -1,42 +1,70 @@
 /** One look at one engine: does it answer, is it what it is said to be, what has it. */
 import type { Clock, EngineState } from '../contract';
-import type { Egress } from '../egress';
+import { type Egress, EgressError } from '../egress';
 import { FlmError, reasonOf } from '../lib/errors';
+import type { Memo } from './memo';
 import { ADAPTERS } from './registry';
 import type { Known } from './roster';
 
-/** The reason of an engine that did not answer within the time-out: it may be gone, or busy. */
-export const TOO_SLOW = 'it does not answer in time';
+/**
+ * What one look showed. `silent`: it did not answer in time or broke off, as a busy engine may; `gone`: nobody is there.
+ */
+export type Look = Omit<EngineState, 'status' | 'consecutiveFailures'> & {
+  readonly found: 'running' | 'busy' | 'needs-key' | 'silent' | 'gone' | 'unusable';
+};
 
 interface ExamineOptions {
   readonly egress: Egress;
   readonly clock: Clock;
   readonly timeoutMs: number;
+  readonly memo: Memo;
 }
 
-/** Never rejects: whatever goes wrong is the state. */
-export async function examine({ ref, target, slots }: Known, options: ExamineOptions): Promise<EngineState> {
-  const { egress, clock, timeoutMs } = options;
+/** Never rejects: whatever goes wrong is what was found. */
+export async function examine({ ref, target, slots }: Known, options: ExamineOptions): Promise<Look> {
+  const { egress, clock, timeoutMs, memo } = options;
   const adapter = ADAPTERS[ref.kind];
   const startedMs = clock.monotonicMs();
-  const unknown = { ref, reason: null, version: null, latencyMs: null, slots, models: [] };
+  const unknown = {
+    ref,
+    reason: null,
+    version: null,
+    latencyMs: null,
+    slots,
+    routes: adapter.routes,
+    models: [],
+  };
   try {
     await egress.checkEngineUrl(target.baseUrl);
-    const io = { egress, signal: AbortSignal.timeout(timeoutMs) };
+    const io = { egress, signal: AbortSignal.timeout(timeoutMs), memo };
     const probe = await adapter.probe(target, io);
     if (probe === null)
-      return { ...unknown, status: 'error-api', reason: `what answers there is not ${adapter.title}` };
+      return { ...unknown, found: 'unusable', reason: `what answers there is not ${adapter.title}` };
     const latencyMs = Math.round(clock.monotonicMs() - startedMs);
     if (probe.status === 'needs-key') {
       const reason = target.credential === null ? 'it wants a key' : 'it does not accept its key';
-      return { ...unknown, status: 'needs-key', reason, latencyMs };
+      return { ...unknown, found: 'needs-key', reason, latencyMs };
     }
+    if (probe.status === 'busy') return { ...unknown, found: 'busy', reason: probe.reason, latencyMs };
     const models = await adapter.listModels(target, io);
-    const { status, version } = probe;
-    return { ...unknown, status, version, latencyMs, models, slots: slots ?? probe.slots };
+    return {
+      ...unknown,
+      found: 'running',
+      version: probe.version,
+      latencyMs,
+      models,
+      slots: slots ?? probe.slots,
+    };
   } catch (error) {
-    const timedOut = error instanceof DOMException && error.name === 'TimeoutError';
-    const status = error instanceof FlmError ? 'error-api' : 'error-network';
-    return { ...unknown, status, reason: timedOut ? TOO_SLOW : reasonOf(error) };
+    return { ...unknown, ...failureOf(error) };
   }
+}
+
+function failureOf(error: unknown): Pick<Look, 'found' | 'reason'> {
+  const timedOut = error instanceof DOMException && error.name === 'TimeoutError';
+  if (timedOut) return { found: 'silent', reason: 'it does not answer in time' };
+  const reason = reasonOf(error);
+  if (error instanceof FlmError) return { found: 'unusable', reason };
+  const maybeThere = error instanceof EgressError && (error.kind === 'timeout' || error.kind === 'closed');
+  return { found: maybeThere ? 'silent' : 'gone', reason };
 }

@@ -1,6 +1,7 @@
 /** Small JSON conversations with engines: ask, read with a bound, check the shape. */
 import { readAtMost } from '../egress';
 import { FlmError } from '../lib/errors';
+import { isRecord } from '../lib/json';
 import type { EngineIo, EngineTarget } from './adapter';
 
 export interface JsonAnswer {
@@ -18,16 +19,33 @@ const MAX_BYTES = 8 * 1024 * 1024;
  * GETs a path of the engine.
  * @throws EgressError when the conversation fails; the signal's reason when it aborts.
  */
-export async function getJson(
+export function getJson(target: EngineTarget, path: string, io: EngineIo): Promise<JsonAnswer> {
+  return ask(target, path, 'GET', null, io);
+}
+
+/** POSTs JSON to a path of the engine. @throws as getJson */
+export function postJson(
   target: EngineTarget,
   path: string,
+  body: unknown,
+  io: EngineIo,
+): Promise<JsonAnswer> {
+  return ask(target, path, 'POST', JSON.stringify(body), io);
+}
+
+async function ask(
+  target: EngineTarget,
+  path: string,
+  method: 'GET' | 'POST',
+  body: string | null,
   { egress, signal }: EngineIo,
 ): Promise<JsonAnswer> {
+  const type: Record<string, string> = body === null ? {} : { 'content-type': 'application/json' };
   const response = await egress.send({
     url: target.baseUrl + path,
-    method: 'GET',
-    headers: { accept: 'application/json', ...authorization(target) },
-    body: null,
+    method,
+    headers: { accept: 'application/json', ...type, ...authorization(target) },
+    body,
     signal,
   });
   const bytes = await readAtMost(response.body.reader(), MAX_BYTES);
@@ -46,6 +64,17 @@ export function authorization(target: EngineTarget): Record<string, string> {
 /** A whole number ≥ `min`, or null. */
 export function integerOr(value: unknown, min: number): number | null {
   return typeof value === 'number' && Number.isSafeInteger(value) && value >= min ? value : null;
+}
+
+/** A text that is not empty, or null. */
+export function textOr(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value : null;
+}
+
+/** The objects in the list under `key`; none when there is no such list. */
+export function recordsIn(json: unknown, key: string): Record<string, unknown>[] {
+  const list = isRecord(json) ? json[key] : null;
+  return Array.isArray(list) ? list.filter(isRecord) : [];
 }
 
 /** @throws ENGINE_API_ERROR always. */

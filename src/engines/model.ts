@@ -12,7 +12,14 @@ export const EngineView = Type.Object(
     origin: oneOf(['manual', 'detected', 'trial']),
     version: nullable(Type.String()),
     status: Type.Object({
-      status: oneOf(['running-healthy', 'needs-key', 'error-network', 'error-api', 'installed-only']),
+      status: oneOf([
+        'running-healthy',
+        'running-degraded',
+        'needs-key',
+        'error-network',
+        'error-api',
+        'installed-only',
+      ]),
       latency_ms: nullable(Type.Number()),
       reason: nullable(Type.String()),
     }),

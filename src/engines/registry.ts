@@ -2,17 +2,27 @@
 import type { EngineKind } from '../contract';
 import type { EngineAdapter } from './adapter';
 import { llamacpp } from './llamacpp';
+import { lmstudio } from './lmstudio';
+import { ollama } from './ollama';
 import { openai } from './openai';
+import { vllm } from './vllm';
 
-export const ADAPTERS = { llamacpp, openai } as const satisfies Record<EngineKind, EngineAdapter>;
+export const ADAPTERS = { ollama, vllm, lmstudio, llamacpp, openai } as const satisfies Record<
+  EngineKind,
+  EngineAdapter
+>;
 
 /** The order of recognition: the particular before the general. */
-export const RECOGNITION: readonly EngineAdapter[] = [llamacpp, openai];
+export const RECOGNITION: readonly EngineAdapter[] = [llamacpp, ollama, vllm, lmstudio, openai];
 
 export const ENGINE_KINDS = Object.keys(ADAPTERS) as readonly EngineKind[];
 
 /** Other spellings people use (FLM-014). */
-const SPELLINGS: Readonly<Record<string, EngineKind>> = { 'llama-cpp': 'llamacpp', 'llama.cpp': 'llamacpp' };
+const SPELLINGS: Readonly<Record<string, EngineKind>> = {
+  'llama-cpp': 'llamacpp',
+  'llama.cpp': 'llamacpp',
+  'lm-studio': 'lmstudio',
+};
 
 /** The kind called `name`, or null. */
 export function findKind(name: string): EngineKind | null {

@@ -4,7 +4,17 @@
  */
 
 import type { ConfigSnapshot } from '../config';
-import type { Cancel, Clock, EngineRef, EngineState, Lease } from '../contract';
+import type {
+  Cancel,
+  Candidate,
+  Clock,
+  EngineRef,
+  EngineState,
+  Lease,
+  LeaseOutcome,
+  Seen,
+  Standing,
+} from '../contract';
 import { type Egress, EgressError, type EgressFailure, type EgressResponse } from '../egress';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
@@ -12,13 +22,17 @@ import type { Log } from '../lib/log';
 import type { Env } from '../lib/paths';
 import type { EngineCall } from './adapter';
 import { placeOf } from './address';
+import { Breaker } from './breaker';
 import { detectEngines } from './detect';
-import { examine, TOO_SLOW } from './examine';
+import { examine, type Look } from './examine';
+import { type Health, judge } from './health';
+import { createMemo } from './memo';
 import type { EnginesApi, EngineView } from './model';
 import { checkedEngine } from './registration';
 import { ADAPTERS } from './registry';
 import { createRoster, type Known } from './roster';
 import type { EngineStore } from './store';
+import { createTraffic } from './traffic';
 import type { Trial } from './trial';
 import { installedOnly, trialView, viewOf } from './view';
 
@@ -38,6 +52,11 @@ export interface Engines extends EnginesApi {
    * @throws ENGINE_NETWORK_ERROR, ENGINE_API_ERROR, ENGINE_NEEDS_KEY, ENGINE_NOT_FOUND; the signal's reason.
    */
   open(lease: Lease, call: EngineCall, signal: Cancel): Promise<EgressResponse>;
+  /** How the engine is doing for one of its models; `waiting` and `active` are what FLM itself has sent there. */
+  standingOf(candidate: Candidate, load: { readonly active: number; readonly waiting: number }): Standing;
+  /** Passes a request through the engine's breaker. @throws ENGINE_UNAVAILABLE */
+  enter(candidate: Candidate): void;
+  leave(candidate: Candidate, outcome: LeaseOutcome, durationMs: number, seen: Seen | null): void;
   /** How the engine is at this moment; `unsure` when it does not answer in time, as a busy one may. */
   liveness(engine: EngineRef): Promise<'alive' | 'unsure' | 'gone'>;
   close(): Promise<void>;
@@ -66,6 +85,12 @@ const FRESH_MS = 15_000;
 export async function createEngines(options: EnginesOptions): Promise<Engines> {
   const { egress, config, clock, bus, trial } = options;
   const roster = await createRoster(options.store, trial, clock);
+  const health = new Map<string, Health>();
+  const breakers = new Map<string, Breaker>();
+  const traffic = createTraffic(clock);
+  const memo = createMemo();
+  /** Looks that are under way, by engine. */
+  const underWay = new Map<string, Promise<void>>();
   let states: readonly EngineState[] = [];
   let looking: Promise<void> | null = null;
   let timer: ReturnType<typeof setTimeout> | null = null;
@@ -73,17 +98,43 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
   let lookedAtMs = Number.NEGATIVE_INFINITY;
 
   const timeoutMs = () => config()['engine.timeout_ms'];
-  const lookAt = (engine: Known) => examine(engine, { egress, clock, timeoutMs: timeoutMs() });
+  const examineNow = (engine: Known) => examine(engine, { egress, clock, timeoutMs: timeoutMs(), memo });
 
+  const breakerLimits = () => ({
+    failuresToOpen: config()['engine.breaker_failures'],
+    openMs: config()['engine.breaker_open_ms'],
+  });
+
+  /** Looks at everything: searches, and asks every engine. */
   async function look(): Promise<void> {
     roster.update();
     if (config()['engine.detect']) await search();
-    const next = await Promise.all(roster.all().map(lookAt));
-    for (const { ref, status } of next) {
-      if (status === 'running-healthy' || status === 'needs-key') roster.seen(ref.id);
-    }
+    await Promise.all(roster.all().map(lookAt));
     roster.forgetGone();
-    publish(next);
+    publish();
+  }
+
+  function lookAt(engine: Known): Promise<void> {
+    const { id } = engine.ref;
+    const running = underWay.get(id);
+    if (running !== undefined) return running;
+    const started = examineNow(engine)
+      .then((seen) => take(engine, seen))
+      .finally(() => underWay.delete(id));
+    underWay.set(id, started);
+    return started;
+  }
+
+  function take({ ref: { id } }: Known, seen: Look): void {
+    const before = health.get(id) ?? null;
+    const after = judge(before, seen, {
+      latencyThresholdMs: config()['engine.health_latency_threshold_ms'],
+      maxFailures: config()['engine.max_network_failures'],
+    });
+    health.set(id, after);
+    if (seen.found === 'running' || seen.found === 'needs-key') roster.seen(id);
+    // It was gone and is there again: what failed before is not what answers now.
+    if (seen.found === 'running' && before?.state.status === 'error-network') breakers.get(id)?.reset();
   }
 
   async function search(): Promise<void> {
@@ -97,24 +148,37 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     for (const engine of engines) roster.addFound(engine);
   }
 
-  function publish(next: readonly EngineState[]): void {
+  /** Makes the list of states anew, and tells what has changed. */
+  function publish(): void {
     const before = new Map(states.map((state) => [state.ref.id, state]));
+    const next = roster.all().flatMap(({ ref }) => health.get(ref.id)?.state ?? []);
     states = next;
     options.onChange(states);
     for (const state of next) {
-      const old = before.get(state.ref.id);
-      before.delete(state.ref.id);
-      if (old?.status === state.status && old.models.length === state.models.length) continue;
       const { id: engineId, kind } = state.ref;
-      bus.publish({
-        name: 'engine.changed',
-        engineId,
-        kind,
-        status: state.status,
-        models: state.models.length,
-      });
+      const old = before.get(engineId);
+      before.delete(engineId);
+      if (old?.status === state.status && old.models.length === state.models.length) continue;
+      const { status, models } = state;
+      bus.publish({ name: 'engine.changed', engineId, kind, status, models: models.length });
     }
-    for (const engineId of before.keys()) bus.publish({ name: 'engine.removed', engineId });
+    for (const engineId of before.keys()) {
+      health.delete(engineId);
+      breakers.delete(engineId);
+      traffic.forget(engineId);
+      bus.publish({ name: 'engine.removed', engineId });
+    }
+  }
+
+  /** Something went wrong with one engine: looks at it again, at once. */
+  function suspect(engine: Known): void {
+    void lookAt(engine).then(publish);
+  }
+
+  function breakerOf(engineId: string): Breaker {
+    const breaker = breakers.get(engineId) ?? new Breaker(clock, breakerLimits);
+    breakers.set(engineId, breaker);
+    return breaker;
   }
 
   async function refresh(maxAgeMs: number): Promise<void> {
@@ -155,17 +219,47 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
         return await ADAPTERS[engine.kind].open(entry.target, call, { egress, signal });
       } catch (error) {
         if (!(error instanceof EgressError)) throw error;
-        if (UNREACHED.has(error.kind)) void refresh(0);
+        if (UNREACHED.has(error.kind)) suspect(entry);
         throw engineError(engine.id, error);
       }
+    },
+
+    standingOf({ engine, model }, { active, waiting }) {
+      const state = health.get(engine.id)?.state;
+      const recent = traffic.of(engine.id, model);
+      const slots = state?.slots ?? config()['engine.default_slots'];
+      return {
+        available: breakerOf(engine.id).retryAfterMs === 0,
+        degraded: recent.degraded || state?.status === 'running-degraded',
+        freeSlots: slots - active - waiting,
+        latencyMs: state?.latencyMs ?? 0,
+        errorRate: recent.errorRate,
+        tokensPerSecond: recent.tokensPerSecond,
+      };
+    },
+
+    enter({ engine }) {
+      const breaker = breakerOf(engine.id);
+      if (breaker.enter()) return;
+      const retryAfterSeconds = Math.ceil(breaker.retryAfterMs / 1_000);
+      throw new FlmError('ENGINE_UNAVAILABLE', { meta: { engine: engine.id, retryAfterSeconds } });
+    },
+
+    leave(candidate, outcome, durationMs, seen) {
+      const entry = roster.find(candidate.engine.id);
+      // It was taken away while it worked.
+      if (entry === null) return;
+      breakerOf(entry.ref.id).leave(outcome);
+      traffic.add(candidate, outcome, durationMs, seen);
+      if (outcome === 'failed') suspect(entry);
     },
 
     async liveness(engine) {
       const entry = roster.find(engine.id);
       if (entry === null) return 'gone';
-      const { status, reason } = await lookAt(entry);
-      if (status === 'running-healthy' || status === 'needs-key') return 'alive';
-      return reason === TOO_SLOW ? 'unsure' : 'gone';
+      const { found } = await examineNow(entry);
+      if (found === 'running' || found === 'busy' || found === 'needs-key') return 'alive';
+      return found === 'silent' ? 'unsure' : 'gone';
     },
 
     async list() {

@@ -64,7 +64,7 @@ export async function attempt(inference: Inference, engines: EngineAccess): Prom
       return { engine: candidate.engine, response, rewrite, end: onlyOnce(inference, lease) };
     } catch (error) {
       failure = error;
-      lease?.close(outcomeOf(error));
+      lease?.close(outcomeOf(error), null);
       if (exchange.signal.aborted || !isUnreachable(error)) break;
     }
   }
@@ -109,7 +109,7 @@ function onlyOnce({ ticket, exchange }: Inference, lease: Lease): Attempt['end']
   return (outcome, usage) => {
     if (ended) return;
     ended = true;
-    lease.close(outcome);
+    lease.close(outcome, { firstTokenMs: null, usage });
     ticket.close(outcome, usage);
     exchange.close();
   };

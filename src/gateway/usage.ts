@@ -66,7 +66,12 @@ function fromUsage(usage: unknown): Usage | null {
   // Embeddings report no completion tokens at all.
   return prompt === null && completion === null
     ? null
-    : { promptTokens: prompt ?? 0, completionTokens: completion ?? 0 };
+    : {
+        promptTokens: prompt ?? 0,
+        completionTokens: completion ?? 0,
+        cachedTokens: detail(usage.prompt_tokens_details, 'cached_tokens'),
+        reasoningTokens: detail(usage.completion_tokens_details, 'reasoning_tokens'),
+      };
 }
 
 /** llama.cpp: `prompt_n` counts what was computed, `cache_n` what was already there; both were in the prompt. */
@@ -75,7 +80,17 @@ function fromTimings(timings: unknown): Usage | null {
   const computed = count(timings.prompt_n);
   const predicted = count(timings.predicted_n);
   if (computed === null || predicted === null) return null;
-  return { promptTokens: computed + (count(timings.cache_n) ?? 0), completionTokens: predicted };
+  const cachedTokens = count(timings.cache_n);
+  return {
+    promptTokens: computed + (cachedTokens ?? 0),
+    completionTokens: predicted,
+    cachedTokens,
+    reasoningTokens: null,
+  };
+}
+
+function detail(details: unknown, name: string): number | null {
+  return isRecord(details) ? count(details[name]) : null;
 }
 
 /** The JSON object after the last occurrence of a key, without parsing what stands around it. */

@@ -219,6 +219,13 @@ export const ERRORS = {
     hint: null,
     wire: 'invalid_response',
   },
+  ENGINE_UNAVAILABLE: {
+    status: 503,
+    type: 'server_error',
+    exit: 1,
+    message: 'The engine {engine} has failed several times in a row and is left alone for a while.',
+    hint: 'Try again later, or see how it is: flm engines list',
+  },
   ENGINE_NEEDS_KEY: {
     status: 502,
     type: 'server_error',

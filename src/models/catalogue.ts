@@ -22,7 +22,7 @@ export interface Catalogue {
 
 export function createCatalogue(states: readonly EngineState[]): Catalogue {
   const running = states
-    .filter((state) => state.status === 'running-healthy')
+    .filter((state) => state.status.startsWith('running-'))
     .sort((a, b) => (a.latencyMs ?? 0) - (b.latencyMs ?? 0));
   const entries = running.flatMap((state) =>
     state.models.map((about) => ({ engine: state.ref, model: about.id, about })),

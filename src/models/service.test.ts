@@ -7,6 +7,11 @@ import { createModels, type Models } from './service';
 function engine(id: string, kind: EngineKind, names: readonly string[]): EngineState {
   const models = names.map((name) => ({
     id: name,
+    otherNames: [],
+    family: null,
+    parameters: null,
+    quantization: null,
+    sizeBytes: null,
     ownedBy: 'o',
     createdSeconds: 0,
     contextLength: null,
@@ -14,7 +19,17 @@ function engine(id: string, kind: EngineKind, names: readonly string[]): EngineS
     capabilities: [],
   }));
   const ref = { id, kind, baseUrl: 'http://127.0.0.1', origin: 'detected' } as const;
-  return { ref, status: 'running-healthy', reason: null, version: null, latencyMs: 1, slots: null, models };
+  return {
+    ref,
+    status: 'running-healthy',
+    reason: null,
+    version: null,
+    latencyMs: 1,
+    slots: null,
+    consecutiveFailures: 0,
+    routes: [],
+    models,
+  };
 }
 
 const everything = () => true;

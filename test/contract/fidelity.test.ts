@@ -194,7 +194,7 @@ describe.each(KINDS)('%s', (kind) => {
     ['{"include_usage":null}', '{"include_usage":true}'],
     ['null', '{"include_usage":true}'],
     ['{}', '{"include_usage":true}'],
-    ['{"other":[1,"é"]}', '{"other":[1,"é"],"include_usage":true}'],
+    ['{"other":[1,"é"]}', '{"include_usage":true,"other":[1,"é"]}'],
     ['{"include_usage":false,"other":1}', '{"include_usage":true,"other":1}'],
     // Counts only together with include_usage (vLLM): alone it must go on doing nothing.
     ['{"continuous_usage_stats":true}', '{"include_usage":true}'],
@@ -370,7 +370,12 @@ test('an engine that answers a question for usage in every chunk (as OpenAI does
   const through = await gateway.post(CHAT, body);
   expect(through.body.toString()).toBe(direct.body.toString());
   await gateway.settled();
-  expect(gateway.account().requests[0]?.usage).toEqual({ promptTokens: 3, completionTokens: 2 });
+  expect(gateway.account().requests[0]?.usage).toEqual({
+    promptTokens: 3,
+    completionTokens: 2,
+    cachedTokens: null,
+    reasoningTokens: null,
+  });
 });
 
 test('other fields of an event, its line ends and a missing last empty line survive a new model name', async () => {

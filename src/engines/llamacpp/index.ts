@@ -2,10 +2,10 @@
  * llama.cpp's own server (`llama-server`). Recognised by its Server header, or by what only `/props` tells; it names
  * its slots and its context, and ends every stream with `timings`, so that usage never has to be asked for.
  */
-import type { EngineModel } from '../../contract';
+import type { Capability, EngineModel } from '../../contract';
 import { isRecord } from '../../lib/json';
-import type { EngineAdapter, EngineIo, EngineTarget } from '../adapter';
-import { getJson, integerOr, type JsonAnswer } from '../json';
+import type { EngineAdapter } from '../adapter';
+import { getJson, integerOr, type JsonAnswer, recordsIn, textOr } from '../json';
 import { openai, parseModels } from '../openai';
 import { findLlamaServer } from './installed';
 
@@ -20,11 +20,12 @@ export const llamacpp: EngineAdapter = {
     const props = await getJson(target, '/props', io);
     if (!isLlamaServer(props)) return null;
     if (props.status === 401 || props.status === 403) return { status: 'needs-key' };
+    if (props.status === 503) return { status: 'busy', reason: 'it is loading its model' };
     // --no-props answers 501: still llama.cpp, it only does not tell.
     const told = isRecord(props.json) ? props.json : {};
     return {
       status: 'running-healthy',
-      version: typeof told.build_info === 'string' ? told.build_info : null,
+      version: textOr(told.build_info),
       slots: integerOr(told.total_slots, 1),
     };
   },
@@ -32,8 +33,10 @@ export const llamacpp: EngineAdapter = {
   async listModels(target, io) {
     const { status, json } = await getJson(target, '/v1/models', io);
     const models = parseModels(target, status, json);
-    const contextLength = await contextPerSlot(target, io);
-    return models.map((model) => describe(model, json, contextLength));
+    const props = await getJson(target, '/props', io);
+    return models.map((model) =>
+      describe(model, recordsIn(json, 'data'), isRecord(props.json) ? props.json : {}),
+    );
   },
 
   findInstalled: findLlamaServer,
@@ -43,21 +46,43 @@ function isLlamaServer({ server, json }: JsonAnswer): boolean {
   return server === 'llama.cpp' || (isRecord(json) && 'default_generation_settings' in json);
 }
 
-/** `n_ctx` of `/props` is what one request may fill: the context divided by the slots. */
-async function contextPerSlot(target: EngineTarget, io: EngineIo): Promise<number | null> {
-  const { json } = await getJson(target, '/props', io);
-  const settings = isRecord(json) ? json.default_generation_settings : null;
-  return isRecord(settings) ? integerOr(settings.n_ctx, 1) : null;
-}
+type Told = Record<string, unknown>;
 
-function describe(model: EngineModel, json: unknown, contextLength: number | null): EngineModel {
-  const data = isRecord(json) && Array.isArray(json.data) ? json.data : [];
-  const entry: unknown = data.find((item) => isRecord(item) && item.id === model.id);
-  const meta = isRecord(entry) && isRecord(entry.meta) ? entry.meta : {};
+/** One model from its entry in the list and from `/props`, which speaks of the model in memory. */
+function describe(model: EngineModel, entries: readonly Told[], props: Told): EngineModel {
+  const entry = entries.find(({ id }) => id === model.id);
+  // It answers only once its model is in memory; a router's other models carry no meta.
+  const loaded = isRecord(entry?.meta);
+  const meta = isRecord(entry?.meta) ? entry.meta : {};
+  const settings = isRecord(props.default_generation_settings) ? props.default_generation_settings : {};
+  const aliases: unknown[] = Array.isArray(entry?.aliases) ? entry.aliases : [];
   return {
     ...model,
-    contextLength: contextLength ?? integerOr(meta.n_ctx, 1) ?? integerOr(meta.n_ctx_train, 1),
-    // It answers only once its model is in memory; a router's other models carry no meta.
-    loaded: isRecord(entry) && isRecord(entry.meta),
+    otherNames: aliases.filter((name): name is string => typeof name === 'string' && name !== model.id),
+    // `n_ctx` of `/props` is what one request may fill: the context divided by the slots.
+    contextLength: integerOr(settings.n_ctx, 1) ?? integerOr(meta.n_ctx, 1) ?? integerOr(meta.n_ctx_train, 1),
+    loaded,
+    capabilities: loaded ? capabilitiesOf(model, props) : model.capabilities,
+    parameters: parametersOf(integerOr(meta.n_params, 1)),
+    quantization: textOr(meta.ftype),
+    sizeBytes: integerOr(meta.size, 1),
   };
+}
+
+/** Whether it takes pictures and tools it tells; whether it embeds only its name does. */
+function capabilitiesOf(model: EngineModel, props: Told): readonly Capability[] {
+  const modalities = isRecord(props.modalities) ? props.modalities : {};
+  const told = new Set<Capability>(model.capabilities);
+  if (typeof props.chat_template === 'string' && /\btools\b/.test(props.chat_template)) told.add('tools');
+  if (modalities.vision === true) told.add('vision');
+  if (modalities.audio === true) told.add('audio');
+  return [...told];
+}
+
+/** 134515008 is `135M`, 7615616512 is `7.6B`. */
+function parametersOf(count: number | null): string | null {
+  if (count === null) return null;
+  const [unit, letter] = count < 1e9 ? [1e6, 'M'] : [1e9, 'B'];
+  const value = count / unit;
+  return `${value < 10 ? value.toFixed(1).replace('.0', '') : Math.round(value)}${letter}`;
 }

@@ -8,6 +8,7 @@ import { fakeEngine, headerOf } from '../../../test/support/fakes';
 import { httpStranger } from '../../../test/support/strangers';
 import { codeOf } from '../../../test/support/thrown';
 import type { EngineTarget, Probe } from '../adapter';
+import { createMemo } from '../memo';
 import { llamacpp } from '.';
 import { findLlamaServer } from './installed';
 
@@ -79,7 +80,8 @@ describe('probe', () => {
 describe('listModels', () => {
   async function models(url: string) {
     using map = egressMap({ 'http://127.0.0.1:1': url });
-    return llamacpp.listModels(target, { egress: map.egress, signal: new AbortController().signal });
+    const io = { egress: map.egress, signal: new AbortController().signal, memo: createMemo() };
+    return llamacpp.listModels(target, io);
   }
 
   test('has the context that one request may fill, and what is in memory', async () => {
@@ -91,7 +93,12 @@ describe('listModels', () => {
         createdSeconds: expect.any(Number),
         contextLength: expect.any(Number),
         loaded: true,
-        capabilities: [],
+        capabilities: ['chat', 'completions', 'tools'],
+        otherNames: [],
+        family: null,
+        parameters: '135M',
+        quantization: 'Q4_1',
+        sizeBytes: 96_576_768,
       },
     ]);
   });

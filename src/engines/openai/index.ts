@@ -6,6 +6,7 @@ import type { EngineModel } from '../../contract';
 import { isRecord } from '../../lib/json';
 import type { EngineAdapter, EngineTarget, Probe } from '../adapter';
 import { authorization, getJson, integerOr, type JsonAnswer, unusable } from '../json';
+import { capabilitiesIn } from '../names';
 
 export const openai: EngineAdapter = {
   kind: 'openai',
@@ -13,6 +14,16 @@ export const openai: EngineAdapter = {
   // vLLM, LM Studio, Ollama and others: where such servers usually listen.
   ports: [8000, 1234, 11434, 8080, 5000],
   usage: 'ask',
+  // Nobody knows what it speaks: it says so itself.
+  routes: [
+    '/v1/chat/completions',
+    '/v1/completions',
+    '/v1/embeddings',
+    '/v1/responses',
+    '/v1/messages',
+    '/v1/messages/count_tokens',
+    '/v1/rerank',
+  ],
 
   async probe(target, io) {
     return openaiProbe(await getJson(target, '/v1/models', io));
@@ -49,11 +60,16 @@ export function parseModels(target: EngineTarget, status: number, json: unknown)
   if (!isModelList(json)) unusable(target.baseUrl, 'its model list is not an OpenAI model list');
   return json.data.filter(hasId).map((entry) => ({
     id: entry.id,
+    otherNames: [],
     ownedBy: typeof entry.owned_by === 'string' ? entry.owned_by : 'unknown',
     createdSeconds: integerOr(entry.created, 0) ?? 0,
     contextLength: integerOr(entry.max_model_len, 1) ?? integerOr(entry.context_length, 1),
     loaded: null,
-    capabilities: [],
+    capabilities: capabilitiesIn(entry.id),
+    family: null,
+    parameters: null,
+    quantization: null,
+    sizeBytes: null,
   }));
 }
 

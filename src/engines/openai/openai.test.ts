@@ -41,7 +41,15 @@ describe('parseModels', () => {
       { id: 'org/b:7b', context_length: 4_096 },
       { id: 'c', owned_by: 7, created: -1, max_model_len: 0 },
     );
-    const unknown = { loaded: null, capabilities: [] };
+    const unknown = {
+      otherNames: [],
+      loaded: null,
+      capabilities: ['chat', 'completions'] as const,
+      family: null,
+      parameters: null,
+      quantization: null,
+      sizeBytes: null,
+    };
     expect(parseModels(target, 200, json)).toEqual([
       { id: 'a', ownedBy: 'me', createdSeconds: 5, contextLength: 2_048, ...unknown },
       { id: 'org/b:7b', ownedBy: 'unknown', createdSeconds: 0, contextLength: 4_096, ...unknown },

@@ -11,7 +11,13 @@ import type { EventOf } from '../../../src/lib/bus';
 import { systemClock } from '../../../src/lib/clock';
 import { FlmError } from '../../../src/lib/errors';
 import { type Log, silentLog } from '../../../src/lib/log';
-import { type FakeEngine, type FakeOptions, type RecordedRequest, startFake } from '../../fake';
+import {
+  type FakeEngine,
+  type FakeKind,
+  type FakeOptions,
+  type RecordedRequest,
+  startFake,
+} from '../../fake';
 import type { HeaderPair } from '../../fake/message';
 import { testDir } from '../../support/data-dir';
 import { type Answer, ask, connectRaw, headerOf, type RawClient, type WireRequest, wireRequest } from './raw';
@@ -44,7 +50,7 @@ export interface Gateway extends AsyncDisposable {
   /** `Authorization` with the key. */
   readonly auth: HeaderPair;
   /** Starts a fake and adds it as the engine `id` (default: its kind). */
-  addFake(kind: EngineKind, fake?: FakeOptions, engine?: EngineOptions): Promise<FakeEngine>;
+  addFake(kind: FakeKind, fake?: FakeOptions, engine?: EngineOptions): Promise<FakeEngine>;
   /** Adds whatever listens at `url`. */
   addEngine(kind: EngineKind, url: string, engine?: EngineOptions): Promise<void>;
   /** Posts with the key and reads the whole answer. */
@@ -73,7 +79,8 @@ export async function startGateway({
     env: dir.env,
     clock,
     log: watchedLog(faults),
-    flags: { 'engine.detect': false, 'engine.refresh_ms': DAY_MS, ...settings },
+    // One fault after the other is what most of these tests are about.
+    flags: { 'engine.detect': false, 'engine.refresh_ms': DAY_MS, 'engine.breaker_failures': 0, ...settings },
     running: true,
     lockWaitMs: 0,
   });
@@ -179,7 +186,7 @@ export function requestIdOf(answer: Answer): string {
 }
 
 /** The name of the model that a fake has by itself. */
-export const MODEL: Readonly<Record<EngineKind, string>> = {
+export const MODEL: Readonly<Record<FakeKind, string>> = {
   llamacpp: 'smollm2-135m-instruct',
   openai: 'fake-model',
 };
