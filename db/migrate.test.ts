@@ -87,8 +87,9 @@ describe.each(['config', 'security'] as const)('%s.db', (database) => {
     for (const table of ownTablesOf(sqlite)) {
       const columns = columnsOf(sqlite, table);
       const insert = sqlite.prepare(`INSERT INTO "${table}" VALUES (${columns.map(() => '?').join(', ')})`);
+      // A key that counts by itself has a message of its own.
       expect(() => insert.run(...columns.map(() => Buffer.from('x')))).toThrow(
-        'cannot store BLOB value in TEXT',
+        /cannot store BLOB value in TEXT|datatype mismatch/,
       );
     }
   });
@@ -102,7 +103,7 @@ function tablesOf(sqlite: Sqlite): string[] {
 }
 
 function ownTablesOf(sqlite: Sqlite): string[] {
-  return tablesOf(sqlite).filter((name) => name !== 'schema_migrations');
+  return tablesOf(sqlite).filter((name) => name !== 'schema_migrations' && !name.startsWith('sqlite_'));
 }
 
 function columnsOf(sqlite: Sqlite, table: string): readonly { readonly type: string }[] {
@@ -115,7 +116,11 @@ function fill(sqlite: Sqlite): void {
     const columns = columnsOf(sqlite, table);
     for (let row = 1; row <= 3; row++) {
       const values = columns.map(({ type }) =>
-        type === 'INTEGER' ? row : type === 'BLOB' ? Buffer.from(`bytes ${row}`) : `ü ${row}`,
+        type === 'INTEGER' || type === 'REAL'
+          ? row
+          : type === 'BLOB'
+            ? Buffer.from(`bytes ${row}`)
+            : `ü ${row}`,
       );
       sqlite.prepare(`INSERT INTO "${table}" VALUES (${columns.map(() => '?').join(', ')})`).run(...values);
     }

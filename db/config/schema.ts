@@ -1,5 +1,5 @@
 /** Tables of config.db (FLM-124): what the owner set up. Times are integer milliseconds UTC. */
-import { integer, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import { index, integer, real, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 
 /** Settings that were set with `flm config set`; everything else is default, file, environment or flag. */
 export const settings = sqliteTable('settings', {
@@ -31,3 +31,36 @@ export const activeProxyHandles = sqliteTable('active_proxy_handles', {
   handleJson: text('handle_json').notNull(),
   createdAtMs: integer('created_at_ms').notNull(),
 });
+
+/** What the owner says of a name that clients ask for: other names it stands for, and how to choose among engines. */
+export const modelRoutes = sqliteTable('model_routes', {
+  /** The name as clients write it. */
+  name: text('name').primaryKey(),
+  /** JSON list of `{model, weight}`, the first asked first; null when the name stands for itself. */
+  targetsJson: text('targets_json'),
+  /** How to choose among engines, or null for the default. */
+  strategy: text('strategy'),
+  updatedAtMs: integer('updated_at_ms').notNull(),
+});
+
+/** How engines and their models were over time (FLM-047). */
+export const engineHealthLogs = sqliteTable(
+  'engine_health_logs',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    engineId: text('engine_id').notNull(),
+    /** The engine's own name of a model for results of requests, null for looks at the engine. */
+    modelId: text('model_id'),
+    status: text('status').notNull(),
+    latencyMs: integer('latency_ms'),
+    /** 0 to 1. */
+    errorRate: real('error_rate').notNull(),
+    /** Requests the row sums up, 0 for a look. */
+    requests: integer('requests').notNull(),
+    createdAtMs: integer('created_at_ms').notNull(),
+  },
+  (table) => [
+    index('engine_health_logs_engine').on(table.engineId, table.createdAtMs),
+    index('engine_health_logs_time').on(table.createdAtMs),
+  ],
+);
