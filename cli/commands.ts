@@ -18,6 +18,7 @@ export const PROGRAM: FlmGroup = {
         list: verb(() => import('./engines/list')),
         add: verb(() => import('./engines/add')),
         remove: verb(() => import('./engines/remove')),
+        'health-history': verb(() => import('./engines/health-history')),
         try: verb(() => import('./engines/try')),
       },
     },

@@ -8,7 +8,15 @@ import { createAdmission, createKeyStore, createKeys, createSlots, type Keys, ma
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
 import type { Clock } from './contract';
 import { createEgress, type Egress } from './egress';
-import { createEngineStore, createEngines, createTrial, type Engines, type Trial } from './engines';
+import {
+  createEngineStore,
+  createEngines,
+  createHistoryStore,
+  createProcessTable,
+  createTrial,
+  type Engines,
+  type Trial,
+} from './engines';
 import { createGateway } from './gateway';
 import { type Bus, createBus } from './lib/bus';
 import { FlmError } from './lib/errors';
@@ -117,6 +125,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     const models = createModels((maxAgeMs) => engines.refresh(maxAgeMs));
     const engines: Engines = await createEngines({
       store: createEngineStore(db.config, db.security),
+      historyStore: createHistoryStore(db.config),
       egress,
       config: config.current,
       env,
@@ -124,6 +133,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       bus,
       log,
       trial,
+      processes: createProcessTable(),
       isOwnPort: (port) => listeners.some((listener) => listener.port === port),
       onChange: models.update,
     });

@@ -74,6 +74,12 @@ export function createAdminClient(egress: Egress, unixSocket: string): AdminClie
     },
     engines: {
       list: () => call('GET', '/engines/'),
+      healthHistory: ({ engine, model, hours, limit }) => {
+        const query = new URLSearchParams({ hours: String(hours), limit: String(limit) });
+        if (engine !== null) query.set('engine', engine);
+        if (model !== null) query.set('model', model);
+        return call('GET', `/engines/health-history?${query}`);
+      },
       add: (input) => call('POST', '/engines/', input),
       detect: () => call('POST', '/engines/detect'),
       remove: (id) => call('DELETE', `/engines/${part(id)}`),

@@ -86,6 +86,12 @@ export const SETTINGS = {
     'live',
     'Look for engines on the usual ports of this machine. Engines added by hand are used either way.',
   ),
+  'engine.detect_processes': setting(
+    boolean(),
+    true,
+    'live',
+    'Look also at other ports of this machine where a program listens whose command line names an engine (Linux).',
+  ),
   'engine.timeout_ms': setting(
     integer(100, 60_000),
     5_000,
@@ -121,6 +127,12 @@ export const SETTINGS = {
     5_000,
     'live',
     'How often FLM asks the engines what they have.',
+  ),
+  'engine.history_days': setting(
+    integer(1, 3_650),
+    30,
+    'live',
+    'Days for which it is remembered how engines were.',
   ),
   'engine.default_slots': setting(
     integer(1, 100_000),

@@ -5,9 +5,10 @@ import { networkInterfaces } from 'node:os';
 import { egressMap } from '../../test/support/egress-map';
 import { fakeEngine } from '../../test/support/fakes';
 import { httpStranger, type Stranger, tcpStranger } from '../../test/support/strangers';
+import { manualClock } from '../lib/clock';
 import type { Env } from '../lib/paths';
 import { placeOf } from './address';
-import { detectEngines, idOf, placesToLook, recognise, whoListens } from './detect';
+import { detectEngines, idOf, placesToLook, recognise, Strangers, whoListens } from './detect';
 
 const TIMEOUT_MS = 2_000;
 
@@ -27,6 +28,8 @@ async function detect({ places, env = {}, timeoutMs = TIMEOUT_MS, ownPorts = [],
     timeoutMs,
     isOwnPort: (port) => ownPorts.includes(port),
     known: new Set(known.map(placeOf)),
+    programs: [],
+    strangers: new Strangers(manualClock()),
   });
   return { found: found.map(({ kind, baseUrl, probe }) => [kind, baseUrl, probe.status]), asked: map.asked };
 }

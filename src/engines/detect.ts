@@ -2,8 +2,8 @@
  * Finds engines: asks every usual place on this machine who is there. What answers decides what it is, never the
  * port: a llama-server on 8000 is not vLLM, and FLM's own listener is no engine at all.
  */
-import type { EngineKind } from '../contract';
-import type { Egress } from '../egress';
+import type { Clock, EngineKind } from '../contract';
+import { type Egress, EgressError } from '../egress';
 import type { Env } from '../lib/paths';
 import type { EngineTarget, Probe } from './adapter';
 import { parseBaseUrl, placeOf, portOf } from './address';
@@ -25,43 +25,98 @@ export interface DetectOptions {
   readonly isOwnPort: (port: number) => boolean;
   /** Places that are known already and are asked elsewhere. */
   readonly known: ReadonlySet<string>;
+  /** Base URLs of programs on this machine that look like engines. */
+  readonly programs: readonly string[];
+  /** What was no engine a moment ago. */
+  readonly strangers: Strangers;
 }
+
+/** Places where something answers that is no engine: they are left in peace for a while, longer each time. */
+export class Strangers {
+  readonly #clock: Clock;
+  readonly #places = new Map<string, { readonly untilMs: number; readonly pauseMs: number }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  has(place: string): boolean {
+    return (this.#places.get(place)?.untilMs ?? 0) > this.#clock.monotonicMs();
+  }
+
+  add(place: string): void {
+    const pauseMs = Math.min((this.#places.get(place)?.pauseMs ?? FIRST_PAUSE_MS / 2) * 2, LONGEST_PAUSE_MS);
+    this.#places.set(place, { untilMs: this.#clock.monotonicMs() + pauseMs, pauseMs });
+  }
+
+  /** Nobody listens there any more: whoever comes next is somebody else. */
+  delete(place: string): void {
+    this.#places.delete(place);
+  }
+}
+
+const FIRST_PAUSE_MS = 15_000;
+const LONGEST_PAUSE_MS = 600_000;
 
 /** Every engine that answers at a usual place, one per place; IPv4 before IPv6 where both lead to it. */
 export async function detectEngines(options: DetectOptions): Promise<FoundEngine[]> {
-  const places = placesToLook(options.env).filter(
-    (baseUrl) => !options.isOwnPort(portOf(new URL(baseUrl))) && !options.known.has(placeOf(baseUrl)),
-  );
-  const found = await Promise.all(places.map((baseUrl) => recognise({ baseUrl, credential: null }, options)));
+  const { isOwnPort, known, programs, strangers } = options;
+  const places = [...placesToLook(options.env), ...programs].filter((baseUrl) => {
+    const place = placeOf(baseUrl);
+    return !isOwnPort(portOf(new URL(baseUrl))) && !known.has(place) && !strangers.has(place);
+  });
   const byPlace = new Map<string, FoundEngine>();
-  for (const engine of found) {
-    if (engine !== null && !byPlace.has(placeOf(engine.baseUrl)))
-      byPlace.set(placeOf(engine.baseUrl), engine);
+  const answers = await Promise.all([...new Set(places)].map((baseUrl) => whatIsAt(baseUrl, options)));
+  for (const [baseUrl, what] of answers) {
+    const place = placeOf(baseUrl);
+    if (what === 'stranger') strangers.add(place);
+    else if (what === 'nobody') strangers.delete(place);
+    else if (!byPlace.has(place)) byPlace.set(place, what);
   }
+  // One listener may be reached in two ways: by IPv6 it is a stranger that stalls, by IPv4 an engine.
+  for (const place of byPlace.keys()) strangers.delete(place);
   return [...byPlace.values()];
+}
+
+async function whatIsAt(
+  baseUrl: string,
+  options: DetectOptions,
+): Promise<readonly [string, FoundEngine | 'stranger' | 'nobody']> {
+  try {
+    return [baseUrl, (await identify({ baseUrl, credential: null }, options)) ?? 'stranger'];
+  } catch (error) {
+    const nobody = error instanceof EgressError && (error.kind === 'refused' || error.kind === 'unreachable');
+    return [baseUrl, nobody ? 'nobody' : 'stranger'];
+  }
 }
 
 /**
  * What answers at an address, or null when it is no engine.
  * @throws never: whatever goes wrong at a place that nobody named means that no engine is there.
  */
-export async function recognise(
-  target: EngineTarget,
-  { egress, timeoutMs }: Pick<DetectOptions, 'egress' | 'timeoutMs'>,
-): Promise<FoundEngine | null> {
-  const io = { egress, signal: AbortSignal.timeout(timeoutMs) };
+export async function recognise(target: EngineTarget, options: IdentifyOptions): Promise<FoundEngine | null> {
   try {
-    // Another FLM says so on its health page, without being asked for a key.
-    const health = await getJson(target, '/health', io);
-    if (health.server === 'flm') return null;
-    for (const adapter of RECOGNITION) {
-      const probe = await adapter.probe(target, io);
-      if (probe !== null) return { kind: adapter.kind, baseUrl: target.baseUrl, probe };
-    }
-    return null;
+    return await identify(target, options);
   } catch {
     return null; // Nobody listens, or it does not speak HTTP, or it is too slow.
   }
+}
+
+type IdentifyOptions = Pick<DetectOptions, 'egress' | 'timeoutMs'>;
+
+async function identify(
+  target: EngineTarget,
+  { egress, timeoutMs }: IdentifyOptions,
+): Promise<FoundEngine | null> {
+  const io = { egress, signal: AbortSignal.timeout(timeoutMs) };
+  // Another FLM says so on its health page, without being asked for a key.
+  const health = await getJson(target, '/health', io);
+  if (health.server === 'flm') return null;
+  for (const adapter of RECOGNITION) {
+    const probe = await adapter.probe(target, io);
+    if (probe !== null) return { kind: adapter.kind, baseUrl: target.baseUrl, probe };
+  }
+  return null;
 }
 
 /** Who has a port of this machine, in words: another FLM, an engine, or a program that is neither. */

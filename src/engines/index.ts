@@ -1,7 +1,16 @@
 /** The engines room: adapters, detection, and how every engine is. */
 
 export { whoListens } from './detect';
-export { EngineInput, type EngineList, type EnginesApi, type EngineView, type TrialView } from './model';
+export { createHistoryStore, type HistoryStore } from './history/store';
+export {
+  EngineInput,
+  type EngineList,
+  type EnginesApi,
+  type EngineView,
+  type HealthHistory,
+  type TrialView,
+} from './model';
+export { createProcessTable } from './processes';
 export { ENGINE_KINDS } from './registry';
 export { createEngines, type Engines } from './service';
 export { createEngineStore, type EngineStore } from './store';

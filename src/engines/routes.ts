@@ -1,7 +1,15 @@
 /** `/api/v1/engines`: where the models run. */
 import { Elysia, t } from 'elysia';
 import { type ScopeGuard, STRICT } from '../lib/scope-guard';
-import { EngineInput, EngineList, EngineRemoved, type EnginesApi, EngineView, TrialView } from './model';
+import {
+  EngineInput,
+  EngineList,
+  EngineRemoved,
+  type EnginesApi,
+  EngineView,
+  HealthHistory,
+  TrialView,
+} from './model';
 
 export function enginesRoutes(engines: EnginesApi, guard: ScopeGuard) {
   return new Elysia({ prefix: '/api/v1/engines', tags: ['engines'], ...STRICT })
@@ -17,6 +25,27 @@ export function enginesRoutes(engines: EnginesApi, guard: ScopeGuard) {
       response: EngineView,
       detail: { summary: 'Add an engine' },
     })
+    .get(
+      '/health-history',
+      ({ query: { engine, model, hours, limit } }) =>
+        engines.healthHistory({
+          engine: engine ?? null,
+          model: model ?? null,
+          hours: hours ?? 24,
+          limit: limit ?? 100,
+        }),
+      {
+        scope: 'engines:read',
+        query: t.Object({
+          engine: t.Optional(t.String({ maxLength: 100 })),
+          model: t.Optional(t.String({ maxLength: 200 })),
+          hours: t.Optional(t.Integer({ minimum: 1, maximum: 8_784 })),
+          limit: t.Optional(t.Integer({ minimum: 1, maximum: 10_000 })),
+        }),
+        response: HealthHistory,
+        detail: { summary: 'How engines and their models were over time' },
+      },
+    )
     .post('/detect', () => engines.detect(), {
       scope: 'engines:write',
       response: EngineList,

@@ -22,19 +22,21 @@ import type { Log } from '../lib/log';
 import type { Env } from '../lib/paths';
 import type { EngineCall } from './adapter';
 import { placeOf } from './address';
-import { Breaker } from './breaker';
-import { detectEngines } from './detect';
-import { examine, type Look } from './examine';
-import { type Health, judge } from './health';
+import { detectEngines, Strangers } from './detect';
+import { examine } from './examine';
+import { createHistory } from './history';
+import type { HistoryStore } from './history/store';
 import { createMemo } from './memo';
 import type { EnginesApi, EngineView } from './model';
+import type { ProcessTable } from './processes';
 import { checkedEngine } from './registration';
 import { ADAPTERS } from './registry';
 import { createRoster, type Known } from './roster';
+import { createStandings } from './standings';
 import type { EngineStore } from './store';
-import { createTraffic } from './traffic';
 import type { Trial } from './trial';
 import { installedOnly, trialView, viewOf } from './view';
+import { createWatch } from './watch';
 
 export interface Engines extends EnginesApi {
   /** How every engine was when last looked at. */
@@ -64,6 +66,7 @@ export interface Engines extends EnginesApi {
 
 export interface EnginesOptions {
   readonly store: EngineStore;
+  readonly historyStore: HistoryStore;
   readonly egress: Egress;
   readonly config: () => ConfigSnapshot;
   readonly env: Env;
@@ -71,6 +74,7 @@ export interface EnginesOptions {
   readonly bus: Bus;
   readonly log: Log;
   readonly trial: Trial;
+  readonly processes: ProcessTable;
   readonly isOwnPort: (port: number) => boolean;
   /** Told the new list after each look that changed it. */
   readonly onChange: (states: readonly EngineState[]) => void;
@@ -79,135 +83,85 @@ export interface EnginesOptions {
 /** Failures before any engine was reached: whoever asks next should not be sent there. */
 const UNREACHED: ReadonlySet<EgressFailure> = new Set(['refused', 'unreachable', 'timeout']);
 
+/** How often what is known of the engines' health goes to disk. */
+const FLUSH_MS = 60_000;
+
 /** Lists show a look that is at most this old. */
 const FRESH_MS = 15_000;
 
 export async function createEngines(options: EnginesOptions): Promise<Engines> {
-  const { egress, config, clock, bus, trial } = options;
+  const { egress, config, clock, bus, trial, env, isOwnPort } = options;
   const roster = await createRoster(options.store, trial, clock);
-  const health = new Map<string, Health>();
-  const breakers = new Map<string, Breaker>();
-  const traffic = createTraffic(clock);
   const memo = createMemo();
-  /** Looks that are under way, by engine. */
-  const underWay = new Map<string, Promise<void>>();
-  let states: readonly EngineState[] = [];
-  let looking: Promise<void> | null = null;
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  let closed = false;
-  let lookedAtMs = Number.NEGATIVE_INFINITY;
+  const strangers = new Strangers(clock);
+  const standings = createStandings(clock, () => ({
+    failuresToOpen: config()['engine.breaker_failures'],
+    openMs: config()['engine.breaker_open_ms'],
+  }));
+  const history = createHistory({
+    store: options.historyStore,
+    clock,
+    keepDays: () => config()['engine.history_days'],
+  });
 
   const timeoutMs = () => config()['engine.timeout_ms'];
   const examineNow = (engine: Known) => examine(engine, { egress, clock, timeoutMs: timeoutMs(), memo });
 
-  const breakerLimits = () => ({
-    failuresToOpen: config()['engine.breaker_failures'],
-    openMs: config()['engine.breaker_open_ms'],
-  });
-
-  /** Looks at everything: searches, and asks every engine. */
-  async function look(): Promise<void> {
-    roster.update();
-    if (config()['engine.detect']) await search();
-    await Promise.all(roster.all().map(lookAt));
-    roster.forgetGone();
-    publish();
-  }
-
-  function lookAt(engine: Known): Promise<void> {
-    const { id } = engine.ref;
-    const running = underWay.get(id);
-    if (running !== undefined) return running;
-    const started = examineNow(engine)
-      .then((seen) => take(engine, seen))
-      .finally(() => underWay.delete(id));
-    underWay.set(id, started);
-    return started;
-  }
-
-  function take({ ref: { id } }: Known, seen: Look): void {
-    const before = health.get(id) ?? null;
-    const after = judge(before, seen, {
-      latencyThresholdMs: config()['engine.health_latency_threshold_ms'],
-      maxFailures: config()['engine.max_network_failures'],
-    });
-    health.set(id, after);
-    if (seen.found === 'running' || seen.found === 'needs-key') roster.seen(id);
-    // It was gone and is there again: what failed before is not what answers now.
-    if (seen.found === 'running' && before?.state.status === 'error-network') breakers.get(id)?.reset();
-  }
-
   async function search(): Promise<void> {
+    if (!config()['engine.detect']) return;
+    const programs = config()['engine.detect_processes'] ? await options.processes.engines() : [];
     const engines = await detectEngines({
       egress,
-      env: options.env,
+      env,
       timeoutMs: timeoutMs(),
-      isOwnPort: options.isOwnPort,
+      isOwnPort,
       known: new Set(roster.all().map(({ ref }) => placeOf(ref.baseUrl))),
+      programs: programs.map(({ baseUrl }) => baseUrl),
+      strangers,
     });
     for (const engine of engines) roster.addFound(engine);
   }
 
-  /** Makes the list of states anew, and tells what has changed. */
-  function publish(): void {
-    const before = new Map(states.map((state) => [state.ref.id, state]));
-    const next = roster.all().flatMap(({ ref }) => health.get(ref.id)?.state ?? []);
-    states = next;
-    options.onChange(states);
-    for (const state of next) {
-      const { id: engineId, kind } = state.ref;
-      const old = before.get(engineId);
-      before.delete(engineId);
-      if (old?.status === state.status && old.models.length === state.models.length) continue;
-      const { status, models } = state;
-      bus.publish({ name: 'engine.changed', engineId, kind, status, models: models.length });
-    }
-    for (const engineId of before.keys()) {
-      health.delete(engineId);
-      breakers.delete(engineId);
-      traffic.forget(engineId);
-      bus.publish({ name: 'engine.removed', engineId });
-    }
-  }
+  const watch = createWatch({
+    roster,
+    search,
+    examine: examineNow,
+    limits: () => ({
+      latencyThresholdMs: config()['engine.health_latency_threshold_ms'],
+      maxFailures: config()['engine.max_network_failures'],
+    }),
+    everyMs: () => config()['engine.refresh_ms'],
+    clock,
+    random: Math.random,
+    bus,
+    log: options.log,
+    onLook(before, after) {
+      history.looked(after);
+      const isBack = before?.status === 'error-network' && after.status.startsWith('running-');
+      if (isBack) standings.reset(after.ref.id);
+    },
+    onChange: options.onChange,
+  });
+  const undo = [
+    bus.subscribe('engine.removed', ({ engineId }) => standings.forget(engineId)),
+    bus.subscribe('attempt.finished', (event) => history.attempted(event)),
+  ];
+  let flushing: ReturnType<typeof setInterval> | null = null;
 
-  /** Something went wrong with one engine: looks at it again, at once. */
-  function suspect(engine: Known): void {
-    void lookAt(engine).then(publish);
-  }
-
-  function breakerOf(engineId: string): Breaker {
-    const breaker = breakers.get(engineId) ?? new Breaker(clock, breakerLimits);
-    breakers.set(engineId, breaker);
-    return breaker;
-  }
-
-  async function refresh(maxAgeMs: number): Promise<void> {
-    if (looking === null && clock.monotonicMs() - lookedAtMs < maxAgeMs) return;
-    looking ??= look()
-      .catch((error: unknown) => options.log.error('looking for engines failed', { error }))
-      .finally(() => {
-        looking = null;
-        lookedAtMs = clock.monotonicMs();
-      });
-    await looking;
-  }
-
-  function schedule(): void {
-    if (closed) return;
-    timer = setTimeout(() => void refresh(0).then(schedule), config()['engine.refresh_ms']);
-    timer.unref();
-  }
-
-  async function refreshAfterChange(): Promise<void> {
-    // A look that is under way may have read the list before the change.
-    await looking;
-    await refresh(0);
+  function flush(): Promise<void> {
+    return history
+      .flush()
+      .catch((error: unknown) => options.log.error('the health of engines could not be written', { error }));
   }
 
   return {
-    states: () => states,
-    refresh,
-    start: () => void refresh(0).then(schedule),
+    states: watch.states,
+    refresh: watch.refresh,
+    start() {
+      watch.start();
+      flushing = setInterval(() => void flush(), FLUSH_MS);
+      flushing.unref();
+    },
     anyOverHttps: () => roster.manual().some((engine) => engine.baseUrl.startsWith('https:')),
     usageOf: (engine) => ADAPTERS[engine.kind].usage,
 
@@ -219,17 +173,17 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
         return await ADAPTERS[engine.kind].open(entry.target, call, { egress, signal });
       } catch (error) {
         if (!(error instanceof EgressError)) throw error;
-        if (UNREACHED.has(error.kind)) suspect(entry);
+        if (UNREACHED.has(error.kind)) watch.suspect(entry);
         throw engineError(engine.id, error);
       }
     },
 
     standingOf({ engine, model }, { active, waiting }) {
-      const state = health.get(engine.id)?.state;
-      const recent = traffic.of(engine.id, model);
+      const state = watch.states().find(({ ref }) => ref.id === engine.id);
+      const recent = standings.recent(engine.id, model);
       const slots = state?.slots ?? config()['engine.default_slots'];
       return {
-        available: breakerOf(engine.id).retryAfterMs === 0,
+        available: standings.isOpenFor(engine.id),
         degraded: recent.degraded || state?.status === 'running-degraded',
         freeSlots: slots - active - waiting,
         latencyMs: state?.latencyMs ?? 0,
@@ -238,20 +192,14 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
       };
     },
 
-    enter({ engine }) {
-      const breaker = breakerOf(engine.id);
-      if (breaker.enter()) return;
-      const retryAfterSeconds = Math.ceil(breaker.retryAfterMs / 1_000);
-      throw new FlmError('ENGINE_UNAVAILABLE', { meta: { engine: engine.id, retryAfterSeconds } });
-    },
+    enter: standings.enter,
 
     leave(candidate, outcome, durationMs, seen) {
       const entry = roster.find(candidate.engine.id);
       // It was taken away while it worked.
       if (entry === null) return;
-      breakerOf(entry.ref.id).leave(outcome);
-      traffic.add(candidate, outcome, durationMs, seen);
-      if (outcome === 'failed') suspect(entry);
+      standings.leave(candidate, outcome, durationMs, seen);
+      if (outcome === 'failed') watch.suspect(entry);
     },
 
     async liveness(engine) {
@@ -263,26 +211,30 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     },
 
     async list() {
-      await refresh(FRESH_MS);
-      return { items: states.map(viewOf), next: null };
+      await watch.refresh(FRESH_MS);
+      return { items: watch.states().map(view), next: null };
     },
 
+    healthHistory: history.read,
+
     async detect() {
-      await refreshAfterChange();
-      return { items: [...states.map(viewOf), ...(await installedOnly(states, options.env))], next: null };
+      await watch.refreshAfterChange();
+      return {
+        items: [...watch.states().map(view), ...(await installedOnly(watch.states(), env))],
+        next: null,
+      };
     },
 
     async add(input) {
-      const { isOwnPort } = options;
       const engine = await checkedEngine(input, { roster, egress, isOwnPort, timeoutMs: timeoutMs() });
       await roster.add(engine);
-      await refreshAfterChange();
+      await watch.refreshAfterChange();
       return requireView(engine.id);
     },
 
     async remove(id) {
       // It may be one that is found by looking, and nobody may have looked yet.
-      if (roster.find(id) === null) await refresh(FRESH_MS);
+      if (roster.find(id) === null) await watch.refresh(FRESH_MS);
       const entry = roster.find(id);
       if (entry === null) throw new FlmError('ENGINE_NOT_FOUND', { meta: { engine: id } });
       if (entry.ref.origin !== 'manual') {
@@ -296,33 +248,39 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
         });
       }
       await roster.remove(id);
-      await refreshAfterChange();
+      await watch.refreshAfterChange();
       return { id, removed: true };
     },
 
     async startTrial() {
       await trial.start();
-      await refreshAfterChange();
+      await watch.refreshAfterChange();
       return trialView(trial);
     },
 
     async stopTrial() {
       await trial.stop();
-      await refreshAfterChange();
+      await watch.refreshAfterChange();
       return trialView(trial);
     },
 
     async close() {
-      closed = true;
-      if (timer !== null) clearTimeout(timer);
+      watch.stop();
+      if (flushing !== null) clearInterval(flushing);
+      for (const stop of undo) stop();
+      await flush();
       await trial.stop();
     },
   };
 
+  function view(state: EngineState): EngineView {
+    return viewOf(state, standings.breakerOf(state.ref.id));
+  }
+
   function requireView(id: string): EngineView {
-    const state = states.find((candidate) => candidate.ref.id === id);
+    const state = watch.states().find((candidate) => candidate.ref.id === id);
     if (state === undefined) throw new FlmError('ENGINE_NOT_FOUND', { meta: { engine: id } });
-    return viewOf(state);
+    return view(state);
   }
 }
 

@@ -1,0 +1,155 @@
+/**
+ * How engines were over time (FLM-047): a row when an engine's status changes and one a minute while it does not, and
+ * one a minute for each model that was asked. Rows wait in memory and are written together, off the way of requests.
+ */
+import type { Clock, EngineState, EngineStatus } from '../../contract';
+import type { EventOf } from '../../lib/bus';
+import type { HealthHistory, HealthQuery } from '../model';
+import type { HealthRow, HealthStatus, HealthTotals, HistoryStore } from './store';
+
+export interface History {
+  /** Takes note of a look at an engine. */
+  looked(state: EngineState): void;
+  /** Takes note of a request that an engine has ended, well or not. */
+  attempted(event: EventOf<'attempt.finished'>): void;
+  /** Rows that match, newest first, with what they add up to. What still waits in memory is written first. */
+  read(query: HealthQuery): Promise<HealthHistory>;
+  /** Writes what waits, and drops what is older than the days to keep. */
+  flush(): Promise<void>;
+}
+
+export interface HistoryOptions {
+  readonly store: HistoryStore;
+  readonly clock: Clock;
+  readonly keepDays: () => number;
+}
+
+interface Tally {
+  requests: number;
+  failed: number;
+  firstTokenMs: number[];
+}
+
+const EVERY_MS = 60_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+/** A model that fails more than this is degraded (HL-081's pick). */
+const MAX_ERROR_RATE = 0.15;
+
+export function createHistory({ store, clock, keepDays }: HistoryOptions): History {
+  const waiting: HealthRow[] = [];
+  const last = new Map<string, { readonly status: EngineStatus; readonly atMs: number }>();
+  const tallies = new Map<string, Map<string, Tally>>();
+
+  /** Turns the tallies into rows and starts new ones. */
+  function takeTallies(): void {
+    const createdAtMs = clock.nowMs();
+    for (const [engineId, models] of tallies) {
+      for (const [modelId, { requests, failed, firstTokenMs }] of models) {
+        const errorRate = failed / requests;
+        const latencyMs = firstTokenMs.length === 0 ? null : Math.round(average(firstTokenMs));
+        const status = statusOfRate(errorRate);
+        waiting.push({ engineId, modelId, status, latencyMs, errorRate, requests, createdAtMs });
+      }
+    }
+    tallies.clear();
+  }
+
+  async function flush(): Promise<void> {
+    takeTallies();
+    const rows = waiting.splice(0);
+    await store.write(rows, clock.nowMs() - keepDays() * DAY_MS);
+  }
+
+  return {
+    flush,
+
+    looked({ ref: { id: engineId }, status, latencyMs }) {
+      const before = last.get(engineId);
+      const nowMs = clock.monotonicMs();
+      if (before?.status === status && nowMs - before.atMs < EVERY_MS) return;
+      last.set(engineId, { status, atMs: nowMs });
+      const [told, errorRate] = LOOKS[status];
+      waiting.push({
+        engineId,
+        modelId: null,
+        status: told,
+        latencyMs,
+        errorRate,
+        requests: 0,
+        createdAtMs: clock.nowMs(),
+      });
+    },
+
+    attempted({ engineId, model, outcome, firstTokenMs }) {
+      // A client that left says nothing about the engine.
+      if (outcome === 'aborted') return;
+      const models = tallies.get(engineId) ?? new Map<string, Tally>();
+      tallies.set(engineId, models);
+      const tally = models.get(model) ?? { requests: 0, failed: 0, firstTokenMs: [] };
+      models.set(model, tally);
+      tally.requests++;
+      if (outcome === 'failed') tally.failed++;
+      if (firstTokenMs !== null) tally.firstTokenMs.push(firstTokenMs);
+    },
+
+    async read(query) {
+      await flush();
+      const { engine, model, hours, limit } = query;
+      const sinceMs = clock.nowMs() - hours * HOUR_MS;
+      const { rows, totals } = await store.read({ engineId: engine, modelId: model, sinceMs, limit });
+      return { items: rows.map(viewOf), summary: summaryOf(totals), next: null };
+    },
+  };
+}
+
+/** What a look counts as: its word, and its share of errors (FLM-047). */
+const LOOKS: Readonly<Record<EngineStatus, readonly [HealthStatus, number]>> = {
+  'running-healthy': ['healthy', 0],
+  'running-degraded': ['degraded', 0.1],
+  'needs-key': ['unreachable', 1],
+  'error-network': ['unreachable', 1],
+  'error-api': ['unreachable', 1],
+  'installed-only': ['unreachable', 0],
+};
+
+function statusOfRate(errorRate: number): HealthStatus {
+  if (errorRate === 1) return 'unreachable';
+  return errorRate > MAX_ERROR_RATE ? 'degraded' : 'healthy';
+}
+
+function viewOf(row: HealthRow & { readonly id: number }): HealthHistory['items'][number] {
+  return {
+    id: row.id,
+    engine_id: row.engineId,
+    model_id: row.modelId,
+    status: row.status,
+    latency_ms: row.latencyMs,
+    error_rate: row.errorRate,
+    requests: row.requests,
+    created_at: new Date(row.createdAtMs).toISOString(),
+  };
+}
+
+function summaryOf({
+  total,
+  healthy,
+  degraded,
+  unreachable,
+  latencyMs,
+  errorRate,
+}: HealthTotals): HealthHistory['summary'] {
+  return {
+    total,
+    healthy,
+    degraded,
+    unreachable,
+    avg_latency_ms: latencyMs === null ? null : Math.round(latencyMs),
+    avg_error_rate: errorRate,
+    success_rate: total === 0 ? null : healthy / total,
+  };
+}
+
+function average(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
