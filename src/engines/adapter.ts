@@ -70,6 +70,8 @@ export interface EngineAdapter {
   listModels(target: EngineTarget, io: ModelsIo): Promise<readonly EngineModel[]>;
   /** Sends one inference request and resolves with its headers. @throws EgressError; the signal's reason. */
   open(target: EngineTarget, call: EngineCall, io: EngineIo): Promise<EgressResponse>;
+  /** How many requests it works on at once, by the environment its program was started with. */
+  slotsFrom?(variable: (name: string) => string | null): number | null;
   /** Looks for the program on this machine. */
   findInstalled?(env: Readonly<Record<string, string | undefined>>): Promise<InstalledProgram | null>;
 }

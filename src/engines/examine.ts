@@ -2,7 +2,9 @@
 import type { Clock, EngineState } from '../contract';
 import { type Egress, EgressError } from '../egress';
 import { FlmError, reasonOf } from '../lib/errors';
+import type { EngineAdapter } from './adapter';
 import type { Memo } from './memo';
+import type { ListeningProgram } from './processes';
 import { ADAPTERS } from './registry';
 import type { Known } from './roster';
 
@@ -18,12 +20,14 @@ interface ExamineOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly memo: Memo;
+  /** The program behind the engine, where it runs on this machine and can be looked into. */
+  readonly program: ListeningProgram | null;
 }
 
 /** Never rejects: whatever goes wrong is what was found. */
 export async function examine({ ref, target, slots }: Known, options: ExamineOptions): Promise<Look> {
-  const { egress, clock, timeoutMs, memo } = options;
-  const adapter = ADAPTERS[ref.kind];
+  const { egress, clock, timeoutMs, memo, program } = options;
+  const adapter: EngineAdapter = ADAPTERS[ref.kind];
   const startedMs = clock.monotonicMs();
   const unknown = {
     ref,
@@ -53,7 +57,8 @@ export async function examine({ ref, target, slots }: Known, options: ExamineOpt
       version: probe.version,
       latencyMs,
       models,
-      slots: slots ?? probe.slots,
+      slots:
+        slots ?? probe.slots ?? (program === null ? null : (adapter.slotsFrom?.(program.variable) ?? null)),
     };
   } catch (error) {
     return { ...unknown, ...failureOf(error) };

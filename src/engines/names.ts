@@ -16,8 +16,8 @@ const HINTS: readonly (readonly [Capability, RegExp])[] = [
 /** Capabilities that the name hints at. What only embeds or ranks does not chat. */
 export function capabilitiesIn(name: string): readonly Capability[] {
   const hinted = HINTS.filter(([, pattern]) => pattern.test(name)).map(([capability]) => capability);
-  const talks = !hinted.includes('embeddings') && !hinted.includes('rerank');
-  return talks ? ['chat', 'completions', ...hinted] : hinted;
+  if (hinted.includes('rerank')) return hinted.filter((capability) => capability !== 'embeddings');
+  return hinted.includes('embeddings') ? hinted : ['chat', 'completions', ...hinted];
 }
 
 function words(...alternatives: string[]): RegExp {

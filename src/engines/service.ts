@@ -23,12 +23,12 @@ import type { Env } from '../lib/paths';
 import type { EngineCall } from './adapter';
 import { placeOf } from './address';
 import { detectEngines, Strangers } from './detect';
-import { examine } from './examine';
+import { examine, type Look } from './examine';
 import { createHistory } from './history';
 import type { HistoryStore } from './history/store';
 import { createMemo } from './memo';
 import type { EnginesApi, EngineView } from './model';
-import type { ProcessTable } from './processes';
+import type { ListeningProgram, ProcessTable } from './processes';
 import { checkedEngine } from './registration';
 import { ADAPTERS } from './registry';
 import { createRoster, type Known } from './roster';
@@ -105,11 +105,18 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
   });
 
   const timeoutMs = () => config()['engine.timeout_ms'];
-  const examineNow = (engine: Known) => examine(engine, { egress, clock, timeoutMs: timeoutMs(), memo });
+  /** Programs that listen on this machine, as of the last search. */
+  let programs: readonly ListeningProgram[] = [];
+
+  function examineNow(engine: Known): Promise<Look> {
+    const place = placeOf(engine.ref.baseUrl);
+    const program = programs.find(({ baseUrl }) => placeOf(baseUrl) === place) ?? null;
+    return examine(engine, { egress, clock, timeoutMs: timeoutMs(), memo, program });
+  }
 
   async function search(): Promise<void> {
     if (!config()['engine.detect']) return;
-    const programs = config()['engine.detect_processes'] ? await options.processes.engines() : [];
+    programs = config()['engine.detect_processes'] ? await options.processes.engines() : [];
     const engines = await detectEngines({
       egress,
       env,

@@ -40,6 +40,9 @@ export const ollama: EngineAdapter = {
     );
   },
 
+  // It never tells. What its owner has set holds for each model, so it is a lower bound.
+  slotsFrom: (variable) => integerOr(Number(variable('OLLAMA_NUM_PARALLEL') ?? Number.NaN), 1),
+
   findInstalled: (env) =>
     findProgram({
       names: ['ollama'],
