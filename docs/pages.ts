@@ -5,10 +5,16 @@ import { describeArgs, usageLine } from '../cli/help';
 import { GLOBAL_ARGS } from '../cli/strict';
 import { envNameOf, SETTING_KEYS, SETTINGS, type SettingKey } from '../src/config';
 import { ERRORS, type ErrorCode } from '../src/lib/errors';
+import { enginesPage } from './engines-page';
 
 /** File name to text. */
 export async function pages(): Promise<Readonly<Record<string, string>>> {
-  return { 'errors.md': errorsPage(), 'config.md': configPage(), 'cli.md': await cliPage() };
+  return {
+    'errors.md': errorsPage(),
+    'config.md': configPage(),
+    'cli.md': await cliPage(),
+    'engines.md': enginesPage(MADE),
+  };
 }
 
 const MADE = '<!-- Made by "bun run docs" from the code. Do not edit. -->';

@@ -2,15 +2,18 @@
 import { withBackend } from '../backend';
 import { withProgress } from '../cli';
 import { command } from '../command';
+import { ENGINE_ARG, onlyEngine } from './filter';
 import { enginesText } from './text';
 
 export default command({
   about: 'Look for engines on this machine now.',
-  examples: ['flm engines detect', 'flm engines detect --json'],
-  async run({ cli }) {
+  args: { engine: ENGINE_ARG },
+  examples: ['flm engines detect', 'flm engines detect --engine ollama --json'],
+  async run({ cli, args }) {
     const list = await withProgress(cli, 'Looking for engines', () =>
       withBackend(cli, (backend) => backend.engines.detect()),
     );
-    cli.result(list, () => enginesText(list));
+    const shown = onlyEngine(list, args.engine);
+    cli.result(shown, () => enginesText(shown));
   },
 });

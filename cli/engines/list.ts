@@ -2,15 +2,18 @@
 import { withBackend } from '../backend';
 import { withProgress } from '../cli';
 import { command } from '../command';
+import { ENGINE_ARG, onlyEngine } from './filter';
 import { enginesText } from './text';
 
 export default command({
   about: 'List the engines FLM knows, and how they are.',
-  examples: ['flm engines list', 'flm engines list --json'],
-  async run({ cli }) {
+  args: { engine: ENGINE_ARG },
+  examples: ['flm engines list', 'flm engines list --engine ollama', 'flm engines list --json'],
+  async run({ cli, args }) {
     const list = await withProgress(cli, 'Asking the engines', () =>
       withBackend(cli, (backend) => backend.engines.list()),
     );
-    cli.result(list, () => enginesText(list));
+    const shown = onlyEngine(list, args.engine);
+    cli.result(shown, () => enginesText(shown));
   },
 });

@@ -6,8 +6,7 @@ import { command } from '../command';
 import { stderrLog } from '../log';
 
 export default command({
-  about:
-    'Install a small real engine to try FLM with (llama.cpp and SmolLM2-135M, 130 MB).',
+  about: 'Install a small real engine to try FLM with (llama.cpp and SmolLM2-135M, 130 MB).',
   args: { remove: { type: 'boolean', description: 'Stop it and take it off the disk.' } },
   examples: ['flm engines try', 'flm engines try --remove'],
   async run({ cli, args }) {

@@ -11,7 +11,7 @@ export {
   type TrialView,
 } from './model';
 export { createProcessTable } from './processes';
-export { ENGINE_KINDS } from './registry';
+export { ENGINE_KINDS, findKind } from './registry';
 export { createEngines, type Engines } from './service';
 export { createEngineStore, type EngineStore } from './store';
 export { createTrial, type Trial, type TrialState } from './trial';

@@ -24,10 +24,15 @@ export async function checkedEngine(input: EngineInput, options: RegistrationOpt
   const credential = input.key ?? null;
   const kind =
     input.kind === undefined ? await askKind({ baseUrl, credential }, options) : requireKind(input.kind);
-  const twin = roster
-    .manual()
-    .find((engine) => engine.id === input.id || placeOf(engine.baseUrl) === placeOf(baseUrl));
-  if (twin !== undefined) throw new FlmError('ENGINE_EXISTS', { meta: { engine: twin.id } });
+  const manual = roster.manual();
+  const twin = manual.find((engine) => placeOf(engine.baseUrl) === placeOf(baseUrl));
+  if (twin !== undefined) {
+    const hint = `It is the one at ${twin.baseUrl}. To add it anew: flm engines remove ${twin.id}`;
+    throw new FlmError('ENGINE_EXISTS', { meta: { engine: twin.id }, hint });
+  }
+  if (manual.some((engine) => engine.id === input.id)) {
+    throw new FlmError('ENGINE_EXISTS', { meta: { engine: String(input.id) } });
+  }
   if (input.id !== undefined && roster.isTaken(input.id, baseUrl)) {
     throw new FlmError('ENGINE_EXISTS', { meta: { engine: input.id } });
   }
