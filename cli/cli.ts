@@ -18,8 +18,8 @@ export interface Cli {
   readonly decorated: boolean;
   /** Reads all of stdin when something is piped in, else null. */
   readStdin(): Promise<string | null>;
-  /** Writes to stdout as it is. */
-  write(text: string | Uint8Array): void;
+  /** Writes to stdout; where that is a terminal, without what it would obey. */
+  write(text: string): void;
   /** Tells the person something on stderr; as a log line where the result is JSON. */
   note(line: string): void;
   /** Writes the result: `{"version":"1.0","data":…}`, or the text for people. */

@@ -8,6 +8,7 @@ import { PROGRAM } from './commands';
 import { isGroupTarget, renderHelp } from './help';
 import { stderrLog } from './log';
 import { asksForHelp, checkNoArgs, findCommand, runStrict } from './strict';
+import { terminalText } from './table';
 
 /** Exit code of a command that Ctrl-C ended (128 + SIGINT). */
 const INTERRUPTED = 130;
@@ -57,7 +58,8 @@ function ignore(): void {}
 function createCli(env: Env, format: Format, own: Pick<Cli, 'egress' | 'interrupted' | 'fail'>): Cli {
   const stdoutIsTty = process.stdout.isTTY === true;
   const stdinIsTty = process.stdin.isTTY === true;
-  const log = stderrLog(systemClock, () => 'info');
+  const decorated = process.stderr.isTTY === true && env.TERM !== 'dumb';
+  const log = stderrLog({ clock: systemClock, format, decorated }, () => 'info');
   return {
     env,
     paths: pathsIn(dataDir(env)),
@@ -65,16 +67,21 @@ function createCli(env: Env, format: Format, own: Pick<Cli, 'egress' | 'interrup
     ...own,
     format,
     interactive: stdoutIsTty && stdinIsTty,
-    decorated: process.stderr.isTTY === true && env.TERM !== 'dumb',
+    decorated,
     readStdin: async () => (stdinIsTty ? null : await Bun.stdin.text()),
-    write: (text) => void process.stdout.write(text),
+    write: (text) => put(process.stdout, text),
     // Beside JSON, stderr holds JSON lines and nothing else (FLM-011).
-    note: format === 'json' ? (line) => log.info(line) : (line) => void process.stderr.write(`${line}\n`),
+    note: format === 'json' ? (line) => log.info(line) : (line) => put(process.stderr, `${line}\n`),
     result(data, text) {
       const out = format === 'json' ? JSON.stringify({ version: OUTPUT_VERSION, data }) : text();
-      process.stdout.write(`${out}\n`);
+      put(process.stdout, `${out}\n`);
     },
   };
+}
+
+/** Labels, names and answers come from outside: on a terminal no control character of theirs is obeyed. */
+function put(stream: NodeJS.WriteStream, text: string): void {
+  stream.write(stream.isTTY === true ? terminalText(text) : text);
 }
 
 /** Text on a terminal, JSON in a pipe, unless the words say otherwise. Wrong words are told when the command is checked. */
@@ -99,7 +106,7 @@ function report(error: FlmError, format: Format): number {
     process.stderr.write(`${JSON.stringify({ error: { code, message, hint, ...id } })}\n`);
   } else {
     const id = typeof requestId === 'string' ? ` (request ${requestId})` : '';
-    process.stderr.write(`Error: ${message}${id}\n${hint === null ? '' : `${hint}\n`}`);
+    put(process.stderr, `Error: ${message}${id}\n${hint === null ? '' : `${hint}\n`}`);
   }
   // The one place where the insides of a bug may be seen, by its owner.
   if (own && process.env.FLM_DEBUG) console.error(error.cause ?? error);

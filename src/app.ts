@@ -144,7 +144,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         listen_addr: handle?.listenAddr ?? null,
         endpoints:
           handle === null || bind === undefined
-            ? { localhost: null, local_network: null }
+            ? { localhost: null, local_network: null, local_networks: [], public: [] }
             : endpointsOf(bind, handle.port),
         started_at: handle === null ? null : new Date(handle.startedAtMs).toISOString(),
         requests: open().exchanges,

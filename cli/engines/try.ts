@@ -38,7 +38,7 @@ export function openTrial(cli: Cli): Trial {
     dir: paths.trialDir,
     env,
     clock,
-    log: stderrLog(clock, () => 'warn'),
+    log: stderrLog(cli, () => 'warn'),
     onChange: () => {},
   });
 }

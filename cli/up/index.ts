@@ -76,7 +76,7 @@ async function openHere(cli: Cli, flags: Partial<ConfigSnapshot>): Promise<App> 
   const { paths, env, clock } = cli;
   await refuseSecond(cli);
   let app: App | null = null;
-  const log = stderrLog(clock, () => levelFor(cli, app?.config.current()['log.level'] ?? 'info'));
+  const log = stderrLog(cli, () => levelFor(cli, app?.config.current()['log.level'] ?? 'info'));
   try {
     app = await openApp({ paths, env, clock, log, flags, running: true, lockWaitMs: LOCK_WAIT_MS });
     return app;

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env } from '../../src/lib/paths';
-import { machineAddresses } from '../../src/listeners/exposure';
+import { machineAddresses } from '../../src/listeners/endpoints';
 import { startFake } from '../fake';
 import { chat, codeOf, eventsOf } from '../support/client';
 import { eventually } from '../support/eventually';
@@ -283,6 +283,8 @@ describe('where it listens', () => {
     expect(flm.data.endpoints).toEqual({
       localhost: flm.url.replace('127.0.0.1', 'localhost'),
       local_network: null,
+      local_networks: [],
+      public: [],
     });
     const { port } = new URL(flm.url);
     for (const address of machineAddresses().filter((ip) => !ip.includes(':') && ip !== '127.0.0.1')) {
