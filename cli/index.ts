@@ -3,6 +3,7 @@ import { createEgress } from '../src/egress';
 import { systemClock } from '../src/lib/clock';
 import { FlmError, toFlmError } from '../src/lib/errors';
 import { dataDir, type Env, pathsIn } from '../src/lib/paths';
+import { redact } from '../src/lib/redact';
 import { type Cli, type Format, OUTPUT_VERSION } from './cli';
 import { PROGRAM } from './commands';
 import { isGroupTarget, renderHelp } from './help';
@@ -96,7 +97,9 @@ function formatOf(all: readonly string[]): Format {
 }
 
 function report(error: FlmError, format: Format): number {
-  const { code, message } = error;
+  const { code } = error;
+  // A key that was pasted where an id is wanted must not be shown to whoever looks over a shoulder.
+  const message = redact(error.message);
   // A bug of the running FLM is in its log, under the id of the request; a bug here is nowhere else.
   const requestId = code === 'INTERNAL_ERROR' ? error.meta.requestId : undefined;
   const own = code === 'INTERNAL_ERROR' && typeof requestId !== 'string';

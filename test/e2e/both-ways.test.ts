@@ -72,7 +72,7 @@ const STEPS: readonly Step[] = [
     name: 'create a key with everything',
     words: () => [
       ...['api-keys', 'create', '--label', 'Gäste & "Freunde"', '--expires-in', '7d', '--model', MODEL],
-      ...['--model', 'other*', '--scope', 'inference', '--scope', 'metrics'],
+      ...['--model', 'other*', '--scope', 'inference'],
     ],
     schema: CreatedKey,
     keep: ({ id }) => ({ guest: String(id) }),
@@ -103,8 +103,13 @@ const STEPS: readonly Step[] = [
     fails: 'INVALID_INPUT',
   },
   {
+    name: 'a key with a scope that nothing asks for',
+    words: words('api-keys create --label x --scope metrics'),
+    fails: 'INVALID_INPUT',
+  },
+  {
     name: 'a key with a scope twice',
-    words: words('api-keys create --label x --scope metrics --scope metrics'),
+    words: words('api-keys create --label x --scope inference --scope inference'),
     fails: 'INVALID_INPUT',
   },
   {
