@@ -158,7 +158,15 @@ export async function openApp(options: AppOptions): Promise<App> {
     };
 
     const check = () =>
-      runChecks({ paths, sealedBy: db.sealedBy, databases: () => checkDatabases(db), keys, config, engines });
+      runChecks({
+        paths,
+        sealedBy: db.sealedBy,
+        databases: () => checkDatabases(db),
+        keys,
+        config,
+        engines,
+        trial,
+      });
 
     return {
       keys,

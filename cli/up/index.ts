@@ -24,7 +24,7 @@ export default command({
     port: {
       type: 'string',
       valueHint: 'N',
-      description: 'Port of the API. Default: proxy.port, or the next free one.',
+      description: 'Port of the API. Default: proxy.port; where nobody set that, 8080 or the next free one.',
     },
     bind: {
       type: 'string',
