@@ -14,6 +14,8 @@ export interface Cli {
   readonly format: Format;
   /** Whether a person sits at both ends. */
   readonly interactive: boolean;
+  /** Whether a person reads what is written, whoever writes what is read. */
+  readonly watched: boolean;
   /** Whether stderr may carry colours and lines that are overwritten. */
   readonly decorated: boolean;
   /** Reads all of stdin when something is piped in, else null. */
@@ -32,6 +34,9 @@ export interface Cli {
 
 /** Version of the JSON that commands print; only a change of the number before the dot may break scripts (FLM-011). */
 export const OUTPUT_VERSION = '1.0';
+
+/** Exit code of a command that Ctrl-C ended (128 + SIGINT). */
+export const INTERRUPTED = 130;
 
 /** How long something may take before the person is told what is going on. */
 const PATIENCE_MS = 400;

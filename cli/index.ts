@@ -4,15 +4,12 @@ import { systemClock } from '../src/lib/clock';
 import { FlmError, toFlmError } from '../src/lib/errors';
 import { dataDir, type Env, pathsIn } from '../src/lib/paths';
 import { redact } from '../src/lib/redact';
-import { type Cli, type Format, OUTPUT_VERSION } from './cli';
+import { type Cli, type Format, INTERRUPTED, OUTPUT_VERSION } from './cli';
 import { PROGRAM } from './commands';
 import { isGroupTarget, renderHelp } from './help';
 import { stderrLog } from './log';
 import { asksForHelp, checkNoArgs, findCommand, runStrict } from './strict';
 import { terminalText } from './table';
-
-/** Exit code of a command that Ctrl-C ended (128 + SIGINT). */
-const INTERRUPTED = 130;
 
 /** Runs `words` (without the program's name) and resolves with the exit code. Never rejects. */
 export async function runCli(words: readonly string[], env: Env): Promise<number> {
@@ -48,6 +45,8 @@ export async function runCli(words: readonly string[], env: Env): Promise<number
     if (interrupted.signal.aborted && !(error instanceof FlmError)) return INTERRUPTED;
     return report(toFlmError(error), format);
   } finally {
+    // The terminal has written ^C where the shell's prompt would come to stand.
+    if (interrupted.signal.aborted && process.stderr.isTTY === true) process.stderr.write('\n');
     egress.close();
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
@@ -68,6 +67,7 @@ function createCli(env: Env, format: Format, own: Pick<Cli, 'egress' | 'interrup
     ...own,
     format,
     interactive: stdoutIsTty && stdinIsTty,
+    watched: stdoutIsTty,
     decorated,
     readStdin: async () => (stdinIsTty ? null : await Bun.stdin.text()),
     write: (text) => put(process.stdout, text),

@@ -311,6 +311,7 @@ function cliStub(): Cli {
     clock: systemClock,
     format: 'json',
     interactive: false,
+    watched: false,
     decorated: false,
     interrupted: new AbortController().signal,
     get paths() {
