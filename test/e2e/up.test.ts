@@ -7,7 +7,7 @@ import { machineAddresses } from '../../src/listeners/endpoints';
 import { startFake } from '../fake';
 import { chat, codeOf, eventsOf } from '../support/client';
 import { eventually } from '../support/eventually';
-import { dataOf, errorOf, leftovers, startFlm } from '../support/executable';
+import { dataOf, errorOf, leftovers, parseResult, flm as run, startFlm } from '../support/executable';
 import { testHome } from '../support/home';
 import { isMissing } from '../support/missing';
 import { freePort } from '../support/ports';
@@ -98,7 +98,7 @@ describe('the first start', () => {
     await using terminal = await onTerminal(home.env, ['up', '--port', '0']);
     await terminal.screen.until((screen) => screen.includes('Install a small one'));
     terminal.type(CTRL_C);
-    expect(await terminal.exited).toBe(0);
+    expect(await terminal.exited).toBe(130);
     expect(await terminal.screen.whole).not.toContain('is up');
     expect(existsSync(home.paths.adminSocket)).toBe(false);
   });
@@ -119,6 +119,16 @@ describe('the first start', () => {
     });
     expect(await flm.stop()).toBe(0);
     await fake.close();
+  });
+
+  test('Ctrl-C ends it well while a model still answers --ask', async () => {
+    const slow = await startFake('llamacpp', { models: [MODEL], tokens: 10_000, tokenDelayMs: 20 });
+    using home = await homeWithEngine(slow.url);
+    await using terminal = await onTerminal(home.env, ['up', '--port', '0', '--ask', 'Say hello.']);
+    await eventually(() => slow.busy() === 1);
+    terminal.type(CTRL_C);
+    expect(await terminal.exited).toBe(0);
+    await slow.close();
   });
 
   test('--ask without an engine says so', async () => {
@@ -233,7 +243,9 @@ describe('the end', () => {
 
       expect(existsSync(home.paths.adminSocket)).toBe(false);
       await slow.idle();
-      expect(await dataOf(home.env, ['status'])).toMatchObject({ running: false, pid: null, requests: 0 });
+      const status = await run(home.env, ['status']);
+      expect(status).toMatchObject({ code: 1, stderr: '' });
+      expect(parseResult(status.stdout)).toMatchObject({ running: false, pid: null, requests: 0 });
       const { port } = new URL(flm.url);
       await using again = await startFlm(home.env, ['--port', port]);
       expect(again.url).toBe(flm.url);
