@@ -5,6 +5,7 @@ import { withBackend } from './backend';
 import { withProgress } from './cli';
 import { command } from './command';
 import { columns } from './table';
+import { count } from './words';
 
 const MARKS = { ok: '✓', warning: '!', error: '✗' } as const;
 
@@ -31,6 +32,20 @@ function asReport(error: unknown): CheckReport {
 function textOf({ status, checks }: CheckReport, verbose: boolean): string {
   const shown = checks.filter((check) => verbose || check.status !== 'ok');
   const lines = shown.map(({ name, status: mark, message }) => [`${MARKS[mark]} ${name}`, message] as const);
-  const summary = status === 'ok' ? `All ${checks.length} checks are in order.` : `Worst finding: ${status}.`;
+  const summary = status === 'ok' ? `All ${checks.length} checks are in order.` : findingsOf(checks);
   return lines.length === 0 ? summary : `${columns(lines)}\n${summary}`;
+}
+
+/** `2 warnings; the other 9 checks are in order.` */
+function findingsOf(checks: CheckReport['checks']): string {
+  const having = (status: (typeof checks)[number]['status']) =>
+    checks.filter((check) => check.status === status).length;
+  const [errors, warnings, ok] = [having('error'), having('warning'), having('ok')];
+  const found = [
+    ...(errors > 0 ? [count(errors, 'error')] : []),
+    ...(warnings > 0 ? [count(warnings, 'warning')] : []),
+  ];
+  const rest =
+    ok === 0 ? '' : ok === 1 ? '; the other check is in order' : `; the other ${ok} checks are in order`;
+  return `${found.join(', ')}${rest}.`;
 }

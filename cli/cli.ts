@@ -14,12 +14,14 @@ export interface Cli {
   readonly format: Format;
   /** Whether a person sits at both ends. */
   readonly interactive: boolean;
+  /** Whether a person reads what is written, whoever writes what is read. */
+  readonly watched: boolean;
   /** Whether stderr may carry colours and lines that are overwritten. */
   readonly decorated: boolean;
   /** Reads all of stdin when something is piped in, else null. */
   readStdin(): Promise<string | null>;
-  /** Writes to stdout as it is. */
-  write(text: string | Uint8Array): void;
+  /** Writes to stdout; where that is a terminal, without what it would obey. */
+  write(text: string): void;
   /** Tells the person something on stderr; as a log line where the result is JSON. */
   note(line: string): void;
   /** Writes the result: `{"version":"1.0","data":…}`, or the text for people. */
@@ -32,6 +34,9 @@ export interface Cli {
 
 /** Version of the JSON that commands print; only a change of the number before the dot may break scripts (FLM-011). */
 export const OUTPUT_VERSION = '1.0';
+
+/** Exit code of a command that Ctrl-C ended (128 + SIGINT). */
+export const INTERRUPTED = 130;
 
 /** How long something may take before the person is told what is going on. */
 const PATIENCE_MS = 400;

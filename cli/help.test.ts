@@ -89,7 +89,7 @@ describe('usage lines', () => {
     ['api-keys rotate', 'flm api-keys rotate <id> [options]'],
     ['engines add', 'flm engines add --url <url> [options]'],
     ['config set', 'flm config set <key> <value> [options]'],
-    ['chat', 'flm chat [prompt] [word...] [options]'],
+    ['chat', 'flm chat [prompt...] [options]'],
     ['status', 'flm status [options]'],
   ])('%s', (name, line) => {
     const found = commands.find((entry) => entry.name === name);

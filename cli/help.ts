@@ -9,13 +9,15 @@ export function usageLine(path: readonly string[], target: FlmCommand | FlmGroup
   const name = ['flm', ...path].join(' ');
   if (isGroupTarget(target)) return `${name} <command>`;
   const args = Object.entries(target.args);
-  const words = args
-    .filter(([, arg]) => arg.type === 'positional')
-    .map(([word, arg]) => (arg.required === false ? `[${word}]` : `<${word}>`));
+  const named = args.filter(([, arg]) => arg.type === 'positional');
+  const words = named.map(([word, arg], index) => {
+    const more = target.takesRest && index === named.length - 1 ? '...' : '';
+    return arg.required === false ? `[${word}${more}]` : `<${word}${more}>`;
+  });
   const required = args
     .filter(([, arg]) => arg.type !== 'positional' && arg.required === true)
     .map(([flag, arg]) => `--${flag} <${hintOf(flag, arg)}>`);
-  return [name, ...words, ...(target.takesRest ? ['[word...]'] : []), ...required, '[options]'].join(' ');
+  return [name, ...words, ...required, '[options]'].join(' ');
 }
 
 /** The options and words of a command: `['--label <label>', 'What it is for.']`. */

@@ -3,14 +3,13 @@ import { createEgress } from '../src/egress';
 import { systemClock } from '../src/lib/clock';
 import { FlmError, toFlmError } from '../src/lib/errors';
 import { dataDir, type Env, pathsIn } from '../src/lib/paths';
-import { type Cli, type Format, OUTPUT_VERSION } from './cli';
+import { redact } from '../src/lib/redact';
+import { type Cli, type Format, INTERRUPTED, OUTPUT_VERSION } from './cli';
 import { PROGRAM } from './commands';
 import { isGroupTarget, renderHelp } from './help';
 import { stderrLog } from './log';
 import { asksForHelp, checkNoArgs, findCommand, runStrict } from './strict';
-
-/** Exit code of a command that Ctrl-C ended (128 + SIGINT). */
-const INTERRUPTED = 130;
+import { terminalText } from './table';
 
 /** Runs `words` (without the program's name) and resolves with the exit code. Never rejects. */
 export async function runCli(words: readonly string[], env: Env): Promise<number> {
@@ -46,6 +45,8 @@ export async function runCli(words: readonly string[], env: Env): Promise<number
     if (interrupted.signal.aborted && !(error instanceof FlmError)) return INTERRUPTED;
     return report(toFlmError(error), format);
   } finally {
+    // The terminal has written ^C where the shell's prompt would come to stand.
+    if (interrupted.signal.aborted && process.stderr.isTTY === true) process.stderr.write('\n');
     egress.close();
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
@@ -57,7 +58,8 @@ function ignore(): void {}
 function createCli(env: Env, format: Format, own: Pick<Cli, 'egress' | 'interrupted' | 'fail'>): Cli {
   const stdoutIsTty = process.stdout.isTTY === true;
   const stdinIsTty = process.stdin.isTTY === true;
-  const log = stderrLog(systemClock, () => 'info');
+  const decorated = process.stderr.isTTY === true && env.TERM !== 'dumb';
+  const log = stderrLog({ clock: systemClock, format, decorated }, () => 'info');
   return {
     env,
     paths: pathsIn(dataDir(env)),
@@ -65,16 +67,22 @@ function createCli(env: Env, format: Format, own: Pick<Cli, 'egress' | 'interrup
     ...own,
     format,
     interactive: stdoutIsTty && stdinIsTty,
-    decorated: process.stderr.isTTY === true && env.TERM !== 'dumb',
+    watched: stdoutIsTty,
+    decorated,
     readStdin: async () => (stdinIsTty ? null : await Bun.stdin.text()),
-    write: (text) => void process.stdout.write(text),
+    write: (text) => put(process.stdout, text),
     // Beside JSON, stderr holds JSON lines and nothing else (FLM-011).
-    note: format === 'json' ? (line) => log.info(line) : (line) => void process.stderr.write(`${line}\n`),
+    note: format === 'json' ? (line) => log.info(line) : (line) => put(process.stderr, `${line}\n`),
     result(data, text) {
       const out = format === 'json' ? JSON.stringify({ version: OUTPUT_VERSION, data }) : text();
-      process.stdout.write(`${out}\n`);
+      put(process.stdout, `${out}\n`);
     },
   };
+}
+
+/** Labels, names and answers come from outside: on a terminal no control character of theirs is obeyed. */
+function put(stream: NodeJS.WriteStream, text: string): void {
+  stream.write(stream.isTTY === true ? terminalText(text) : text);
 }
 
 /** Text on a terminal, JSON in a pipe, unless the words say otherwise. Wrong words are told when the command is checked. */
@@ -89,7 +97,9 @@ function formatOf(all: readonly string[]): Format {
 }
 
 function report(error: FlmError, format: Format): number {
-  const { code, message } = error;
+  const { code } = error;
+  // A key that was pasted where an id is wanted must not be shown to whoever looks over a shoulder.
+  const message = redact(error.message);
   // A bug of the running FLM is in its log, under the id of the request; a bug here is nowhere else.
   const requestId = code === 'INTERNAL_ERROR' ? error.meta.requestId : undefined;
   const own = code === 'INTERNAL_ERROR' && typeof requestId !== 'string';
@@ -99,7 +109,7 @@ function report(error: FlmError, format: Format): number {
     process.stderr.write(`${JSON.stringify({ error: { code, message, hint, ...id } })}\n`);
   } else {
     const id = typeof requestId === 'string' ? ` (request ${requestId})` : '';
-    process.stderr.write(`Error: ${message}${id}\n${hint === null ? '' : `${hint}\n`}`);
+    put(process.stderr, `Error: ${message}${id}\n${hint === null ? '' : `${hint}\n`}`);
   }
   // The one place where the insides of a bug may be seen, by its owner.
   if (own && process.env.FLM_DEBUG) console.error(error.cause ?? error);

@@ -17,8 +17,9 @@ export interface OfflineBackend extends OwnerApi {
 }
 
 /** @throws as openApp; DB_LOCKED when another process keeps the data directory for longer than `lockWaitMs` */
-export async function openOffline({ paths, env, clock }: Cli, lockWaitMs: number): Promise<OfflineBackend> {
-  const log = stderrLog(clock, () => 'warn');
+export async function openOffline(cli: Cli, lockWaitMs: number): Promise<OfflineBackend> {
+  const { paths, env, clock } = cli;
+  const log = stderrLog(cli, () => 'warn');
   const app = await openApp({ paths, env, clock, log, flags: {}, running: false, lockWaitMs });
   const { models, check, close } = app;
   return { mode: 'offline', ...checked(app), models, check, close, status: async () => app.status() };

@@ -2,37 +2,35 @@
 import type { Status } from '../src/admin/client';
 import { withBackend } from './backend';
 import { command } from './command';
+import { endpointRows } from './endpoints';
 import { columns } from './table';
+import { localTime } from './time';
+import { count } from './words';
 
 export default command({
-  about: 'Tell whether FLM runs, where it listens and what it has.',
+  about: 'Tell whether FLM runs, where it listens and what it has. Exit code 1 when it does not run.',
   examples: ['flm status', 'flm status --json'],
   async run({ cli }) {
     const status = await withBackend(cli, (backend) => backend.status());
     cli.result(status, () => textOf(status));
+    // So that a script can ask: flm status > /dev/null && …
+    if (!status.running) cli.fail(1);
   },
 });
 
 function textOf(status: Status): string {
   if (!status.running) return `FLM ${status.version} is not running. Start it with: flm up`;
-  const { localhost, local_network: lan } = status.endpoints;
   return [
     `FLM ${status.version} runs (process ${status.pid}).`,
     columns([
-      [
-        'API',
-        [localhost, lan]
-          .filter((url) => url !== null)
-          .map((url) => `${url}/v1`)
-          .join('  '),
-      ],
+      ...endpointRows(status),
       ['Listens', status.listen_addr ?? ''],
       [
         'Engines',
-        `${status.engines.running} running of ${status.engines.known} known, ${status.models} models`,
+        `${status.engines.running} running of ${status.engines.known} known, ${count(status.models, 'model')}`,
       ],
       ['Requests', `${status.requests} under way`],
-      ['Since', status.started_at ?? ''],
+      ['Since', status.started_at === null ? '' : localTime(status.started_at)],
       ['Data', status.data_dir],
     ]),
   ].join('\n');

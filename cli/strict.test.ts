@@ -5,6 +5,8 @@ import { everyCommand } from '../test/support/commands';
 import type { Cli } from './cli';
 import { command, type FlmCommand } from './command';
 import { PROGRAM } from './commands';
+import { isGroupTarget } from './help';
+import { OTHER_WORDS } from './other-words';
 import { asksForHelp, checkArgs, checkNoArgs, findCommand, runStrict } from './strict';
 
 const sample = command({
@@ -51,6 +53,14 @@ describe('finding a command', () => {
     [['engines', '--help'], 'engines', ['--help']],
     [['--help'], '', ['--help']],
     [[], '', []],
+    [['--json', 'status'], 'status', ['--json']],
+    [
+      ['--format', 'text', 'models', '--json', 'list', '--help'],
+      'models list',
+      ['--format', 'text', '--json', '--help'],
+    ],
+    [['--format=json', 'config', 'get', 'x'], 'config get', ['--format=json', 'x']],
+    [['-h', 'up'], 'up', ['-h']],
   ])('%j', async (words, path, rawArgs) => {
     const found = await findCommand(PROGRAM, words);
     expect(found.path.join(' ')).toBe(path);
@@ -68,6 +78,19 @@ describe('finding a command', () => {
     [['constructor'], '"flm" has no command "constructor".', 'lists the commands'],
     [['toString'], '"flm" has no command "toString".', 'lists the commands'],
     [[''], '"flm" has no command "".', 'lists the commands'],
+    [['engines', 'rm', 'x'], '"flm engines" has no command "rm".', 'Did you mean "flm engines remove"?'],
+    [
+      ['api-keys', 'delete'],
+      '"flm api-keys" has no command "delete".',
+      'Did you mean "flm api-keys revoke"?',
+    ],
+    [['config', 'reset'], '"flm config" has no command "reset".', 'Did you mean "flm config unset"?'],
+    [['serve'], '"flm" has no command "serve".', 'Did you mean "flm up"?'],
+    [['keys'], '"flm" has no command "keys".', 'Did you mean "flm api-keys"?'],
+    [['stop'], '"flm" has no command "stop".', 'Press Ctrl-C where "flm up" runs'],
+    [['conf'], '"flm" has no command "conf".', 'Did you mean "flm config"?'],
+    [['models', 'rm'], '"flm models" has no command "rm".', 'lists the commands'],
+    [['engines', 'constructor'], '"flm engines" has no command "constructor".', 'lists the commands'],
   ])('refuses %j', async (words, message, hint) => {
     const error: unknown = await findCommand(PROGRAM, words).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(FlmError);
@@ -81,8 +104,8 @@ describe('finding a command', () => {
   test.each([
     [['--foo'], 'There is no option --foo here.', 'Add --help for the usage.'],
     [['--hepl'], 'There is no option --hepl here.', 'Did you mean --help?'],
-    [['--json', 'status'], '--json stands after the command.', 'As in: flm <command> --json'],
-    [['models', '--format=json'], '--format=json stands after the command.', 'As in: flm models <command>'],
+    [['--json'], 'The command is missing.', '"flm --help" lists the commands.'],
+    [['models', '--format=json'], 'The command is missing.', '"flm models --help" lists'],
   ])('a group takes no options of its own: %j', async (words, message, hint) => {
     const found = await findCommand(PROGRAM, words);
     const error = failure(() => checkNoArgs(found));
@@ -106,6 +129,18 @@ describe('what is refused', () => {
     ['a global switch with a value', [...word, '--json=1'], '--json takes no value.', '--help'],
     ['a required option left out', ['word'], '--label is missing.', '--help'],
     ['a required word left out', ['--label', 'x'], 'FIRST is missing.', '--help'],
+    [
+      'a word for the option that is missing',
+      ['word', 'two', 'my phone'],
+      'Nothing takes the word "my phone".',
+      'Did you mean --label "my phone"?',
+    ],
+    [
+      'the beginning of an option',
+      [...word, '--max', '5'],
+      'There is no option --max here.',
+      'Did you mean --max-tokens?',
+    ],
     ['an extra word', [...word, 'two', 'three'], 'Nothing takes the word "three".', '--help'],
     [
       'an extra word after --',
@@ -134,14 +169,14 @@ describe('what is refused', () => {
   });
 
   test.each([
-    [['--colour', 'gren'], '--colour: "gren" is none of red, green; did you mean green?.'],
-    [['--colour=blue'], '--colour: "blue" is none of red, green.'],
-    [['--colour='], '--colour: "" is none of red, green.'],
-    [['--format', 'xml'], '--format: "xml" is none of text, json.'],
-    [['--format', 'jsno'], '--format: "jsno" is none of text, json; did you mean json?.'],
-  ])('a word that is none of the few: %j', (extra, message) => {
+    [['--colour', 'gren'], '--colour: "gren" is none of red, green.', 'Did you mean green?'],
+    [['--colour=blue'], '--colour: "blue" is none of red, green.', null],
+    [['--colour='], '--colour: "" is none of red, green.', null],
+    [['--format', 'xml'], '--format: "xml" is none of text, json.', null],
+    [['--format', 'jsno'], '--format: "jsno" is none of text, json.', 'Did you mean json?'],
+  ])('a word that is none of the few: %j', (extra, message, hint) => {
     const error = failure(() => checkArgs(sample, [...word, ...extra]));
-    expect(error).toMatchObject({ code: 'INVALID_INPUT', message });
+    expect(error).toMatchObject({ code: 'INVALID_INPUT', message, hint });
   });
 });
 
@@ -212,6 +247,8 @@ describe('running', () => {
     [['7'], { first: '7' }],
     [['--label', '1e3', '--max-tokens', '010'], { label: '1e3', tokens: '010' }],
     [['--label', ''], { label: '' }],
+    [['--max-tokens', '-1', 'a'], { tokens: '-1', first: 'a' }],
+    [['--label', 'x', '--', '--max-tokens', '-1'], { label: 'x', first: '--max-tokens', rest: ['-1'] }],
     [['--json', 'a'], { first: 'a' }],
     [['--format', 'text', 'a'], { first: 'a' }],
     [['-m', 'x', 'a', '-m', 'y'], { first: 'a', model: 'y', models: ['x', 'y'] }],
@@ -237,6 +274,20 @@ describe('running', () => {
   });
 });
 
+test('what other programs call it leads to commands that are there, and to no command’s own name', async () => {
+  for (const [path, words] of Object.entries(OTHER_WORDS)) {
+    const { target } = await findCommand(PROGRAM, path === '' ? [] : path.split(' '));
+    if (!isGroupTarget(target)) throw new Error(`${path} is no group`);
+    for (const [word, meant] of Object.entries(words)) {
+      expect(Object.hasOwn(target.commands, word)).toBe(false);
+      expect({ word, meant: Object.hasOwn(target.commands, meant) || meant.endsWith('.') }).toEqual({
+        word,
+        meant: true,
+      });
+    }
+  }
+});
+
 test('no two options of a command share a letter, and none takes a letter of the global ones', async () => {
   for (const {
     name,
@@ -260,6 +311,7 @@ function cliStub(): Cli {
     clock: systemClock,
     format: 'json',
     interactive: false,
+    watched: false,
     decorated: false,
     interrupted: new AbortController().signal,
     get paths() {

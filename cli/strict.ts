@@ -8,6 +8,7 @@ import { FlmError } from '../src/lib/errors';
 import { suggest } from '../src/lib/suggest';
 import type { Cli } from './cli';
 import { type FlmCommand, type FlmGroup, isGroup, type RunData } from './command';
+import { OTHER_WORDS } from './other-words';
 
 export interface Found {
   /** `['api-keys', 'create']` */
@@ -28,19 +29,35 @@ export const GLOBAL_ARGS = {
   help: { type: 'boolean', alias: 'h', description: 'Explain the command.' },
 } as const satisfies ArgsDef;
 
-/** Finds the command that the words name. @throws USAGE_ERROR with the nearest command there is. */
+/**
+ * Finds the command that the words name. Global options may stand before it: `flm --json status`.
+ * @throws USAGE_ERROR with the nearest command there is
+ */
 export async function findCommand(program: FlmGroup, words: readonly string[]): Promise<Found> {
   let group = program;
   const path: string[] = [];
-  for (const [index, word] of words.entries()) {
-    if (word.startsWith('-')) break;
+  const globals: string[] = [];
+  let rest = words;
+  for (;;) {
+    const length = globalLength(rest);
+    globals.push(...rest.slice(0, length));
+    rest = rest.slice(length);
+    const [word] = rest;
+    if (word === undefined || word.startsWith('-'))
+      return { path, target: group, rawArgs: [...globals, ...rest] };
     const entry = group.commands[word];
     if (entry === undefined || !Object.hasOwn(group.commands, word)) throw unknownCommand(group, path, word);
     path.push(word);
-    if (!isGroup(entry)) return { path, target: await entry(), rawArgs: words.slice(index + 1) };
+    rest = rest.slice(1);
+    if (!isGroup(entry)) return { path, target: await entry(), rawArgs: [...globals, ...rest] };
     group = entry;
   }
-  return { path, target: group, rawArgs: words.slice(path.length) };
+}
+
+/** How many words the global option takes that they begin with; 0 when it is none. */
+function globalLength([word = '', value]: readonly string[]): number {
+  if (word === '--format') return value === undefined ? 1 : 2;
+  return word === '--json' || word === '--help' || word === '-h' || word.startsWith('--format=') ? 1 : 0;
 }
 
 /** Whether the words ask for help, before anything else is checked. */
@@ -54,7 +71,7 @@ export function checkNoArgs({ path, rawArgs: [flag] }: Found): void {
   if (flag === undefined) return;
   const name = flag.replace(/^-+/, '').split('=', 1)[0] ?? '';
   if (!Object.hasOwn(GLOBAL_ARGS, name)) throw unknownFlag(flag, ['help']);
-  throw usage(`${flag} stands after the command`, `As in: ${['flm', ...path].join(' ')} <command> ${flag}`);
+  throw usage('The command is missing', `"${['flm', ...path].join(' ')} --help" lists the commands.`);
 }
 
 /** What the raw arguments hold, checked. @throws USAGE_ERROR, INVALID_INPUT */
@@ -63,7 +80,8 @@ export function checkArgs(command: FlmCommand, rawArgs: readonly string[]): Omit
   const { values, positionals } = parse(all, command.repeatable, rawArgs);
   const named = Object.entries(command.args).filter(([, arg]) => arg.type === 'positional');
   if (positionals.length > named.length && !command.takesRest) {
-    throw usage(`Nothing takes the word "${positionals[named.length]}"`);
+    const word = positionals[named.length] ?? '';
+    throw usage(`Nothing takes the word "${word}"`, optionFor(word, command, values));
   }
   for (const [index, [name, arg]] of named.entries()) {
     if (arg.required !== false && positionals[index] === undefined)
@@ -78,12 +96,36 @@ export function checkArgs(command: FlmCommand, rawArgs: readonly string[]): Omit
   return { values, rest: positionals.slice(named.length) };
 }
 
+/** `--label phone`, for `api-keys create phone`: the only option that is missing still. */
+function optionFor(word: string, { args }: FlmCommand, given: RunData['values']): string | undefined {
+  const missing = Object.entries(args).filter(
+    ([name, arg]) => arg.type === 'string' && arg.required === true && given[name] === undefined,
+  );
+  const value = /^[\w.:/@-]+$/.test(word) ? word : JSON.stringify(word);
+  return missing.length === 1 ? `Did you mean --${missing[0]?.[0]} ${value}?` : undefined;
+}
+
 /** Checks the arguments and runs the command. */
-export async function runStrict(command: FlmCommand, rawArgs: readonly string[], cli: Cli): Promise<void> {
+export async function runStrict(command: FlmCommand, words: readonly string[], cli: Cli): Promise<void> {
+  const rawArgs = joinNegatives(command.args, words);
   const data: RunData = { cli, ...checkArgs(command, rawArgs) };
   // Global options are FLM's own: citty must not take their values for words of the command.
   const full: CommandDef = { ...command, args: { ...command.args, ...(GLOBAL_ARGS as ArgsDef) } };
   await runCommand(full, { rawArgs: [...rawArgs], data });
+}
+
+/** `--max-tokens -1` as `--max-tokens=-1`: no option begins with a digit, and the command says which numbers it takes. */
+function joinNegatives(args: ArgsDef, words: readonly string[]): string[] {
+  const end = words.indexOf('--');
+  const joined: string[] = [];
+  for (const [index, word] of words.entries()) {
+    const before = joined.at(-1) ?? '';
+    const takesValue = args[before.replace(/^--/, '')]?.type === 'string' && before.startsWith('--');
+    const inside = end === -1 || index < end;
+    if (inside && takesValue && /^-\d/.test(word)) joined.splice(-1, 1, `${before}=${word}`);
+    else joined.push(word);
+  }
+  return joined;
 }
 
 interface Parsed {
@@ -132,8 +174,10 @@ function parseOrExplain(options: Options, rawArgs: readonly string[]) {
 function checkWord(name: string, value: string, words: readonly string[]): void {
   if (words.includes(value)) return;
   const near = suggest(value, words);
-  const reason = `"${value}" is none of ${words.join(', ')}${near === null ? '' : `; did you mean ${near}?`}`;
-  throw new FlmError('INVALID_INPUT', { meta: { field: `--${name}`, reason } });
+  throw new FlmError('INVALID_INPUT', {
+    meta: { field: `--${name}`, reason: `"${value}" is none of ${words.join(', ')}` },
+    ...(near === null ? {} : { hint: `Did you mean ${near}?` }),
+  });
 }
 
 function unknownFlag(flag: string, known: readonly string[]): FlmError {
@@ -142,12 +186,16 @@ function unknownFlag(flag: string, known: readonly string[]): FlmError {
 }
 
 function unknownCommand(group: FlmGroup, path: readonly string[], word: string): FlmError {
-  const near = suggest(word, Object.keys(group.commands));
   const name = ['flm', ...path].join(' ');
-  return usage(
-    `"${name}" has no command "${word}"`,
-    near === null ? `"${name} --help" lists the commands.` : `Did you mean "${name} ${near}"?`,
-  );
+  const others = OTHER_WORDS[path.join(' ')] ?? {};
+  const meant =
+    (Object.hasOwn(others, word) ? others[word] : null) ?? suggest(word, Object.keys(group.commands));
+  return usage(`"${name}" has no command "${word}"`, hintFor());
+
+  function hintFor(): string {
+    if (meant === null) return `"${name} --help" lists the commands.`;
+    return Object.hasOwn(group.commands, meant) ? `Did you mean "${name} ${meant}"?` : meant;
+  }
 }
 
 function usage(reason: string, hint?: string): FlmError {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { columns, table } from './table';
+import { columns, table, terminalText } from './table';
 
 describe('a table', () => {
   test('lines its columns up and leaves no blanks at the ends of lines', () => {
@@ -42,6 +42,21 @@ describe('a table', () => {
     expect(text.split('\n')).toHaveLength(2);
     expect(text.replace('\n', '')).not.toMatch(/\p{Cc}/u);
   });
+});
+
+test('what is too wide for a row stands below it', () => {
+  const rows = [{ cells: ['a', 'gone'], below: 'nothing\nlistens there' }, ['b', 'healthy']];
+  expect(table(['ID', 'STATUS'], rows, '')).toBe(
+    'ID  STATUS\na   gone\n  nothing\uFFFDlistens there\nb   healthy',
+  );
+});
+
+test('text of several lines keeps them and its tabs, and nothing that a terminal obeys', () => {
+  expect(terminalText('a\r\n\tb\n')).toBe('a\n\tb\n');
+  expect(terminalText('\u001B]0;title\u0007\u009B2Jx\ry\u007F')).toBe(
+    '\uFFFD]0;title\uFFFD\uFFFD2Jx\uFFFDy\uFFFD',
+  );
+  expect(terminalText('Grüße 日本 👩‍🚀')).toBe('Grüße 日本 👩‍🚀');
 });
 
 describe('two columns', () => {

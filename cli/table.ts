@@ -1,5 +1,8 @@
 /** Text in columns. Widths count what a terminal shows, so that wide characters line up too. */
 
+/** The cells of a row; `below` stands on a line of its own, for what would make the row too wide. */
+export type Row = readonly string[] | { readonly cells: readonly string[]; readonly below: string | null };
+
 /** Two columns, the left as wide as its longest entry, indented. */
 export function columns(entries: readonly (readonly [string, string])[]): string {
   const rows = entries.map(([left, right]) => [printable(left), printable(right)] as const);
@@ -8,27 +11,37 @@ export function columns(entries: readonly (readonly [string, string])[]): string
 }
 
 /** A table with a header; `empty` when there are no rows. */
-export function table(
-  header: readonly string[],
-  rows: readonly (readonly string[])[],
-  empty: string,
-): string {
+export function table(header: readonly string[], rows: readonly Row[], empty: string): string {
   if (rows.length === 0) return empty;
-  const all = [header, ...rows.map((row) => row.map(printable))];
-  const widths = header.map((_, column) => Math.max(...all.map((row) => Bun.stringWidth(row[column] ?? ''))));
+  const all = [{ cells: header, below: null }, ...rows.map(normal)];
+  const widths = header.map((_, column) =>
+    Math.max(...all.map(({ cells }) => Bun.stringWidth(cells[column] ?? ''))),
+  );
   return all
-    .map((row) =>
-      row
-        .map((cell, column) => pad(cell, widths[column] ?? 0))
-        .join('  ')
-        .trimEnd(),
-    )
+    .map(({ cells, below }) => lineOf(cells, widths) + (below === null ? '' : `\n  ${below}`))
     .join('\n');
 }
 
-/** Names come from engines and from other people: no control character of theirs reaches the terminal. */
-function printable(text: string): string {
+function normal(row: Row): { readonly cells: readonly string[]; readonly below: string | null } {
+  const { cells, below } = 'cells' in row ? row : { cells: row, below: null };
+  return { cells: cells.map(printable), below: below === null ? null : printable(below) };
+}
+
+function lineOf(cells: readonly string[], widths: readonly number[]): string {
+  return cells
+    .map((cell, column) => pad(cell, widths[column] ?? 0))
+    .join('  ')
+    .trimEnd();
+}
+
+/** One line of what came from outside: no control character of it reaches the terminal. */
+export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, '\uFFFD');
+}
+
+/** The same for text of several lines. */
+export function terminalText(text: string): string {
+  return text.replaceAll('\r\n', '\n').replaceAll(/[^\P{Cc}\n\t]/gu, '\uFFFD');
 }
 
 function pad(text: string, width: number): string {

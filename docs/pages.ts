@@ -34,8 +34,7 @@ Everything that FLM reports has a code. The API for clients (\`/v1\`) answers in
 (\`/api/v1\`) and the command line use the first column, as \`{"error": {"code", "message", "hint"}}\`. Codes are stable;
 messages may get better. \`{name}\` stands for what the case at hand fills in.
 
-Exit codes of the command line: 0 ok, 1 your side, 2 FLM's side, 3 start-up configuration (starting again does not help),
-130 interrupted.
+The exit codes of the command line are in [cli.md](cli.md#exit-codes).
 
 | Code | On /v1 | HTTP | Type | Exit | Message | What to do |
 |---|---|---|---|---|---|---|
@@ -100,6 +99,18 @@ Results go to stdout, everything else to stderr. On a terminal results are text,
 | Every command takes | |
 |---|---|
 ${globals.join('\n')}
+
+Global options may also stand before the command: \`flm --json status\`.
+
+## Exit codes
+
+| Code | |
+|---|---|
+| 0 | Done. Also \`flm up\` when Ctrl-C or SIGTERM ends it while it serves: that is how it is ended. |
+| 1 | Your side: a wrong word, something that is not there, an engine that failed. Also \`flm status\` when FLM does not run, and \`flm check\` when it finds an error; both print what they found all the same. |
+| 2 | FLM's side: a bug, a broken database, a disk that is full. |
+| 3 | FLM cannot start with this configuration, and starting it again does not help. |
+| 130 | Ctrl-C or SIGTERM ended it before it was done: any command, a question of \`flm up\`, a conversation (\`/exit\` and Ctrl-D end that with 0). |
 
 ${sections.join('\n\n')}
 `;

@@ -154,7 +154,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         listen_addr: handle?.listenAddr ?? null,
         endpoints:
           handle === null || bind === undefined
-            ? { localhost: null, local_network: null }
+            ? { localhost: null, local_network: null, local_networks: [], public: [] }
             : endpointsOf(bind, handle.port),
         started_at: handle === null ? null : new Date(handle.startedAtMs).toISOString(),
         requests: open().exchanges,
@@ -168,7 +168,15 @@ export async function openApp(options: AppOptions): Promise<App> {
     };
 
     const check = () =>
-      runChecks({ paths, sealedBy: db.sealedBy, databases: () => checkDatabases(db), keys, config, engines });
+      runChecks({
+        paths,
+        sealedBy: db.sealedBy,
+        databases: () => checkDatabases(db),
+        keys,
+        config,
+        engines,
+        trial,
+      });
 
     return {
       keys,

@@ -4,7 +4,7 @@ import { VERSION } from './version';
 
 const words = process.argv.slice(2);
 
-if (words.length === 1 && (words[0] === '--version' || words[0] === '-V')) {
+if (words.length === 1 && (words[0] === '--version' || words[0] === '-V' || words[0] === '-v')) {
   process.stdout.write(`${VERSION}\n`);
 } else if (words.length === 1 && words[0] === 'version') {
   const json = process.stdout.isTTY !== true;

@@ -1,19 +1,24 @@
 /**
- * Runs the stages of a check one after the other and ends with one line: `N passed, N failed` (`, N skipped`).
+ * Runs the stages of a check one after the other, names everything that failed or was skipped, and ends with one line:
+ * `N passed, N failed` (`, N skipped`).
  * `check`: linter, types, unit, architecture and contract tests. `e2e`: builds the executable and tests it, also against
  * a real engine. `verify`: both. Exit code 1 when anything failed.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-interface Counts {
+interface Outcome {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+  /** What failed, by name. */
+  readonly failures: readonly string[];
+  /** Why something was skipped, each reason once. */
+  readonly skips: readonly string[];
 }
 
-type Stage = () => Promise<Counts>;
+type Stage = () => Promise<Outcome>;
 
 const ROOT = join(import.meta.dir, '..');
 const BUN = process.execPath;
@@ -43,8 +48,9 @@ function tool(name: string, command: readonly string[]): Stage {
   return async () => {
     console.log(`\n── ${name}`);
     const code = await run(command);
-    if (code !== 0) console.log(`${name} failed (exit code ${code})`);
-    return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 };
+    return code === 0
+      ? { passed: 1, failed: 0, skipped: 0, failures: [], skips: [] }
+      : failed(`${name} (exit code ${code})`);
   };
 }
 
@@ -54,29 +60,41 @@ function tests(name: string, folders: readonly string[]): Stage {
     console.log(`\n── tests: ${name}`);
     const dir = mkdtempSync(join(tmpdir(), 'flm-junit-'));
     const report = join(dir, 'report.xml');
+    const missing = join(dir, 'missing.txt');
     try {
+      writeFileSync(missing, '');
       const paths = folders.map((folder) => `./${folder}/`);
-      const code = await run([
-        BUN,
-        'test',
-        `--timeout=${TEST_TIMEOUT_MS}`,
-        '--reporter=junit',
-        `--reporter-outfile=${report}`,
-        ...paths,
-      ]);
-      const counts = countsIn(readFileSync(report, 'utf8'));
+      const code = await run(
+        [
+          BUN,
+          'test',
+          `--timeout=${TEST_TIMEOUT_MS}`,
+          '--reporter=junit',
+          `--reporter-outfile=${report}`,
+          ...paths,
+        ],
+        { FLM_TEST_MISSING: missing },
+      );
+      const xml = readFileSync(report, 'utf8');
+      const failures = failuresIn(xml);
+      const skips = [...new Set(readFileSync(missing, 'utf8').split('\n'))].filter((line) => line !== '');
+      const outcome = { ...countsIn(xml), failures, skips };
       // A crash, or an error outside any test, is a failure that no count shows.
-      return code !== 0 && counts.failed === 0 ? { ...counts, failed: 1 } : counts;
+      if (code === 0 || outcome.failed > 0) return outcome;
+      return { ...outcome, failed: 1, failures: [`${name}: something outside the tests, see above`] };
     } catch (error) {
-      console.log(`no test report: ${String(error)}`);
-      return { passed: 0, failed: 1, skipped: 0 };
+      return failed(`${name}: no test report (${String(error)})`);
     } finally {
       rmSync(dir, { recursive: true, force: true });
     }
   };
 }
 
-function countsIn(xml: string): Counts {
+function failed(what: string): Outcome {
+  return { passed: 0, failed: 1, skipped: 0, failures: [what], skips: [] };
+}
+
+function countsIn(xml: string): Pick<Outcome, 'passed' | 'failed' | 'skipped'> {
   const root = /<testsuites[^>]*>/.exec(xml)?.[0] ?? '';
   const read = (name: string) => Number(new RegExp(`\\b${name}="(\\d+)"`).exec(root)?.[1] ?? Number.NaN);
   const [total, failed, skipped] = [read('tests'), read('failures'), read('skipped')];
@@ -84,21 +102,49 @@ function countsIn(xml: string): Counts {
   return { passed: total - failed - skipped, failed, skipped };
 }
 
-async function run(command: readonly string[]): Promise<number> {
-  const child = Bun.spawn([...command], { cwd: ROOT, stdio: ['ignore', 'inherit', 'inherit'] });
+/** `cli/help.test.ts: flm chat: has examples` */
+function failuresIn(xml: string): string[] {
+  return [...xml.matchAll(/<testcase ([^>]*[^/])>\s*<(?:failure|error)\b/g)].map(([, attributes = '']) => {
+    const read = (name: string) =>
+      unescapeXml(new RegExp(`\\b${name}="([^"]*)"`).exec(attributes)?.[1] ?? '');
+    return [read('file'), read('classname'), read('name')].filter((part) => part !== '').join(': ');
+  });
+}
+
+function unescapeXml(text: string): string {
+  const names: Readonly<Record<string, string>> = { lt: '<', gt: '>', quot: '"', apos: "'", amp: '&' };
+  return text.replaceAll(/&(\w+);/g, (whole, name: string) => names[name] ?? whole);
+}
+
+async function run(command: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<number> {
+  const child = Bun.spawn([...command], {
+    cwd: ROOT,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
   return child.exited;
 }
 
 const wanted = process.argv[2] ?? 'check';
 const chosen: readonly Stage[] =
   wanted === 'verify' ? [...stages.check, ...stages.e2e] : wanted === 'e2e' ? stages.e2e : stages.check;
-const total = { passed: 0, failed: 0, skipped: 0 };
-for (const stage of chosen) {
-  const { passed, failed, skipped } = await stage();
-  total.passed += passed;
-  total.failed += failed;
-  total.skipped += skipped;
+const outcomes: Outcome[] = [];
+for (const stage of chosen) outcomes.push(await stage());
+
+const sum = (name: 'passed' | 'failed' | 'skipped') =>
+  outcomes.reduce((total, outcome) => total + outcome[name], 0);
+list(
+  'Skipped',
+  outcomes.flatMap(({ skips }) => skips),
+);
+list(
+  'Failed',
+  outcomes.flatMap(({ failures }) => failures),
+);
+const skipped = sum('skipped') > 0 ? `, ${sum('skipped')} skipped` : '';
+console.log(`\n${sum('passed')} passed, ${sum('failed')} failed${skipped}`);
+process.exit(sum('failed') === 0 ? 0 : 1);
+
+function list(title: string, lines: readonly string[]): void {
+  if (lines.length > 0) console.log(`\n${title}:\n${lines.map((line) => `  ${line}`).join('\n')}`);
 }
-const skips = total.skipped > 0 ? `, ${total.skipped} skipped` : '';
-console.log(`\n${total.passed} passed, ${total.failed} failed${skips}`);
-process.exit(total.failed === 0 ? 0 : 1);

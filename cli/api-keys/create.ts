@@ -1,10 +1,15 @@
 /** `flm api-keys create` */
-import { KEY_SCOPES, type KeyInput } from '../../src/admission';
+import { KEY_SCOPES, KeyInput } from '../../src/admission';
 import { FlmError } from '../../src/lib/errors';
 import { withBackend } from '../backend';
 import { command } from '../command';
-import { parseDuration } from '../duration';
+import { DURATION, parseDuration } from '../duration';
 import { keyText } from './text';
+
+/** Those of KEY_SCOPES that anything in FLM asks for. */
+const USED_SCOPES = ['inference'] as const satisfies readonly (typeof KEY_SCOPES)[number][];
+
+const { expires_in_s: LIFETIME } = KeyInput.properties;
 
 export default command({
   about: 'Create an API key. It is shown once and kept nowhere.',
@@ -17,12 +22,12 @@ export default command({
     'expires-in': {
       type: 'string',
       valueHint: '90d',
-      description: 'When it ends: 90d, 12h, 30m. Default: never.',
+      description: `When it ends: ${DURATION}. Default: never.`,
     },
     scope: {
       type: 'string',
-      valueHint: KEY_SCOPES.join('|'),
-      description: 'What it may do (repeatable). Default: inference.',
+      valueHint: USED_SCOPES.join('|'),
+      description: 'What it may do (repeatable). Default: inference, which is all there is yet.',
     },
   },
   repeatable: ['model', 'scope'],
@@ -39,16 +44,19 @@ export default command({
       ...(all('scope').length === 0 ? {} : { scopes: all('scope').map(scopeOf) }),
       ...(args['expires-in'] === undefined
         ? {}
-        : { expires_in_s: parseDuration('--expires-in', args['expires-in']) }),
+        : { expires_in_s: parseDuration('--expires-in', args['expires-in'], LIFETIME) }),
     };
     const created = await withBackend(cli, (backend) => backend.keys.create(input));
     cli.result(created, () => keyText(created));
   },
 });
 
-function scopeOf(text: string): (typeof KEY_SCOPES)[number] {
-  const scope = KEY_SCOPES.find((known) => known === text);
+function scopeOf(text: string): (typeof USED_SCOPES)[number] {
+  const scope = USED_SCOPES.find((known) => known === text);
   if (scope !== undefined) return scope;
-  const reason = `"${text}" is none of ${KEY_SCOPES.join(', ')}`;
+  const planned = KEY_SCOPES.some((known) => known === text);
+  const reason = planned
+    ? `nothing asks for the scope "${text}" yet`
+    : `"${text}" is no scope; there is ${USED_SCOPES.join(', ')}`;
   throw new FlmError('INVALID_INPUT', { meta: { field: '--scope', reason } });
 }

@@ -1,7 +1,9 @@
 /** `flm api-keys list` */
+import type { ApiKey } from '../../src/admission';
 import { withBackend } from '../backend';
 import { command } from '../command';
-import { table } from '../table';
+import { type Row, table } from '../table';
+import { localTime } from '../time';
 
 export default command({
   about: 'List all API keys, newest first. The keys themselves are kept nowhere.',
@@ -11,16 +13,24 @@ export default command({
     cli.result(list, () =>
       table(
         ['ID', 'LABEL', 'STATUS', 'MODELS', 'CREATED', 'ENDS'],
-        list.items.map((key) => [
-          key.id,
-          key.label,
-          key.status,
-          key.models === null ? 'all' : key.models.join(', '),
-          key.created_at,
-          key.revoked_at ?? key.expires_at ?? 'never',
-        ]),
+        list.items.map(rowOf),
         'There is no API key yet. Make one with: flm api-keys create --label my-app',
       ),
     );
   },
 });
+
+function rowOf({ id, label, status, models, created_at: created, ...ends }: ApiKey): Row {
+  const end = ends.revoked_at ?? ends.expires_at;
+  return {
+    cells: [
+      id,
+      label,
+      status,
+      models === null ? 'all' : String(models.length),
+      localTime(created),
+      end === null ? 'never' : localTime(end),
+    ],
+    below: models === null ? null : `only ${models.join(', ')}`,
+  };
+}

@@ -50,6 +50,32 @@ export async function ask(door: Door, question: Question, onText: (text: string)
   }
 }
 
+/** @throws as the proxy answers who asks for that model: MODEL_NOT_FOUND, ENGINE_NOT_FOUND; PROXY_NOT_RUNNING */
+export async function requireModel(door: Door, model: string, signal: AbortSignal): Promise<void> {
+  try {
+    const response = await door.egress.send({
+      url: `http://${reachable(door.listenAddr)}/v1/models/${encodeURIComponent(model)}`,
+      method: 'GET',
+      headers: { authorization: `Bearer ${await door.issueKey()}` },
+      body: null,
+      signal,
+    });
+    const bytes = await response.body.bytes();
+    if (response.status !== 200) throw errorIn(parseJson(new TextDecoder().decode(bytes)));
+  } catch (error) {
+    throw error instanceof EgressError ? new FlmError('PROXY_NOT_RUNNING', { cause: error }) : error;
+  }
+}
+
+/** What is asked, with what there is to look at. */
+export function withImages(prompt: string, images: readonly string[]): Content {
+  if (images.length === 0) return prompt;
+  return [
+    { type: 'text' as const, text: prompt },
+    ...images.map((url) => ({ type: 'image_url' as const, image_url: { url } })),
+  ];
+}
+
 async function askProxy(door: Door, question: Question, onText: (text: string) => void): Promise<Answer> {
   const response = await door.egress.send({
     url: `http://${reachable(door.listenAddr)}/v1/chat/completions`,

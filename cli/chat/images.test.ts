@@ -49,10 +49,10 @@ describe('an image file', () => {
     expect(() => imageFromFile(path)).toThrow(`--image: ${path} is larger than 10 MB.`);
   });
 
-  test('that is not there is an error of the file system', () => {
+  test('that is not there, or is none, is a mistake of whoever typed it', () => {
     const missing = join(dir, 'missing.png');
-    expect(() => imageFromFile(missing)).toThrow(`Cannot use ${missing}: ENOENT`);
-    expect(() => imageFromFile(dir)).toThrow(`Cannot use ${dir}: `);
+    expect(() => imageFromFile(missing)).toThrow(`--image: there is no file ${missing}.`);
+    expect(() => imageFromFile(dir)).toThrow(`--image: ${dir} is a directory.`);
   });
 });
 

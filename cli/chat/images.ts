@@ -18,10 +18,13 @@ const SIGNATURES: readonly (readonly [string, (bytes: Uint8Array) => boolean])[]
   ['image/gif', (bytes) => startsWith(bytes, [0x47, 0x49, 0x46, 0x38])],
 ];
 
-/** @throws IO_ERROR, INVALID_INPUT */
+/** @throws INVALID_INPUT; IO_ERROR when the file is there and cannot be read */
 export function imageFromFile(path: string): string {
   try {
-    if (statSync(path).size > MAX_BYTES) throw invalid('--image', `${path} is larger than 10 MB`);
+    const about = statSync(path, { throwIfNoEntry: false });
+    if (about === undefined) throw invalid('--image', `there is no file ${path}`);
+    if (about.isDirectory()) throw invalid('--image', `${path} is a directory`);
+    if (about.size > MAX_BYTES) throw invalid('--image', `${path} is larger than 10 MB`);
     return dataUrl('--image', path, readFileSync(path));
   } catch (error) {
     if (error instanceof FlmError) throw error;

@@ -1,14 +1,12 @@
 /** `flm chat`: talks to a model through the running proxy. */
-import { createInterface } from 'node:readline/promises';
 import { FlmError } from '../../src/lib/errors';
 import { isRecord } from '../../src/lib/json';
 import { requireRunning } from '../backend';
 import { type Cli, withProgress } from '../cli';
 import { command } from '../command';
-import { type Answer, ask, type Content, type Door, type Message, type Question } from './ask';
+import { type Answer, ask, type Door, type Message, type Question, requireModel, withImages } from './ask';
+import { converse, type Settings } from './conversation';
 import { imageFromFile, imageFromUrl } from './images';
-
-type Settings = Omit<Question, 'messages'>;
 
 export default command({
   about: 'Chat with a model through FLM. Without a prompt: a conversation, or what is piped in.',
@@ -20,7 +18,11 @@ export default command({
       description: 'Model name or flm://<engine>/<model>. Default: the first there is.',
     },
     system: { type: 'string', alias: 's', description: 'How the model should behave.' },
-    stream: { type: 'boolean', description: 'Print the answer as it comes. Always so in a conversation.' },
+    stream: {
+      type: 'boolean',
+      description:
+        'Print the answer as it comes, as on a terminal. As JSON: {content, chunks, usage}, not {messages, usage}.',
+    },
     temperature: { type: 'string', valueHint: '0-2', description: 'How freely it answers.' },
     'max-tokens': { type: 'string', valueHint: 'N', description: 'Longest answer, in tokens.' },
     image: { type: 'string', valueHint: 'FILE', description: 'An image to look at (repeatable).' },
@@ -65,89 +67,53 @@ export default command({
 
     const piped = await cli.readStdin();
     const prompt = [words, piped?.trim() ?? ''].filter((part) => part.trim() !== '').join('\n\n');
-    if (prompt === '') {
-      if (!cli.interactive) throw new FlmError('USAGE_ERROR', { meta: { reason: 'There is no prompt' } });
-      return converse(cli, door, settings, system);
-    }
+    if (prompt === '' && !cli.interactive)
+      throw new FlmError('USAGE_ERROR', { meta: { reason: 'There is no prompt' } });
     const images = [
       ...all('image').map(imageFromFile),
       ...(await Promise.all(all('image-url').map((url) => imageFromUrl(egress, url)))),
     ];
+    if (prompt === '') {
+      await requireModel(door, settings.model, cli.interrupted);
+      return converse(cli, door, settings, system, images);
+    }
     const messages: Message[] = [...system, { role: 'user', content: withImages(prompt, images) }];
     await answerOnce(cli, door, { ...settings, messages });
   },
 });
 
-async function answerOnce(cli: Cli, door: Door, question: Question): Promise<void> {
-  const live = question.stream && cli.format === 'text';
-  const answer = live
-    ? await ask(door, question, (text) => cli.write(text))
-    : await withProgress(cli, 'Asking', () => ask(door, question, () => {}));
-  if (live) cli.write('\n');
-  else cli.result(resultOf(question, answer), () => answer.content);
-  if (cli.format === 'text' && cli.interactive) cli.note(usageText(answer.usage));
+async function answerOnce(cli: Cli, door: Door, asked: Question): Promise<void> {
+  // A person who waits sees the answer grow; a pipe gets it whole unless it asked for the pieces.
+  const live = cli.format === 'text' && (asked.stream || cli.watched);
+  const question = { ...asked, stream: asked.stream || live };
+  if (live) await showLive(cli, door, question);
+  else {
+    const answer = await withProgress(cli, 'Asking', () => ask(door, question, () => {}));
+    cli.result(resultOf(question, answer), () => answer.content);
+  }
+}
+
+async function showLive(cli: Cli, door: Door, question: Question): Promise<void> {
+  let begun = false;
+  const show = (text: string) => {
+    begun = true;
+    cli.write(text);
+  };
+  try {
+    const { usage } = await ask(door, question, show);
+    cli.write('\n');
+    if (cli.interactive) cli.note(usageText(usage));
+  } catch (error) {
+    // What comes after half an answer begins on a line of its own.
+    if (begun && cli.watched) cli.write('\n');
+    throw error;
+  }
 }
 
 function resultOf(question: Question, { content, chunks, usage }: Answer): unknown {
   return question.stream
     ? { content, chunks, usage }
     : { messages: [...question.messages, { role: 'assistant', content }], usage };
-}
-
-/** A conversation on the terminal, until Ctrl-D, /exit, or Ctrl-C where no answer is coming. */
-async function converse(cli: Cli, door: Door, settings: Settings, system: readonly Message[]): Promise<void> {
-  cli.note(`Talking to ${settings.model}. /exit or Ctrl-D ends it.`);
-  const messages: Message[] = [...system];
-  const lines = createInterface({ input: process.stdin, output: process.stderr, prompt: '> ' });
-  let answering: AbortController | null = null;
-  let over = false;
-  lines.on('close', () => {
-    over = true;
-  });
-  // The terminal hands Ctrl-C over as a key here, and no signal comes of it.
-  lines.on('SIGINT', () => {
-    if (answering === null) lines.close();
-    else answering.abort();
-  });
-  cli.interrupted.addEventListener('abort', () => lines.close(), { once: true });
-
-  async function answer(): Promise<string | null> {
-    answering = new AbortController();
-    const signal = AbortSignal.any([settings.signal, answering.signal]);
-    try {
-      return (await ask(door, { ...settings, stream: true, messages, signal }, cli.write)).content;
-    } catch (error) {
-      if (!answering.signal.aborted && !(error instanceof FlmError)) throw error;
-      cli.note(error instanceof FlmError ? `Error: ${error.message}` : '');
-      return null;
-    } finally {
-      answering = null;
-    }
-  }
-
-  lines.prompt();
-  for await (const line of lines) {
-    if (line.trim() === '/exit') break;
-    if (line.trim() !== '') {
-      messages.push({ role: 'user', content: line });
-      const content = await answer();
-      cli.write('\n');
-      // A question that was not answered is not part of what the model is told next.
-      if (content === null) messages.pop();
-      else messages.push({ role: 'assistant', content });
-    }
-    if (!over) lines.prompt();
-  }
-  lines.close();
-  cli.interrupted.throwIfAborted();
-}
-
-function withImages(prompt: string, images: readonly string[]): Content {
-  if (images.length === 0) return prompt;
-  return [
-    { type: 'text' as const, text: prompt },
-    ...images.map((url) => ({ type: 'image_url' as const, image_url: { url } })),
-  ];
 }
 
 async function firstModel(models: {

@@ -145,6 +145,13 @@ describe.skipIf(noZsh)('zsh', () => {
   }
 
   test.each([
+    ['flm engines ', 'FLM with: llama.cpp'],
+    ['flm engines add --', 'Where it listens: http://gpu-box'],
+  ])('%s<TAB><TAB> says what for, colons and all', async (line, about) => {
+    expect(await screen(`${line}\\t`, about)).toContain(about);
+  });
+
+  test.each([
     ['flm a', 'pi-keys'],
     ['flm api-keys cr', 'eate'],
     ['flm up --po', 'rt'],

@@ -19,14 +19,14 @@ function functionFor(node: Node): string {
       const value = flag.takesValue
         ? `:value:${flag.words.length > 0 ? `(${flag.words.join(' ')})` : '_files'}`
         : '';
-      return `    ${quote(`${flag.name}[${flag.about.replaceAll(/[[\]:]/g, ' ')}]${value}`)}`;
+      return `    ${quote(`${flag.name}[${flag.about.replaceAll(/[[\]\\]/g, '\\$&')}]${value}`)}`;
     });
     const word = node.words.length === 0 ? [] : [`    ${quote(`1:word:(${node.words.join(' ')})`)}`];
     const all = [...specs, ...word, "    '*:word:_files'"];
     return `${functionName(node)}() {\n  _arguments \\\n${all.join(' \\\n')}\n}`;
   }
   const commands = node.children.map(
-    (child) => `    ${quote(`${nameOf(child)}:${child.about.replaceAll(':', ' ')}`)}`,
+    (child) => `    ${quote(`${nameOf(child)}:${child.about.replaceAll(/[:\\]/g, '\\$&')}`)}`,
   );
   const branches = node.children.map((child) => `      ${nameOf(child)}) ${functionName(child)} ;;`);
   return `${functionName(node)}() {

@@ -30,7 +30,7 @@ export default command({
   },
   examples: [
     'flm engines add --url http://192.168.1.20:8080',
-    'VLLM_KEY=... flm engines add --kind openai --url https://gpu.example/v1 --key-env VLLM_KEY --id gpu',
+    'VLLM_KEY=... flm engines add --kind vllm --url https://gpu.example/v1 --key-env VLLM_KEY --id gpu',
   ],
   async run({ cli, args }) {
     const input: EngineInput = {

@@ -1,12 +1,12 @@
 /** `flm engines try`: the trial engine, installed here and run by FLM. */
-import { createTrial, type Trial, type TrialView } from '../../src/engines';
-import { findRunning } from '../backend';
+import { createTrial, type EngineList, type Trial, type TrialView } from '../../src/engines';
+import { type Backend, findRunning } from '../backend';
 import type { Cli } from '../cli';
 import { command } from '../command';
 import { stderrLog } from '../log';
 
 export default command({
-  about: 'Install a small real engine to try FLM with (llama.cpp and SmolLM2-135M, 130 MB).',
+  about: 'Install a small real engine to try FLM with: llama.cpp and SmolLM2-135M, 130 MB.',
   args: { remove: { type: 'boolean', description: 'Stop it and take it off the disk.' } },
   examples: ['flm engines try', 'flm engines try --remove'],
   async run({ cli, args }) {
@@ -37,9 +37,17 @@ export function openTrial(cli: Cli): Trial {
     dir: paths.trialDir,
     env,
     clock,
-    log: stderrLog(clock, () => 'warn'),
+    log: stderrLog(cli, () => 'warn'),
     onChange: () => {},
   });
+}
+
+/** What is to be said of a trial engine that is installed and not in the list; null where there is none. */
+export function trialNote(cli: Cli, mode: Backend['mode'], { items }: EngineList): string | null {
+  if (items.some((engine) => engine.origin === 'trial') || !openTrial(cli).state().installed) return null;
+  return mode === 'offline'
+    ? 'The trial engine is installed and starts with FLM: flm up'
+    : 'The trial engine is installed and does not run. Start it: flm engines try';
 }
 
 /** Installs it unless it is there; what happens is told on stderr. @throws TRIAL_UNAVAILABLE, IO_ERROR */

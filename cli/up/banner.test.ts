@@ -12,7 +12,12 @@ const status: Status = {
   data_dir: '/data',
   mode: 'local-http',
   listen_addr: '127.0.0.1:8080',
-  endpoints: { localhost: 'http://localhost:8080', local_network: null },
+  endpoints: {
+    localhost: 'http://localhost:8080',
+    local_network: null,
+    local_networks: [],
+    public: [],
+  },
   started_at: '2026-11-23T12:00:00.000Z',
   requests: 0,
   engines: { running: 1, known: 1 },
@@ -77,7 +82,8 @@ describe('what flm up shows', () => {
 
   test('with an old key: no key, and where the caller puts it', () => {
     const text = banner([engine(['small'])], null);
-    expect(text).not.toContain('flm_');
+    expect(text).not.toMatch(/flm_\w/);
+    expect(text).toContain('Try it, with your own key:\n\nexport FLM_API_KEY=flm_...\ncurl ');
     expect(text).toContain('Bearer $FLM_API_KEY"');
     expect(text).toContain('flm api-keys create');
   });
@@ -93,16 +99,41 @@ describe('what flm up shows', () => {
     expect(banner([engine([])])).not.toContain('curl');
   });
 
-  test('on every network: both addresses', () => {
-    const endpoints = { localhost: 'http://localhost:8080', local_network: 'http://192.168.1.5:8080' };
-    expect(banner([], key, { endpoints })).toContain('http://localhost:8080/v1   http://192.168.1.5:8080/v1');
+  test('on every network: every address, the likeliest first', () => {
+    const local_networks = ['http://192.168.1.5:8080', 'http://172.17.0.1:8080'];
+    const endpoints = {
+      localhost: 'http://localhost:8080',
+      local_network: 'http://192.168.1.5:8080',
+      local_networks,
+      public: [],
+    };
+    expect(banner([], key, { endpoints })).toContain(
+      [
+        '  API      http://localhost:8080/v1',
+        '  Network  http://192.168.1.5:8080/v1',
+        '           http://172.17.0.1:8080/v1',
+      ].join('\n'),
+    );
   });
 
   test('on one address of the network: that one', () => {
-    const endpoints = { localhost: null, local_network: 'http://192.168.1.5:8080' };
+    const url = 'http://192.168.1.5:8080';
+    const endpoints = { localhost: null, local_network: url, local_networks: [url], public: [] };
     const text = banner([engine(['small'])], key, { endpoints });
     expect(text).toContain('curl -N http://192.168.1.5:8080/v1/');
     expect(text).not.toContain('localhost');
+  });
+
+  test('on a public address: that one, and what it lacks', () => {
+    const endpoints = {
+      localhost: null,
+      local_network: null,
+      local_networks: [],
+      public: ['http://203.0.114.5:8080'],
+    };
+    const text = banner([engine(['small'])], key, { endpoints });
+    expect(text).toContain('  Public  http://203.0.114.5:8080/v1  (not encrypted)\n');
+    expect(text).toContain('curl -N http://203.0.114.5:8080/v1/');
   });
 });
 

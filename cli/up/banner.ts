@@ -2,6 +2,7 @@
 import type { Status } from '../../src/admin/client';
 import type { CreatedKey } from '../../src/admission';
 import type { EngineList } from '../../src/engines';
+import { endpointRows } from '../endpoints';
 import { columns } from '../table';
 
 export interface UpResult {
@@ -12,18 +13,12 @@ export interface UpResult {
 }
 
 export function upText({ status, engines, key }: UpResult): string {
-  const { localhost, local_network: lan } = status.endpoints;
-  const base = localhost ?? lan ?? `http://${status.listen_addr}`;
+  const { localhost, local_network: lan, public: open } = status.endpoints;
+  const base = localhost ?? lan ?? open[0] ?? `http://${status.listen_addr}`;
   const running = engines.items.filter((engine) => engine.status.status === 'running-healthy');
   const model = running[0]?.models[0];
   const rows: (readonly [string, string])[] = [
-    [
-      'API',
-      [localhost, lan]
-        .filter((url) => url !== null)
-        .map((url) => `${url}/v1`)
-        .join('   '),
-    ],
+    ...endpointRows(status),
     ...(running.length === 0
       ? [['Engines', 'none yet: start one, or try one with "flm engines try"'] as const]
       : []),
@@ -38,10 +33,15 @@ export function upText({ status, engines, key }: UpResult): string {
     ],
   ];
   const sections = [`FLM ${status.version} is up.`, columns(rows)];
-  if (model !== undefined)
-    sections.push(`Try it:\n\n${curlFor(base, model, key?.plain_key ?? '$FLM_API_KEY')}`);
+  if (model !== undefined) {
+    const request = curlFor(base, model, key?.plain_key ?? '$FLM_API_KEY');
+    sections.push(`${key === null ? `Try it, with your own key:\n\n${EXPORT}\n` : 'Try it:\n\n'}${request}`);
+  }
   return `${sections.join('\n\n')}\n\nStop it with Ctrl-C.`;
 }
+
+/** FLM keeps no key that it could show again. */
+const EXPORT = 'export FLM_API_KEY=flm_...';
 
 /** A request that can be pasted into a shell as it is. */
 export function curlFor(base: string, model: string, key: string): string {

@@ -7,7 +7,7 @@ import { FlmError } from '../../src/lib/errors';
 import type { LogLevel } from '../../src/lib/log';
 import { findRunning } from '../backend';
 import { ask } from '../chat/ask';
-import type { Cli } from '../cli';
+import { type Cli, INTERRUPTED } from '../cli';
 import { command } from '../command';
 import { installTrial } from '../engines/try';
 import { stderrLog } from '../log';
@@ -24,7 +24,7 @@ export default command({
     port: {
       type: 'string',
       valueHint: 'N',
-      description: 'Port of the API. Default: proxy.port, or the next free one.',
+      description: 'Port of the API. Default: proxy.port; where nobody set that, 8080 or the next free one.',
     },
     bind: {
       type: 'string',
@@ -56,14 +56,15 @@ export default command({
       const bind = app.config.current()['proxy.bind'];
       await serveOnFreePort(app, cli, { port, bind, allowPlaintext: args['allow-plaintext'] === true });
       await app.engines.refresh(0);
-      if ((await startTrial(app, cli, args.try === true)) === 'quit') return;
+      if ((await startTrial(app, cli, args.try === true)) === 'quit') return cli.fail(INTERRUPTED);
       const result: UpResult = {
         status: app.status(),
         engines: await app.engines.list(),
         key: await firstKey(app),
       };
       cli.result({ ...result.status, plain_key: result.key?.plain_key ?? null }, () => upText(result));
-      if (args.ask !== undefined) await askFirst(app, cli, args.ask);
+      // From here on FLM serves, and Ctrl-C is how that ends, also while a model still answers.
+      if (args.ask !== undefined) await askFirst(app, cli, args.ask).catch(unlessInterrupted(cli));
       await untilInterrupted(cli);
     } finally {
       await app.close();
@@ -76,7 +77,7 @@ async function openHere(cli: Cli, flags: Partial<ConfigSnapshot>): Promise<App> 
   const { paths, env, clock } = cli;
   await refuseSecond(cli);
   let app: App | null = null;
-  const log = stderrLog(clock, () => levelFor(cli, app?.config.current()['log.level'] ?? 'info'));
+  const log = stderrLog(cli, () => levelFor(cli, app?.config.current()['log.level'] ?? 'info'));
   try {
     app = await openApp({ paths, env, clock, log, flags, running: true, lockWaitMs: LOCK_WAIT_MS });
     return app;
@@ -157,6 +158,12 @@ async function askFirst(app: App, cli: Cli, prompt: string): Promise<void> {
   );
   cli.result(answer, () => '');
   if (people) cli.note('\nFLM goes on serving. Stop it with Ctrl-C.');
+}
+
+function unlessInterrupted(cli: Cli): (error: unknown) => void {
+  return (error) => {
+    if (!cli.interrupted.aborted) throw error;
+  };
 }
 
 async function untilInterrupted(cli: Cli): Promise<void> {

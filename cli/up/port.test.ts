@@ -11,14 +11,24 @@ beforeAll(() => {
 });
 afterAll(() => egress.close());
 
+type Source = 'default' | 'env' | 'database' | 'file';
+
 /** Tries to get a place where every port up to `taken` is taken. */
-async function attempt(options: { port: number | null; configured?: number; takenUpTo: number }) {
-  const { port, configured = 8080, takenUpTo } = options;
+async function attempt(options: {
+  port: number | null;
+  configured?: number;
+  source?: Source;
+  takenUpTo: number;
+}) {
+  const { port, configured = 8080, source = 'default', takenUpTo } = options;
   const tried: number[] = [];
   const notes: string[] = [];
   const app = {
     egress,
-    config: { current: () => ({ 'proxy.port': configured }) },
+    config: {
+      current: () => ({ 'proxy.port': configured }),
+      get: async () => ({ source }),
+    },
     async serve(place: { bind: string; port: number; allowPlaintext: boolean }) {
       tried.push(place.port);
       if (place.port > 0 && place.port <= takenUpTo)
@@ -45,7 +55,7 @@ describe('a free port', () => {
   });
 });
 
-describe('a configured port that is taken', () => {
+describe('the default port, when it is taken', () => {
   test('gives way to the next free one, and says so once', async () => {
     const { tried, notes, error } = await attempt({ port: null, configured: 18_080, takenUpTo: 18_082 });
     expect(tried).toEqual([18_080, 18_081, 18_082, 18_083]);
@@ -69,6 +79,17 @@ describe('a configured port that is taken', () => {
 });
 
 describe('a port that was asked for', () => {
+  test.each(['env', 'database', 'file'] as const)('by %s is refused when it is taken', async (source) => {
+    const { tried, notes, error } = await attempt({
+      port: null,
+      configured: 18_080,
+      source,
+      takenUpTo: 18_080,
+    });
+    expect({ tried, notes }).toEqual({ tried: [18_080], notes: [] });
+    expect(error).toMatchObject({ code: 'PROXY_PORT_IN_USE', meta: { port: 18_080 } });
+  });
+
   test('is refused when it is taken, and its owner is named: an engine', async () => {
     const engine = await startFake('llamacpp');
     const { tried, notes, error } = await attempt({ port: engine.port, takenUpTo: 65_535 });
@@ -101,7 +122,7 @@ describe('a port that was asked for', () => {
     const refused = new FlmError('EXPOSURE_REFUSED', { meta: { bind: '0.0.0.0', address: '8.8.8.8' } });
     const app = {
       egress,
-      config: { current: () => ({ 'proxy.port': 8080 }) },
+      config: { current: () => ({ 'proxy.port': 8080 }), get: async () => ({ source: 'default' as const }) },
       serve: async () => {
         throw refused;
       },

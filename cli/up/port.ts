@@ -1,12 +1,12 @@
 /** Finds a port to listen on, and says who has the one that was wanted. */
 import type { App, ServeOptions } from '../../src/app';
-import type { ConfigSnapshot } from '../../src/config';
+import type { ConfigSnapshot, SettingView } from '../../src/config';
 import { whoListens } from '../../src/engines';
 import { FlmError } from '../../src/lib/errors';
 import type { Cli } from '../cli';
 
 export interface WantedPlace {
-  /** The port that was asked for on the command line, or null for the configured one or the next that is free. */
+  /** The port that was asked for on the command line, or null for the configured one. */
   readonly port: number | null;
   readonly bind: string;
   readonly allowPlaintext: boolean;
@@ -14,15 +14,19 @@ export interface WantedPlace {
 
 /** The part of the app that is needed here. */
 interface Server extends Pick<App, 'egress'> {
-  readonly config: { current(): Pick<ConfigSnapshot, 'proxy.port'> };
+  readonly config: {
+    current(): Pick<ConfigSnapshot, 'proxy.port'>;
+    get(key: 'proxy.port'): Promise<Pick<SettingView, 'source'>>;
+  };
   serve(options: ServeOptions): Promise<unknown>;
 }
 
-/** How many ports after the configured one are tried. */
+/** How many ports after the default one are tried. */
 const ATTEMPTS = 20;
 
 /**
- * Starts to serve. A port that somebody asked for by name is used or refused; the configured one gives way.
+ * Starts to serve. A port that somebody asked for, wherever that was said, is used or refused: clients know it. The
+ * default one gives way.
  * @throws PROXY_PORT_IN_USE naming who has it, and as App.serve
  */
 export async function serveOnFreePort(
@@ -31,7 +35,8 @@ export async function serveOnFreePort(
   { port, bind, allowPlaintext }: WantedPlace,
 ): Promise<void> {
   const first = port ?? app.config.current()['proxy.port'];
-  const last = port === null ? Math.min(first + ATTEMPTS, 65_535) : first;
+  const asked = port !== null || (await app.config.get('proxy.port')).source !== 'default';
+  const last = asked ? first : Math.min(first + ATTEMPTS, 65_535);
   for (let candidate = first; ; candidate++) {
     try {
       await app.serve({ bind, port: candidate, allowPlaintext });

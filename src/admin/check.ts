@@ -17,6 +17,7 @@ export interface CheckOptions {
   readonly keys: Pick<KeysApi, 'list'>;
   readonly config: Pick<ConfigApi, 'list'>;
   readonly engines: { refresh(maxAgeMs: number): Promise<void>; states(): readonly EngineState[] };
+  readonly trial: { state(): { readonly installed: boolean } };
 }
 
 type Check = CheckReport['checks'][number];
@@ -46,7 +47,7 @@ export async function runChecks(options: CheckOptions): Promise<CheckReport> {
       'ok',
       changed.length === 0 ? 'all default' : changed.map(({ key, value }) => `${key}=${value}`).join(', '),
     ),
-    ...checkEngines(options.engines.states()),
+    ...checkEngines(options.engines.states(), options.trial.state().installed),
   ]);
 }
 
@@ -81,12 +82,18 @@ function checkModes(paths: Paths): Check[] {
   ];
 }
 
-function checkEngines(states: readonly EngineState[]): Check[] {
+function checkEngines(states: readonly EngineState[], trialInstalled: boolean): Check[] {
+  if (states.length === 0 && trialInstalled)
+    return [check('engines', 'ok', 'none runs; the trial engine is installed and starts with FLM')];
   if (states.length === 0)
     return [check('engines', 'warning', 'none found: start one, or try "flm engines try"')];
   return states.map(({ ref, status, reason, models }) =>
     status === 'running-healthy'
-      ? check(`engine ${ref.id}`, 'ok', `${models.length} models at ${ref.baseUrl}`)
+      ? check(
+          `engine ${ref.id}`,
+          'ok',
+          `${models.length} ${models.length === 1 ? 'model' : 'models'} at ${ref.baseUrl}`,
+        )
       : check(`engine ${ref.id}`, 'warning', `${status}: ${reason ?? 'no reason known'}`),
   );
 }

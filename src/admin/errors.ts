@@ -41,10 +41,15 @@ export function fromElysia({ code, error, request }: Thrown): FlmError {
 
 /** Elysia's validation error names the field in `valueError`; an answer of ours that breaks its schema is our bug. */
 function invalidInput(error: unknown): FlmError {
-  const details = error as { type?: unknown; valueError?: { path?: unknown; message?: unknown } };
+  const details = error as {
+    type?: unknown;
+    valueError?: { path?: unknown; message?: unknown; schema?: unknown };
+  };
   if (details.type === 'response') return new FlmError('INTERNAL_ERROR', { cause: error });
-  const path = typeof details.valueError?.path === 'string' ? details.valueError.path : '';
-  const message =
-    typeof details.valueError?.message === 'string' ? details.valueError.message : 'it is not valid';
-  return invalidField(path, message);
+  const { path, message, schema } = details.valueError ?? {};
+  return invalidField({
+    path: typeof path === 'string' ? path : '',
+    message: typeof message === 'string' ? message : 'it is not valid',
+    schema,
+  });
 }

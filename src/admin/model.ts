@@ -11,7 +11,14 @@ export const Status = Type.Object(
     data_dir: Type.String(),
     mode: nullable(oneOf(['local-http'])),
     listen_addr: nullable(Type.String(), { examples: ['127.0.0.1:8080'] }),
-    endpoints: Type.Object({ localhost: nullable(Type.String()), local_network: nullable(Type.String()) }),
+    endpoints: Type.Object({
+      localhost: nullable(Type.String()),
+      local_network: nullable(Type.String(), { description: 'The first of local_networks.' }),
+      local_networks: Type.Array(Type.String(), {
+        description: 'In private networks: that of the default route first, those of containers last.',
+      }),
+      public: Type.Array(Type.String(), { description: 'Where strangers can reach it.' }),
+    }),
     started_at: nullable(Type.String({ format: 'date-time' })),
     requests: Type.Integer({ description: 'Requests that engines work on, or that wait for one.' }),
     engines: Type.Object({ running: Type.Integer(), known: Type.Integer() }),

@@ -6,6 +6,7 @@ export {
   KEY_SCOPES,
   KeyInput,
   type KeysApi,
+  type RotatedKey,
   RotateInput,
 } from './model';
 export { createSlots, type Slots } from './slots';

@@ -59,13 +59,14 @@ export function choice<const Word extends string>(words: readonly Word[]): Kind<
   };
 }
 
-/** One IP address to listen on. */
+/** One IP address to listen on. The one name that is an address everywhere counts as that. */
 export function ipAddress(): Kind<string> {
-  const takes = 'an IP address such as 127.0.0.1, ::1 or 0.0.0.0';
+  const takes = 'an IP address such as 127.0.0.1, ::1 or 0.0.0.0, or localhost';
   return {
     takes,
     parse(input) {
-      const ip = typeof input === 'string' ? parseIp(input.trim()) : null;
+      const text = typeof input === 'string' ? input.trim() : '';
+      const ip = text.toLowerCase() === 'localhost' ? '127.0.0.1' : parseIp(text);
       if (ip === null) throw new TypeError(`it takes ${takes}`);
       return ip;
     },

@@ -44,7 +44,7 @@ describe('readToml', () => {
   test.each([
     ['broken TOML', '[proxy\nport = 1', /TOML/],
     ['a key twice', '[proxy]\nport = 1\nport = 2', /redefine/],
-    ['an unknown key', '[proxy]\nprot = 1', /"proxy\.prot", which is no setting; did you mean proxy\.port\?/],
+    ['an unknown key', '[proxy]\nprot = 1', /"proxy\.prot", which is no setting\.$/],
     ['an unknown key like no other', 'telemetry = true', /"telemetry", which is no setting\.$/],
     ['an unknown category', '[gateway]\nmax = 1', /"gateway\.max"/],
     ['a key below a setting', '[proxy.port]\nx = 1', /proxy\.port/],
@@ -64,6 +64,10 @@ describe('readToml', () => {
     expect(error.message).toMatch(/\/flm\.toml is not usable: /);
     expect(error.message).toMatch(reason);
     expect(error.message).not.toContain('\n');
+  });
+
+  test('names the setting that an unknown key is nearest to', async () => {
+    expect((await errorOf(() => toml('[proxy]\nprot = 1'))).hint).toBe('Did you mean proxy.port?');
   });
 
   test('refuses what it cannot read', async () => {

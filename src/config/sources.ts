@@ -61,8 +61,10 @@ export function readToml(path: string): SourceValues {
   for (const [key, value] of flatten(parseToml(path))) {
     if (!isSettingKey(key)) {
       const near = suggest(key, SETTING_KEYS);
-      const also = near === null ? '' : `; did you mean ${near}?`;
-      throw invalid(path, `it sets "${key}", which is no setting${also}`);
+      throw new FlmError('CONFIG_FILE_INVALID', {
+        meta: { source: path, reason: `it sets "${key}", which is no setting` },
+        ...(near === null ? {} : { hint: `Did you mean ${near}?` }),
+      });
     }
     values.set(key, parseFrom(path, key, value));
   }

@@ -15,14 +15,22 @@ export interface Log {
 
 const ORDER: Readonly<Record<LogLevel, number>> = { debug: 0, info: 1, warn: 2, error: 3 };
 
-/** A log that writes lines of at least `level` (asked anew for each line) with `write`. */
-export function createLog(level: () => LogLevel, clock: Clock, write: (line: string) => void): Log {
+/**
+ * A log that writes lines of at least `level` (asked anew for each line) with `write`: JSON, or what `format` makes of
+ * the redacted entry.
+ */
+export function createLog(
+  level: () => LogLevel,
+  clock: Clock,
+  write: (line: string) => void,
+  format: (entry: unknown) => string = JSON.stringify,
+): Log {
   const at =
     (lineLevel: LogLevel) =>
     (message: string, fields: LogFields = {}) => {
       if (ORDER[lineLevel] < ORDER[level()]) return;
       const time = new Date(clock.nowMs()).toISOString();
-      write(`${JSON.stringify(redactValue({ time, level: lineLevel, message, ...describe(fields) }))}\n`);
+      write(`${format(redactValue({ time, level: lineLevel, message, ...describe(fields) }))}\n`);
     };
   return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
 }

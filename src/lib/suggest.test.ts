@@ -13,6 +13,8 @@ describe('suggest', () => {
     ['porxy.port', 'proxy.port'],
     ['engine.timeout', 'engine.timeout_ms'],
     ['loglevel', 'log.level'],
+    ['proxy.b', 'proxy.bind'],
+    ['LOG', 'log.level'],
   ])('%s: %s', (typed, meant) => {
     expect(suggest(typed, KEYS)).toBe(meant);
   });
@@ -23,6 +25,17 @@ describe('suggest', () => {
       expect(suggest(typed, KEYS)).toBeNull();
     },
   );
+
+  test.each([
+    ['rm', ['list', 'add', 'remove', 'try']],
+    ['ls', ['add', 'list', 'up']],
+    ['delete', ['detect', 'remove']],
+    ['te', ['temperature']],
+    ['st', ['status', 'start']],
+    ['stat', ['status', 'statistics']],
+  ])('has nothing for %p, which is too far from all of %p', (typed, words) => {
+    expect(suggest(typed, words)).toBeNull();
+  });
 
   test('takes the nearest, and the first of equally near ones', () => {
     expect(suggest('lisp', ['lost', 'list'])).toBe('list');

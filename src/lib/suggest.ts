@@ -1,8 +1,24 @@
 /** "Did you mean …?": the nearest known word to one that was mistyped. */
 
-/** The candidate nearest to `word`, or null when none is within a third of its length (at least two edits). */
+/** From this length on the beginning of a word is enough, when only one begins so. */
+const MIN_PREFIX = 3;
+
+/**
+ * The candidate nearest to `word`, within a third of its length (at least one edit); else the only one that begins with
+ * it; else null.
+ */
 export function suggest(word: string, candidates: Iterable<string>): string | null {
-  const limit = Math.max(2, Math.floor(word.length / 3));
+  const all = [...candidates];
+  return nearest(word, all) ?? onlyOneThatBegins(word, all);
+}
+
+function onlyOneThatBegins(word: string, candidates: readonly string[]): string | null {
+  const found = candidates.filter((candidate) => candidate.startsWith(word.toLowerCase()));
+  return word.length >= MIN_PREFIX && found.length === 1 ? (found[0] ?? null) : null;
+}
+
+function nearest(word: string, candidates: readonly string[]): string | null {
+  const limit = Math.max(1, Math.floor(word.length / 3));
   let best: string | null = null;
   let bestDistance = limit + 1;
   for (const candidate of candidates) {

@@ -1,7 +1,7 @@
 /** From where an address can be reached: a table of what is bound, on machines with these networks. */
 import { describe, expect, test } from 'bun:test';
 import { codeOf, errorOf } from '../../test/support/thrown';
-import { checkExposure, type Exposure, endpointsOf, exposureOf, machineAddresses } from './exposure';
+import { checkExposure, type Exposure, exposureOf } from './exposure';
 
 /** Machines by the addresses of their interfaces. */
 const MACHINES = {
@@ -71,32 +71,5 @@ describe('checkExposure', () => {
 
   test('takes an address that was not written the plain way for the worst', async () => {
     expect(await codeOf(() => checkExposure('0:0:0:0:0:0:0:0', false))).toBe('EXPOSURE_REFUSED');
-  });
-});
-
-describe('endpointsOf', () => {
-  test.each([
-    ['127.0.0.1', { localhost: 'http://localhost:8080', local_network: null }],
-    ['127.0.0.2', { localhost: 'http://127.0.0.2:8080', local_network: null }],
-    ['::1', { localhost: 'http://[::1]:8080', local_network: null }],
-    ['192.168.1.20', { localhost: null, local_network: 'http://192.168.1.20:8080' }],
-    ['fd00::5', { localhost: null, local_network: 'http://[fd00::5]:8080' }],
-  ])('of %s are %p', (bind, endpoints) => {
-    expect(endpointsOf(bind, 8080)).toEqual(endpoints);
-  });
-
-  test.each(['0.0.0.0', '::'])('of %s never show it (FLM-068)', (bind) => {
-    const { localhost, local_network } = endpointsOf(bind, 8080);
-    expect(localhost).toBe('http://localhost:8080');
-    expect(local_network ?? 'http://').not.toMatch(/0\.0\.0\.0|\[::\]|127\.0\.0\.1/);
-    if (bind === '0.0.0.0') expect(local_network ?? '').not.toContain('[');
-  });
-});
-
-describe('machineAddresses', () => {
-  test('are addresses that can be compared: canonical, without zones', () => {
-    const addresses = machineAddresses();
-    expect(addresses).toContain('127.0.0.1');
-    expect(addresses.filter((address) => /[%[\]]/.test(address))).toEqual([]);
   });
 });

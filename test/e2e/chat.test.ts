@@ -44,6 +44,12 @@ afterAll(async () => {
   expect(leftovers()).toEqual([]);
 });
 
+/** A PNG of one pixel. */
+const DOT = Buffer.from(
+  'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
+  'base64',
+);
+
 const ANSWER = 'The capital of France is Paris.';
 
 /** The body of the last question an engine got. */
@@ -107,6 +113,25 @@ describe('one question', () => {
     expect(pieces.join('')).toEndWith('\n');
   });
 
+  test('on a terminal is answered as the answer comes, without being asked to', async () => {
+    await using terminal = await onTerminal(home.env, ['chat', '-m', SLOW, '--max-tokens', '200', 'Hi']);
+    await terminal.screen.until((screen) => screen.includes('The capital'));
+    // Long before the last piece is there.
+    expect(slow.busy()).toBe(1);
+    expect(asked(slow)).toMatchObject({ stream: true });
+    expect(await terminal.exited).toBe(0);
+    expect(plain(await terminal.screen.whole)).toMatch(/\n\(\d+ tokens in, \d+ out\)\n$/);
+  });
+
+  test('that Ctrl-C ends leaves the shell a new line', async () => {
+    await using terminal = await onTerminal(home.env, ['chat', '-m', SLOW, 'Hi']);
+    await terminal.screen.until((screen) => screen.includes('The capital'));
+    terminal.type(CTRL_C);
+    expect(await terminal.exited).toBe(130);
+    expect(await terminal.screen.whole).toEndWith('\r\n');
+    await slow.idle();
+  });
+
   test('comes from a pipe, alone or after the words', async () => {
     await dataOf(home.env, ['chat', '-m', MODEL], { stdin: 'Grüße aus der Röhre\n\n' });
     expect(asked().messages).toEqual([{ role: 'user', content: 'Grüße aus der Röhre' }]);
@@ -136,14 +161,10 @@ describe('one question', () => {
   });
 
   test('carries images, which the engine need not fetch', async () => {
-    const png = Buffer.from(
-      'iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==',
-      'base64',
-    );
     const path = join(home.dir, 'dot.png');
-    writeFileSync(path, png);
+    writeFileSync(path, DOT);
     const error = await errorOf(home.env, chat('--image', path, '--image', path, 'What is this?'));
-    const url = `data:image/png;base64,${png.toString('base64')}`;
+    const url = `data:image/png;base64,${DOT.toString('base64')}`;
     expect(asked().messages).toEqual([
       {
         role: 'user',
@@ -181,11 +202,13 @@ describe('what goes wrong', () => {
     [['chat', '--temperature', '', 'Hi'], 'INVALID_INPUT'],
     [['chat', '--max-tokens', '0', 'Hi'], 'INVALID_INPUT'],
     [['chat', '--max-tokens', '1.5', 'Hi'], 'INVALID_INPUT'],
-    [['chat', '--image', '/no/such/file', 'Hi'], 'IO_ERROR'],
+    [['chat', '--max-tokens', '-1', 'Hi'], 'INVALID_INPUT'],
+    [['chat', '--image', '/no/such/file', 'Hi'], 'INVALID_INPUT'],
+    [['chat', '--image', '/etc', 'Hi'], 'INVALID_INPUT'],
     [['chat', '--image', '/etc/hostname', 'Hi'], 'INVALID_INPUT'],
     [['chat', '--image-url', 'http://127.0.0.1/cat.png', 'Hi'], 'EGRESS_REFUSED'],
   ])('%j: %s', async (words, code) => {
-    expect(await errorOf(home.env, words)).toMatchObject({ code, exit: code === 'IO_ERROR' ? 2 : 1 });
+    expect(await errorOf(home.env, words)).toMatchObject({ code, exit: 1 });
   });
 
   test('no engine, no FLM', async () => {
@@ -258,13 +281,64 @@ describe('a conversation', () => {
     ]);
   });
 
-  test('ends with /exit, and with Ctrl-C at the prompt', async () => {
-    for (const end of ['/exit\r', CTRL_C]) {
-      await using terminal = await onTerminal(home.env, chat());
-      await terminal.screen.until((screen) => prompts(screen) === 1);
-      terminal.type(end);
-      expect(await terminal.exited).toBe(0);
-    }
+  test.each([
+    ['/exit\r', 0],
+    ['/quit\r', 0],
+    [CTRL_D, 0],
+    [CTRL_C, 130],
+  ])('ends with %j at the prompt, and leaves the shell a new line', async (end, code) => {
+    await using terminal = await onTerminal(home.env, chat());
+    await terminal.screen.until((screen) => prompts(screen) === 1);
+    terminal.type(end);
+    expect(await terminal.exited).toBe(code);
+    expect(plain(await terminal.screen.whole)).toEndWith('\n');
+  });
+
+  test('explains itself to /help, which no model hears of', async () => {
+    await using terminal = await onTerminal(home.env, chat());
+    await terminal.screen.until((screen) => prompts(screen) === 1);
+    const before = fake.requests.length;
+    terminal.type('/help\r');
+    await terminal.screen.until((screen) => prompts(screen) === 2);
+    expect(plain(terminal.screen.text())).toContain('Ctrl-C stops an answer.');
+    expect(fake.requests.slice(before).filter(({ method }) => method === 'POST')).toEqual([]);
+    terminal.type(CTRL_D);
+    expect(await terminal.exited).toBe(0);
+  });
+
+  test('with a model that nobody has is none', async () => {
+    await using terminal = await onTerminal(home.env, ['chat', '-m', 'nope']);
+    expect(await terminal.exited).toBe(1);
+    const screen = plain(await terminal.screen.whole);
+    expect(screen).toContain('No running engine has the model "nope".');
+    expect(screen).not.toContain('> ');
+  });
+
+  test('carries images with the first message', async () => {
+    const path = join(home.dir, 'first.png');
+    writeFileSync(path, DOT);
+    await using terminal = await onTerminal(home.env, [
+      'chat',
+      '-m',
+      SLOW,
+      '--max-tokens',
+      '3',
+      '--image',
+      path,
+    ]);
+    await terminal.screen.until((screen) => prompts(screen) === 1);
+    expect(plain(terminal.screen.text())).toContain('Your first message carries 1 image.\n');
+    terminal.type('look\r');
+    await terminal.screen.until((screen) => prompts(screen) === 2);
+    terminal.type('and?\r');
+    await terminal.screen.until((screen) => prompts(screen) === 3);
+    expect(asked(slow).messages).toMatchObject([
+      { role: 'user', content: [{ type: 'text', text: 'look' }, { type: 'image_url' }] },
+      { role: 'assistant' },
+      { role: 'user', content: 'and?' },
+    ]);
+    terminal.type(CTRL_D);
+    expect(await terminal.exited).toBe(0);
   });
 
   test('goes on after Ctrl-C stopped an answer, and after an error', async () => {

@@ -3,11 +3,11 @@ import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Env } from '../../src/lib/paths';
-import { machineAddresses } from '../../src/listeners/exposure';
+import { machineAddresses } from '../../src/listeners/endpoints';
 import { startFake } from '../fake';
 import { chat, codeOf, eventsOf } from '../support/client';
 import { eventually } from '../support/eventually';
-import { dataOf, errorOf, leftovers, startFlm } from '../support/executable';
+import { dataOf, errorOf, leftovers, parseResult, flm as run, startFlm } from '../support/executable';
 import { testHome } from '../support/home';
 import { isMissing } from '../support/missing';
 import { freePort } from '../support/ports';
@@ -98,7 +98,7 @@ describe('the first start', () => {
     await using terminal = await onTerminal(home.env, ['up', '--port', '0']);
     await terminal.screen.until((screen) => screen.includes('Install a small one'));
     terminal.type(CTRL_C);
-    expect(await terminal.exited).toBe(0);
+    expect(await terminal.exited).toBe(130);
     expect(await terminal.screen.whole).not.toContain('is up');
     expect(existsSync(home.paths.adminSocket)).toBe(false);
   });
@@ -119,6 +119,16 @@ describe('the first start', () => {
     });
     expect(await flm.stop()).toBe(0);
     await fake.close();
+  });
+
+  test('Ctrl-C ends it well while a model still answers --ask', async () => {
+    const slow = await startFake('llamacpp', { models: [MODEL], tokens: 10_000, tokenDelayMs: 20 });
+    using home = await homeWithEngine(slow.url);
+    await using terminal = await onTerminal(home.env, ['up', '--port', '0', '--ask', 'Say hello.']);
+    await eventually(() => slow.busy() === 1);
+    terminal.type(CTRL_C);
+    expect(await terminal.exited).toBe(0);
+    await slow.close();
   });
 
   test('--ask without an engine says so', async () => {
@@ -154,29 +164,21 @@ describe('a port that is taken', () => {
       ],
     ];
 
-  test.each(OWNERS)(
-    'by %s: gives way when it was only configured, is refused when it was asked for',
-    async (by, take) => {
-      const port = await freePort(2);
-      const giveBack = await take(port);
-      using home = testHome({ FLM_PROXY_PORT: String(port) });
-      await using flm = await startFlm(home.env, []);
-      expect(flm.url).toBe(`http://127.0.0.1:${port + 1}`);
-      const told = `Port ${port} on 127.0.0.1 is taken by ${by}.`;
-      // Beside JSON even this is a line of JSON.
-      const [line = ''] = flm.stderr.text().split('\n');
-      expect(JSON.parse(line)).toMatchObject({
-        level: 'info',
-        message: `${told} FLM takes the next free one.`,
-      });
-      expect(await flm.stop()).toBe(0);
-
-      const refused = await errorOf(home.env, ['up', '--port', String(port)]);
-      expect(refused).toMatchObject({ code: 'PROXY_PORT_IN_USE', exit: 1, message: told });
+  test.each(OWNERS)('by %s: is refused, wherever it was asked for', async (by, take) => {
+    const port = await freePort();
+    const giveBack = await take(port);
+    using home = testHome();
+    const message = `Port ${port} on 127.0.0.1 is taken by ${by}.`;
+    for (const [env, words] of [
+      [home.env, ['up', '--port', String(port)]],
+      [{ ...home.env, FLM_PROXY_PORT: String(port) }, ['up']],
+    ] as const) {
+      const refused = await errorOf(env, words);
+      expect(refused).toMatchObject({ code: 'PROXY_PORT_IN_USE', exit: 1, message });
       expect(refused.hint).toContain('--port');
-      await giveBack();
-    },
-  );
+    }
+    await giveBack();
+  });
 });
 
 describe('a second one on the same data directory', () => {
@@ -241,7 +243,9 @@ describe('the end', () => {
 
       expect(existsSync(home.paths.adminSocket)).toBe(false);
       await slow.idle();
-      expect(await dataOf(home.env, ['status'])).toMatchObject({ running: false, pid: null, requests: 0 });
+      const status = await run(home.env, ['status']);
+      expect(status).toMatchObject({ code: 1, stderr: '' });
+      expect(parseResult(status.stdout)).toMatchObject({ running: false, pid: null, requests: 0 });
       const { port } = new URL(flm.url);
       await using again = await startFlm(home.env, ['--port', port]);
       expect(again.url).toBe(flm.url);
@@ -283,6 +287,8 @@ describe('where it listens', () => {
     expect(flm.data.endpoints).toEqual({
       localhost: flm.url.replace('127.0.0.1', 'localhost'),
       local_network: null,
+      local_networks: [],
+      public: [],
     });
     const { port } = new URL(flm.url);
     for (const address of machineAddresses().filter((ip) => !ip.includes(':') && ip !== '127.0.0.1')) {
@@ -317,7 +323,7 @@ describe('where it listens', () => {
     ['2001:4860:4860::8888', 'EXPOSURE_REFUSED', 'a public address'],
     ['::ffff:8.8.8.8', 'EXPOSURE_REFUSED', 'a public address in another spelling'],
     ['10.255.255.254', 'PROXY_INVALID_CONFIG', 'an address of another machine'],
-    ['localhost', 'CONFIG_INVALID', 'a name'],
+    ['my-machine', 'CONFIG_INVALID', 'a name'],
     ['127.0.0.1:80', 'CONFIG_INVALID', 'an address with a port'],
   ])('not on %s (%s: %s)', async (bind, code) => {
     using home = testHome();

@@ -7,6 +7,7 @@ import { createTrial, type Trial, type TrialState } from '../../src/engines/tria
 import { systemClock } from '../../src/lib/clock';
 import { FlmError } from '../../src/lib/errors';
 import { createLog } from '../../src/lib/log';
+import { tellSkipped } from '../support/missing';
 
 export interface TrialEngine {
   /** Without a trailing slash. */
@@ -48,7 +49,7 @@ export async function missingTrialEngine(): Promise<string | null> {
   } catch (error) {
     const unavailable = error instanceof FlmError && error.code === 'TRIAL_UNAVAILABLE';
     if (!unavailable || process.env.FLM_TEST_REQUIRE_ALL === '1') throw error;
-    console.warn(`SKIPPED, the real engine is not tested. ${error.message}`);
+    tellSkipped(`the real engine (${error.message})`);
     return error.message;
   }
 }

@@ -2,6 +2,7 @@
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { tellSkipped } from './missing';
 
 export interface SmallDisk {
   readonly dir: string;
@@ -18,9 +19,8 @@ export function mountSmall(bytes: number): SmallDisk | null {
   const allowed = process.platform === 'linux' && process.getuid?.() === 0;
   const result = allowed ? run('mount', '-t', 'tmpfs', '-o', `size=${bytes},mode=700`, 'tmpfs', dir) : null;
   if (result?.exitCode !== 0) {
-    console.warn(
-      `SKIPPED: no small disk can be mounted here (${result?.stderr.toString().trim() ?? 'not root on Linux'})`,
-    );
+    const reason = result?.stderr.toString().trim() ?? 'not root on Linux';
+    tellSkipped(`a full or read-only disk (no small disk can be mounted here: ${reason})`);
     rmdirSync(dir);
     return null;
   }

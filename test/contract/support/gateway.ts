@@ -189,4 +189,7 @@ export function requestIdOf(answer: Answer): string {
 export const MODEL: Readonly<Record<FakeKind, string>> = {
   llamacpp: 'smollm2-135m-instruct',
   openai: 'fake-model',
+  ollama: 'smollm2:latest',
+  vllm: 'smollm2',
+  lmstudio: 'smollm2-135m-instruct',
 };

@@ -1,0 +1,26 @@
+/** Which key a person means: its id, its label when only one usable key has it, or the key itself, which holds its id. */
+import type { KeysApi } from '../../src/admission';
+import { FlmError } from '../../src/lib/errors';
+
+/** What `rotate` and `revoke` take. */
+export const KEY_WORD = {
+  type: 'positional',
+  required: true,
+  description: 'The key: its id, as "flm api-keys list" shows it, or its label.',
+} as const;
+
+/** @throws INVALID_INPUT when several usable keys have the label */
+export async function keyIdFor(keys: Pick<KeysApi, 'list'>, text: string): Promise<string> {
+  const { items } = await keys.list();
+  if (items.some((key) => key.id === text)) return text;
+  const labelled = items.filter((key) => key.label === text && key.status === 'active');
+  if (labelled.length > 1) {
+    const ids = labelled.map((key) => key.id).join(', ');
+    throw new FlmError('INVALID_INPUT', {
+      meta: { field: 'id', reason: `${labelled.length} keys have the label "${text}": ${ids}` },
+      hint: 'Give one of these ids.',
+    });
+  }
+  // Whoever pasted the whole key has pasted its id.
+  return labelled[0]?.id ?? /^flm_([0-9A-Za-z]{8})/.exec(text)?.[1] ?? text;
+}
