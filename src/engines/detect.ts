@@ -67,14 +67,18 @@ export async function detectEngines(options: DetectOptions): Promise<FoundEngine
   });
   const byPlace = new Map<string, FoundEngine>();
   const answers = await Promise.all([...new Set(places)].map((baseUrl) => whatIsAt(baseUrl, options)));
+  // One place is reached in two ways, and nobody may be there by one of them.
+  const strange = new Set<string>();
   for (const [baseUrl, what] of answers) {
     const place = placeOf(baseUrl);
-    if (what === 'stranger') strangers.add(place);
-    else if (what === 'nobody') strangers.delete(place);
-    else if (!byPlace.has(place)) byPlace.set(place, what);
+    if (what === 'stranger') strange.add(place);
+    else if (what !== 'nobody' && !byPlace.has(place)) byPlace.set(place, what);
   }
-  // One listener may be reached in two ways: by IPv6 it is a stranger that stalls, by IPv4 an engine.
-  for (const place of byPlace.keys()) strangers.delete(place);
+  for (const [baseUrl] of answers) {
+    const place = placeOf(baseUrl);
+    if (!strange.has(place) || byPlace.has(place)) strangers.delete(place);
+  }
+  for (const place of strange) if (!byPlace.has(place)) strangers.add(place);
   return [...byPlace.values()];
 }
 
@@ -112,10 +116,15 @@ async function identify(
   // Another FLM says so on its health page, without being asked for a key.
   const health = await getJson(target, '/health', io);
   if (health.server === 'flm') return null;
-  for (const adapter of RECOGNITION) {
-    const probe = await adapter.probe(target, io);
-    if (probe !== null) return { kind: adapter.kind, baseUrl: target.baseUrl, probe };
+  // All at once: an engine that takes a second for each answer is to be known before the time is up.
+  const probes = await Promise.allSettled(RECOGNITION.map((adapter) => adapter.probe(target, io)));
+  for (const [index, probe] of probes.entries()) {
+    const adapter = RECOGNITION[index];
+    if (adapter === undefined || probe.status === 'rejected' || probe.value === null) continue;
+    return { kind: adapter.kind, baseUrl: target.baseUrl, probe: probe.value };
   }
+  const failed = probes.find((probe) => probe.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
   return null;
 }
 

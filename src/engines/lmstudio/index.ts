@@ -40,14 +40,24 @@ async function nativeList(
 ): Promise<readonly Entry[] | 'needs-key' | null> {
   const now = await getJson(target, '/api/v1/models', io);
   if (wantsKey(now)) return 'needs-key';
-  const entries = recordsIn(now.json, 'models');
-  if (now.status === 200 && isRecord(now.json) && Array.isArray(now.json.models) && entries.every(isOwn)) {
-    return entries;
-  }
+  const entries = listIn(now, 'models', isOwn);
+  if (entries !== null && entries.length > 0) return entries;
   const before = await getJson(target, '/api/v0/models', io);
   if (wantsKey(before)) return 'needs-key';
-  const old = recordsIn(before.json, 'data');
-  return before.status === 200 && old.length > 0 && old.every(isOwnOld) ? old : null;
+  const old = listIn(before, 'data', isOwnOld);
+  // Without any model, both lists together are what only it answers.
+  return old !== null && (old.length > 0 || entries !== null) ? old : null;
+}
+
+/** The entries under `key`, or null when one of them is not what LM Studio lists. */
+function listIn(
+  { status, json }: JsonAnswer,
+  key: string,
+  isEntry: (entry: Entry) => boolean,
+): Entry[] | null {
+  const list: unknown = isRecord(json) ? json[key] : null;
+  if (status !== 200 || !Array.isArray(list)) return null;
+  return list.every((entry): entry is Entry => isRecord(entry) && isEntry(entry)) ? list : null;
 }
 
 function isOwn(entry: Entry): boolean {
