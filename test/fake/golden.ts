@@ -116,7 +116,8 @@ export function maskHeaders(headers: readonly HeaderPair[]): string[] {
   return headers.map(([name, value]) =>
     /^(content-length|date|process-start-time-unix|x-request-id)$/i.test(name)
       ? `${name}: *`
-      : `${name}: ${value}`,
+      : // Redirects name the host that was asked.
+        `${name}: ${value.replace(/^http:\/\/[^/]*\//, 'http://*/')}`,
   );
 }
 

@@ -198,7 +198,8 @@ function rechunked(answer: Answer): Plan {
 function withErrorFrame(answer: Answer, body: StreamBody, afterChunks: number, refuse: Refuse): Answer {
   const refused = refuse(503).body;
   // Go ends its JSON with a line feed, which would end the event.
-  const text = refused.type === 'whole' ? refused.bytes.toString().trimEnd() : '{}';
+  const outside = refused.type === 'whole' ? refused.bytes.toString().trimEnd() : '{}';
+  const text = body.errorJson?.(outside) ?? outside;
   const spoken = body.chunks.slice(0, afterChunks);
   const done = body.chunks.some(({ events }) => events.includes('[DONE]')) ? ['[DONE]'] : [];
   const named = body.chunks.some(({ events }) => events.some((event) => typeof event === 'object'));
