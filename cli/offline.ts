@@ -8,6 +8,7 @@ import { type App, openApp } from '../src/app';
 import { SettingInput } from '../src/config';
 import { EngineInput } from '../src/engines';
 import { requireValid } from '../src/lib/validate';
+import { AliasInput, StrategyInput } from '../src/models';
 import type { Cli } from './cli';
 import { stderrLog } from './log';
 
@@ -20,11 +21,16 @@ export interface OfflineBackend extends OwnerApi {
 export async function openOffline({ paths, env, clock }: Cli, lockWaitMs: number): Promise<OfflineBackend> {
   const log = stderrLog(clock, () => 'warn');
   const app = await openApp({ paths, env, clock, log, flags: {}, running: false, lockWaitMs });
-  const { models, check, close } = app;
-  return { mode: 'offline', ...checked(app), models, check, close, status: async () => app.status() };
+  const { check, close } = app;
+  return { mode: 'offline', ...checked(app), check, close, status: async () => app.status() };
 }
 
-function checked({ keys, engines, config }: App): Pick<OwnerApi, 'keys' | 'engines' | 'config'> {
+function checked({
+  keys,
+  engines,
+  config,
+  models,
+}: App): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models'> {
   return {
     keys: {
       ...keys,
@@ -35,6 +41,11 @@ function checked({ keys, engines, config }: App): Pick<OwnerApi, 'keys' | 'engin
     config: {
       ...config,
       set: async (key, value) => config.set(key, requireValid(SettingInput, { value }).value),
+    },
+    models: {
+      ...models,
+      setAlias: async (input) => models.setAlias(requireValid(AliasInput, input)),
+      setStrategy: async (input) => models.setStrategy(requireValid(StrategyInput, input)),
     },
   };
 }

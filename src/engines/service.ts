@@ -231,6 +231,7 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
       return {
         available: breakerOf(engine.id).retryAfterMs === 0,
         degraded: recent.degraded || state?.status === 'running-degraded',
+        slots,
         freeSlots: slots - active - waiting,
         latencyMs: state?.latencyMs ?? 0,
         errorRate: recent.errorRate,
