@@ -8,6 +8,7 @@ import { type App, openApp } from '../src/app';
 import { SettingInput } from '../src/config';
 import { EngineInput } from '../src/engines';
 import { requireValid } from '../src/lib/validate';
+import { AliasInput, StrategyInput } from '../src/models';
 import type { Cli } from './cli';
 import { stderrLog } from './log';
 
@@ -21,11 +22,16 @@ export async function openOffline(cli: Cli, lockWaitMs: number): Promise<Offline
   const { paths, env, clock } = cli;
   const log = stderrLog(cli, () => 'warn');
   const app = await openApp({ paths, env, clock, log, flags: {}, running: false, lockWaitMs });
-  const { models, check, close } = app;
-  return { mode: 'offline', ...checked(app), models, check, close, status: async () => app.status() };
+  const { check, close } = app;
+  return { mode: 'offline', ...checked(app), check, close, status: async () => app.status() };
 }
 
-function checked({ keys, engines, config }: App): Pick<OwnerApi, 'keys' | 'engines' | 'config'> {
+function checked({
+  keys,
+  engines,
+  config,
+  models,
+}: App): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models'> {
   return {
     keys: {
       ...keys,
@@ -36,6 +42,11 @@ function checked({ keys, engines, config }: App): Pick<OwnerApi, 'keys' | 'engin
     config: {
       ...config,
       set: async (key, value) => config.set(key, requireValid(SettingInput, { value }).value),
+    },
+    models: {
+      ...models,
+      setAlias: async (input) => models.setAlias(requireValid(AliasInput, input)),
+      setStrategy: async (input) => models.setStrategy(requireValid(StrategyInput, input)),
     },
   };
 }

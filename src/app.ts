@@ -4,7 +4,15 @@
  */
 import { checkDatabases, openDatabases } from '../db';
 import { type CheckReport, createAdmin, runChecks, type Status } from './admin';
-import { createAdmission, createKeyStore, createKeys, createSlots, type Keys, mayUse } from './admission';
+import {
+  createAdmission,
+  createKeyStore,
+  createKeys,
+  createSlots,
+  type Keys,
+  mayUse,
+  type Slots,
+} from './admission';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
 import type { Clock } from './contract';
 import { createEgress, type Egress } from './egress';
@@ -30,7 +38,7 @@ import {
   listen,
   type ProxyHandle,
 } from './listeners';
-import { createModels, type Models } from './models';
+import { createModels, createRuleStore, type Models } from './models';
 import { VERSION } from './version';
 
 export interface AppOptions {
@@ -122,7 +130,14 @@ export async function openApp(options: AppOptions): Promise<App> {
       // It died or came back on another port: whoever asks next must find it there.
       onChange: () => void engines.refresh(0),
     });
-    const models = createModels((maxAgeMs) => engines.refresh(maxAgeMs));
+    const idle = { active: 0, waiting: 0 };
+    let loadOf: Slots['load'] = () => idle;
+    const models = await createModels({
+      refresh: (maxAgeMs) => engines.refresh(maxAgeMs),
+      standingOf: (candidate) => engines.standingOf(candidate, loadOf(candidate.engine.id)),
+      store: createRuleStore(db.config),
+      clock,
+    });
     const engines: Engines = await createEngines({
       store: createEngineStore(db.config, db.security),
       historyStore: createHistoryStore(db.config),
@@ -205,6 +220,7 @@ export async function openApp(options: AppOptions): Promise<App> {
             config.current()['engine.default_slots'],
           queueLimit: () => config.current()['engine.queue_limit'],
         });
+        loadOf = slots.load;
         const admission = createAdmission({ slots, gate: engines, clock, bus });
         const gateway = createGateway({
           keys,

@@ -36,7 +36,10 @@ export const activeProxyHandles = sqliteTable('active_proxy_handles', {
 export const modelRoutes = sqliteTable('model_routes', {
   /** The name as clients write it. */
   name: text('name').primaryKey(),
-  /** JSON list of `{model, weight}`, the first asked first; null when the name stands for itself. */
+  /**
+   * JSON list of places, the first asked first, each a list of `{model, weight}` that share it; null when the name stands
+   * for itself.
+   */
   targetsJson: text('targets_json'),
   /** How to choose among engines, or null for the default. */
   strategy: text('strategy'),

@@ -95,6 +95,13 @@ export function createAdminClient(egress: Egress, unixSocket: string): AdminClie
     },
     models: {
       list: (engine) => call('GET', `/models/${engine === null ? '' : `?engine=${part(engine)}`}`),
+      show: (name) => call('GET', `/models/named?name=${part(name)}`),
+      aliases: () => call('GET', '/models/aliases'),
+      setAlias: (input) => call('PUT', '/models/aliases', input),
+      removeAlias: (name) => call('DELETE', `/models/aliases?name=${part(name)}`),
+      strategies: () => call('GET', '/models/strategies'),
+      setStrategy: (input) => call('PUT', '/models/strategies', input),
+      unsetStrategy: (name) => call('DELETE', `/models/strategies?name=${part(name)}`),
     },
     status: (signal) => call('GET', '/status', undefined, signal),
     check: () => call('GET', '/check'),

@@ -53,6 +53,7 @@ const ALL_SCOPES: ReadonlySet<Scope> = new Set<Scope>([
   'metrics',
   'status:read',
   'models:read',
+  'models:write',
   'engines:read',
   'engines:write',
   'keys:read',

@@ -81,6 +81,38 @@ describe('admit', () => {
   });
 });
 
+describe('the name that was asked for', () => {
+  const allowed = (list: readonly string[], requested: string, ...candidates: Candidate[]) => {
+    const { admission } = fixture();
+    const plan = { requested, candidates };
+    const ticket = admission.admit('r', principal(list), plan);
+    return ticket.plan.candidates.map(({ engine, model }) => `${engine.id}/${model}`);
+  };
+  const targets = [candidate('e1', 'a'), candidate('e2', 'b:latest')];
+
+  test.each<[string, string[], string, string[]]>([
+    ['an alias opens its targets, through the alias', ['fast'], 'fast', ['e1/a', 'e2/b:latest']],
+    ['the beginning of an alias', ['fa*'], 'fast', ['e1/a', 'e2/b:latest']],
+    ['an alias on one engine', ['flm://e2/fast'], 'fast', ['e2/b:latest']],
+    ['a target alone opens nothing else of an alias', ['a'], 'fast', ['e1/a']],
+    ['another name that the engine takes', ['b'], 'b', ['e1/a', 'e2/b:latest']],
+    ['another name in an address', ['flm://e2/b'], 'flm://e2/b', ['e1/a', 'e2/b:latest']],
+    ['an address by the kind of engine', ['flm://kind/*'], 'flm://kind/b', ['e1/a', 'e2/b:latest']],
+  ])('%s', (_, list, requested, expected) => {
+    expect(allowed(list, requested, ...targets)).toEqual(expected);
+  });
+
+  test.each([
+    ['an alias opens nothing by the targets’ own names', ['fast'], 'a'],
+    ['nor by their addresses', ['fast'], 'flm://e1/a'],
+    ['a plain beginning says nothing of addresses', ['f*'], 'flm://e1/a'],
+    ['nor does the beginning of every address', ['flm*'], 'a'],
+    ['another alias', ['fast'], 'faster'],
+  ])('%s', async (_, list, requested) => {
+    expect(await codeOf(() => allowed(list, requested, candidate('e1', 'a')))).toBe('MODEL_NOT_ALLOWED');
+  });
+});
+
 describe('a Ticket', () => {
   test('tells once how the request ended, with what it used and how long it took', async () => {
     const { admission, clock, events } = fixture();

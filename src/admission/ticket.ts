@@ -17,6 +17,7 @@ import type {
 } from '../contract';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
+import { addressOf, parseModelName } from '../lib/model-name';
 import type { Slots } from './slots';
 
 export interface Admission {
@@ -175,20 +176,38 @@ class OpenLease implements Lease {
   }
 }
 
-/** Whether a key's list lets it use a model: by its plain name, or by the address of one engine's copy. */
-export function mayUse(principal: Principal, candidate: Candidate): boolean {
-  if (principal.models === null) return true;
-  const address = `flm://${candidate.engine.id}/${candidate.model}`;
-  return principal.models.some((pattern) => matches(pattern, candidate.model) || matches(pattern, address));
+/**
+ * Whether a key's list lets it use a candidate: by the engine's own name for the model, or by the name that was asked for,
+ * which may be an alias or another name of the same model. Each plain, or as an address of the engine.
+ */
+export function mayUse({ models }: Principal, { engine, model }: Candidate, asked: string = model): boolean {
+  if (models === null) return true;
+  const own = { plain: model, addresses: [addressOf(engine.id, model)] };
+  if (models.some((pattern) => matches(pattern, own))) return true;
+  if (asked === model) return false;
+  const name = parseModelName(asked);
+  const wished = {
+    plain: name.model,
+    addresses: name.kind === 'address' ? [asked] : [addressOf(engine.id, name.model)],
+  };
+  return models.some((pattern) => matches(pattern, wished));
 }
 
-function matches(pattern: string, name: string): boolean {
-  return pattern.endsWith('*') ? name.startsWith(pattern.slice(0, -1)) : name === pattern;
+interface Names {
+  readonly plain: string;
+  readonly addresses: readonly string[];
+}
+
+/** `f*` is the beginning of plain names: what every address begins with says nothing. */
+function matches(pattern: string, { plain, addresses }: Names): boolean {
+  const names = pattern.startsWith('flm://') ? addresses : [plain];
+  if (!pattern.endsWith('*')) return names.includes(pattern);
+  return names.some((name) => name.startsWith(pattern.slice(0, -1)));
 }
 
 function allowedPlan(principal: Principal, plan: Plan): Plan {
   if (principal.models === null) return plan;
-  const candidates = plan.candidates.filter((candidate) => mayUse(principal, candidate));
+  const candidates = plan.candidates.filter((candidate) => mayUse(principal, candidate, plan.requested));
   if (candidates.length > 0) return { ...plan, candidates };
   throw new FlmError('MODEL_NOT_ALLOWED', { meta: { model: plan.requested }, param: 'model' });
 }

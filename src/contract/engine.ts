@@ -93,6 +93,8 @@ export interface Standing {
   readonly available: boolean;
   /** It answers, but worse than it used to (FLM-044, HL-081). */
   readonly degraded: boolean;
+  /** Requests the engine works on at once. */
+  readonly slots: number;
   /** Slots nobody has taken, minus requests that wait for one: below zero when there is a queue. */
   readonly freeSlots: number;
   /** Of the last probe. */

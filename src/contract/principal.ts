@@ -7,6 +7,7 @@ export type Scope =
   | 'metrics'
   | 'status:read'
   | 'models:read'
+  | 'models:write'
   | 'engines:read'
   | 'engines:write'
   | 'keys:read'
@@ -21,6 +22,6 @@ export interface Principal {
   /** The name a person gave it. */
   readonly label: string;
   readonly scopes: ReadonlySet<Scope>;
-  /** Models it may use (plain names or flm:// addresses, `*` at the end matches the rest); null = all. */
+  /** Names it may use (of models, aliases, flm:// addresses; `*` at the end matches the rest); null = all. */
   readonly models: readonly string[] | null;
 }

@@ -192,6 +192,7 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
       return {
         available: standings.isOpenFor(engine.id),
         degraded: recent.degraded || state?.status === 'running-degraded',
+        slots,
         freeSlots: slots - active - waiting,
         latencyMs: state?.latencyMs ?? 0,
         errorRate: recent.errorRate,

@@ -24,7 +24,7 @@ export interface GatewayDeps {
       | { readonly principal: null; readonly refusal: RefusalReason };
     anyUsable(): boolean;
   };
-  readonly models: { plan(model: string): Plan | Promise<Plan> };
+  readonly models: { plan(model: string, route: InferenceRoute): Plan | Promise<Plan> };
   readonly admission: { admit(id: string, principal: Principal, plan: Plan): Ticket };
   /** Whether a principal may use a candidate, for lists. */
   readonly mayUse: (principal: Principal, candidate: Candidate) => boolean;
@@ -74,7 +74,7 @@ export async function infer(
   try {
     const body = await readBody(request, deps.config()['proxy.max_body_bytes'], exchange.signal);
     const scan = scanBody(body.text, body.units);
-    const plan = await deps.models.plan(scan.model);
+    const plan = await deps.models.plan(scan.model, route);
     if (exchange.signal.aborted) throw exchange.signal.reason;
     const ticket = deps.admission.admit(id, principal, plan);
     inference = { route, request, body, scan, ticket, exchange };

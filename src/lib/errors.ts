@@ -102,6 +102,13 @@ export const ERRORS = {
     message: 'No running engine has the model "{model}".',
     hint: 'GET /v1/models or "flm models list" shows what is there.',
   },
+  ROUTE_NOT_SUPPORTED: {
+    status: 501,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'No engine that has the model "{model}" takes {route}; {others}.',
+    hint: null,
+  },
   NOT_FOUND: {
     status: 404,
     type: 'not_found_error',
@@ -267,6 +274,15 @@ export const ERRORS = {
     exit: 2,
     message: 'The trial engine does not start: {reason}.',
     hint: 'Install it afresh: flm engines try --remove, then flm engines try.',
+  },
+
+  // Names of models
+  ALIAS_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is no alias "{name}".',
+    hint: '"flm models alias list" shows the aliases.',
   },
 
   // API keys

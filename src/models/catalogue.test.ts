@@ -1,135 +1,102 @@
-/** One catalogue of all engines: plain names mean the best copy, addresses mean one, and silent engines have nothing. */
+/** One catalogue of all engines: plain names mean every copy, addresses mean one, and silent engines have nothing. */
 import { describe, expect, test } from 'bun:test';
-import type { EngineKind, EngineState } from '../contract';
-import { createCatalogue, openAiEntry, viewOf } from './catalogue';
-
-function engine(
-  id: string,
-  kind: EngineKind,
-  models: readonly string[],
-  more: Partial<EngineState> = {},
-): EngineState {
-  return {
-    ref: { id, kind, baseUrl: `http://127.0.0.1/${id}`, origin: 'manual' },
-    status: 'running-healthy',
-    reason: null,
-    version: null,
-    latencyMs: 10,
-    slots: null,
-    consecutiveFailures: 0,
-    routes: [],
-    models: models.map((name) => ({
-      id: name,
-      otherNames: [],
-      family: null,
-      parameters: null,
-      quantization: null,
-      sizeBytes: null,
-      ownedBy: 'owner',
-      createdSeconds: 5,
-      contextLength: 2_048,
-      loaded: true,
-      capabilities: ['chat'],
-    })),
-    ...more,
-  };
-}
+import { engineWith, modelNamed, namesOf } from '../../test/support/engine-states';
+import { codeOf } from '../../test/support/thrown';
+import { createCatalogue } from './catalogue';
 
 describe('a plain name', () => {
-  test('means the copy of the engine that answers fastest, then the others', () => {
+  test('means the copies of all engines that answer, in the order of the engines', () => {
     const catalogue = createCatalogue([
-      engine('slow', 'openai', ['m'], { latencyMs: 50 }),
-      engine('fast', 'llamacpp', ['other', 'm'], { latencyMs: 1 }),
-      engine('down', 'openai', ['m'], { status: 'error-network', latencyMs: 0 }),
-      engine('locked', 'openai', ['m'], { status: 'needs-key', latencyMs: 0 }),
+      engineWith('slow', ['m'], { latencyMs: 50 }),
+      engineWith('fast', ['other', 'm'], { latencyMs: 1, status: 'running-degraded' }),
+      engineWith('down', ['m'], { status: 'error-network' }),
+      engineWith('locked', ['m'], { status: 'needs-key' }),
     ]);
-    expect(catalogue.byName('m').map((entry) => entry.engine.id)).toEqual(['fast', 'slow']);
-    expect(catalogue.byName('none')).toEqual([]);
+    expect(namesOf(catalogue.find('m'))).toEqual(['slow/m', 'fast/m']);
+    expect(catalogue.find('none')).toEqual([]);
   });
 
-  test.each(['constructor', '__proto__', 'toString', ''])('that every object has is no model: %p', (name) => {
-    expect(createCatalogue([engine('e', 'openai', ['m'])]).byName(name)).toEqual([]);
+  test.each(['constructor', '__proto__', 'toString'])('that every object has is no model: %p', (name) => {
+    expect(createCatalogue([engineWith('e', ['m'])]).find(name)).toEqual([]);
+  });
+
+  test('that is no name is refused', async () => {
+    expect(await codeOf(() => createCatalogue([]).find(''))).toBe('INVALID_MODEL');
+  });
+});
+
+describe('another name that an engine takes', () => {
+  const latest = modelNamed('smollm2:latest', { otherNames: ['smollm2'] });
+
+  test('means the same copy, by the engine’s own name for it', () => {
+    const catalogue = createCatalogue([engineWith('ollama-default', [latest], { kind: 'ollama' })]);
+    for (const name of ['smollm2', 'smollm2:latest', 'flm://ollama/smollm2', 'flm://ollama-default/smollm2'])
+      expect([name, namesOf(catalogue.find(name))]).toEqual([name, ['ollama-default/smollm2:latest']]);
+    expect([...catalogue.names()]).toEqual(['smollm2:latest', 'smollm2']);
+    expect([...catalogue.byId.keys()]).toEqual(['smollm2:latest']);
+  });
+
+  test('means it beside the model that another engine calls so', () => {
+    const catalogue = createCatalogue([engineWith('ollama', [latest]), engineWith('llama', ['smollm2'])]);
+    expect(namesOf(catalogue.find('smollm2'))).toEqual(['ollama/smollm2:latest', 'llama/smollm2']);
+  });
+
+  test('means nothing where the same engine has a model that is called so', () => {
+    const catalogue = createCatalogue([engineWith('e', [latest, 'smollm2'])]);
+    expect(namesOf(catalogue.find('smollm2'))).toEqual(['e/smollm2']);
+    expect(namesOf(catalogue.find('flm://e/smollm2'))).toEqual(['e/smollm2']);
+  });
+
+  test('that two models of one engine claim means the first', () => {
+    const models = [modelNamed('a', { otherNames: ['x'] }), modelNamed('b', { otherNames: ['x', 'x'] })];
+    expect(namesOf(createCatalogue([engineWith('e', models)]).find('x'))).toEqual(['e/a']);
   });
 });
 
 describe('an address', () => {
   const catalogue = createCatalogue([
-    engine('llamacpp-default', 'llamacpp', ['a', 'org/b:7b']),
-    engine('one', 'openai', ['a']),
-    engine('two', 'openai', ['c']),
+    engineWith('llamacpp-default', ['a', 'org/b:7b'], { kind: 'llamacpp' }),
+    engineWith('one', ['a']),
+    engineWith('two', ['c']),
   ]);
 
   test.each([
-    ['one', 'a', 'one'],
-    ['llamacpp-default', 'org/b:7b', 'llamacpp-default'],
-    ['llamacpp', 'a', 'llamacpp-default'], // the only one of its kind
-    ['openai', 'a', null], // there are two
-    ['two', 'a', null],
-    ['three', 'a', null],
-  ])('%s / %s', (name, model, id) => {
-    expect(catalogue.byAddress(name, model)?.engine.id ?? null).toBe(id);
+    ['one', 'a', ['one/a']],
+    ['llamacpp-default', 'org/b:7b', ['llamacpp-default/org/b:7b']],
+    ['llamacpp', 'a', ['llamacpp-default/a']], // the only one of its kind
+    ['openai', 'a', []], // there are two
+    ['two', 'a', []],
+    ['three', 'a', []],
+  ])('%s / %s', (engine, model, found) => {
+    expect(namesOf(catalogue.find(`flm://${engine}/${model}`))).toEqual(found);
   });
 
   test('with the id of one engine that is the kind of another means the id', () => {
-    const both = createCatalogue([engine('openai', 'llamacpp', ['a']), engine('x', 'openai', ['a'])]);
-    expect(both.byAddress('openai', 'a')?.engine.id).toBe('openai');
+    const both = createCatalogue([engineWith('openai', ['a'], { kind: 'llamacpp' }), engineWith('x', ['a'])]);
+    expect(namesOf(both.find('flm://openai/a'))).toEqual(['openai/a']);
   });
 
   test('knows which engines run, by id or by a kind that means one', () => {
-    expect(['one', 'llamacpp', 'openai', 'three'].map(catalogue.hasEngine)).toEqual([
-      true,
-      true,
-      false,
-      false,
-    ]);
-    const down = createCatalogue([engine('one', 'openai', ['a'], { status: 'error-api' })]);
+    const known = ['one', 'llamacpp', 'openai', 'three'].map(catalogue.hasEngine);
+    expect(known).toEqual([true, true, false, false]);
+    const down = createCatalogue([engineWith('one', ['a'], { status: 'error-api' })]);
     expect([down.hasEngine('one'), down.hasEngine('openai'), down.entries]).toEqual([false, false, []]);
   });
 });
 
-describe('an entry', () => {
-  const [entry] = createCatalogue([engine('e', 'llamacpp', ['org/m'])]).entries;
-  if (entry === undefined) throw new Error('unreachable');
-
-  test('is shown to the owner with its address', () => {
-    expect(viewOf(entry)).toEqual({
-      id: 'org/m',
-      uri: 'flm://e/org/m',
-      engine: 'e',
-      kind: 'llamacpp',
-      loaded: true,
-      context_length: 2_048,
-      capabilities: ['chat'],
-    });
-  });
-
-  test('is shown to a client as OpenAI does, under the name it asked for', () => {
-    expect(openAiEntry('flm://llamacpp/org/m', entry)).toEqual({
-      id: 'flm://llamacpp/org/m',
-      object: 'model',
-      created: 5,
-      owned_by: 'owner',
-      flm: {
-        uri: 'flm://e/org/m',
-        engine: 'e',
-        kind: 'llamacpp',
-        loaded: true,
-        context_length: 2_048,
-        capabilities: ['chat'],
-      },
-    });
-    // Where an engine is, is the owner's business alone.
-    expect(JSON.stringify(openAiEntry('x', entry))).not.toContain('127.0.0.1');
-  });
+test('knows which engines speak a route, whatever they have', () => {
+  const catalogue = createCatalogue([
+    engineWith('chat', ['a']),
+    engineWith('rerank', [], { routes: ['/v1/rerank'] }),
+    engineWith('down', ['a'], { routes: ['/v1/rerank'], status: 'error-network' }),
+  ]);
+  expect(catalogue.speakersOf('/v1/rerank')).toEqual(['rerank']);
+  expect(catalogue.speakersOf('/v1/messages')).toEqual([]);
 });
 
 test('the catalogue is a snapshot: what it was made of may change', () => {
-  const states = [
-    engine('b', 'openai', ['m'], { latencyMs: 2 }),
-    engine('a', 'openai', ['m'], { latencyMs: 1 }),
-  ];
+  const states = [engineWith('b', ['m']), engineWith('a', ['m'])];
   const catalogue = createCatalogue(states);
-  expect(states.map(({ ref }) => ref.id)).toEqual(['b', 'a']);
   states.length = 0;
-  expect(catalogue.byName('m')).toHaveLength(2);
+  expect(catalogue.find('m')).toHaveLength(2);
 });

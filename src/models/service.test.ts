@@ -1,63 +1,80 @@
-/** Where a request can go, and the lists of what there is; a model that is unknown is looked for once more. */
+/** Where a request can go, the lists of what there is, and what the owner says of names. */
 import { beforeEach, describe, expect, test } from 'bun:test';
+import { engineWith, IDLE, modelNamed, namesOf } from '../../test/support/engine-states';
 import { codeOf, errorOf } from '../../test/support/thrown';
-import type { Candidate, EngineKind, EngineState } from '../contract';
+import type { Candidate, EngineState, InferenceRoute, Plan, Standing } from '../contract';
+import { type ManualClock, manualClock } from '../lib/clock';
+import type { AliasInput } from './model';
 import { createModels, type Models } from './service';
+import type { Rule, RuleStore } from './store';
+import { parseTargets } from './targets';
 
-function engine(id: string, kind: EngineKind, names: readonly string[]): EngineState {
-  const models = names.map((name) => ({
-    id: name,
-    otherNames: [],
-    family: null,
-    parameters: null,
-    quantization: null,
-    sizeBytes: null,
-    ownedBy: 'o',
-    createdSeconds: 0,
-    contextLength: null,
-    loaded: null,
-    capabilities: [],
-  }));
-  const ref = { id, kind, baseUrl: 'http://127.0.0.1', origin: 'detected' } as const;
-  return {
-    ref,
-    status: 'running-healthy',
-    reason: null,
-    version: null,
-    latencyMs: 1,
-    slots: null,
-    consecutiveFailures: 0,
-    routes: [],
-    models,
-  };
-}
-
+const CHAT: InferenceRoute = '/v1/chat/completions';
 const everything = () => true;
 
+const STATES: readonly EngineState[] = [
+  engineWith('one', ['a', 'b'], { kind: 'llamacpp' }),
+  engineWith('two', ['b', 'org/c', modelNamed('d:latest', { otherNames: ['d'] })], {
+    routes: [CHAT, '/v1/responses'],
+  }),
+];
+
+let rows: Map<string, Rule>;
+let loads: number;
 let models: Models;
 let looks: number[];
+let clock: ManualClock;
 /** What the engines have when they are asked again. */
 let found: readonly EngineState[];
+let standings: Record<string, Partial<Standing>>;
 
-beforeEach(() => {
-  looks = [];
-  found = [];
-  models = createModels(async (maxAgeMs) => {
-    looks.push(maxAgeMs);
-    models.update(found);
+const store: RuleStore = {
+  async load() {
+    loads++;
+    return [...rows.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  },
+  put: async (rule) => void rows.set(rule.name, rule),
+  remove: async (name) => void rows.delete(name),
+};
+
+async function open(): Promise<void> {
+  models = await createModels({
+    refresh: async (maxAgeMs) => {
+      looks.push(maxAgeMs);
+      models.update(found);
+    },
+    standingOf: ({ engine }) => ({ ...IDLE, ...standings[engine.id] }),
+    store,
+    clock,
   });
-  models.update([engine('one', 'llamacpp', ['a', 'b']), engine('two', 'openai', ['b', 'org/c'])]);
-  found = [engine('one', 'llamacpp', ['a', 'b']), engine('two', 'openai', ['b', 'org/c'])];
+  models.update(found);
+}
+
+beforeEach(async () => {
+  looks = [];
+  loads = 0;
+  rows = new Map();
+  standings = {};
+  clock = manualClock();
+  found = STATES;
+  await open();
 });
 
-const engines = (candidates: readonly Candidate[]) =>
-  candidates.map((each) => `${each.engine.id}/${each.model}`);
+/** A plan that nobody has to wait for. */
+function planned(model: string, route: InferenceRoute = CHAT): Plan {
+  const plan = models.plan(model, route);
+  if (plan instanceof Promise) throw new Error('it waited');
+  return plan;
+}
+const candidates = (model: string, route: InferenceRoute = CHAT) => namesOf(planned(model, route).candidates);
+const alias = (name: string, targets: string): AliasInput => ({
+  name,
+  places: parseTargets(targets).map((place) => [...place]),
+});
 
 describe('plan', () => {
   test('answers at once for a model that is known, without asking anybody', () => {
-    const plan = models.plan('b');
-    if (plan instanceof Promise) throw new Error('it waited');
-    expect([plan.requested, engines(plan.candidates)]).toEqual(['b', ['one/b', 'two/b']]);
+    expect([planned('b').requested, candidates('b').toSorted()]).toEqual(['b', ['one/b', 'two/b']]);
     expect(looks).toEqual([]);
   });
 
@@ -65,14 +82,23 @@ describe('plan', () => {
     ['flm://two/b', ['two/b']],
     ['flm://openai/org/c', ['two/org/c']],
     ['org/c', ['two/org/c']],
-  ])('%s goes to %p, and the answer says what was asked for', async (model, candidates) => {
-    const plan = await models.plan(model);
-    expect([plan.requested, engines(plan.candidates)]).toEqual([model, candidates]);
+    ['d', ['two/d:latest']],
+    ['flm://two/d', ['two/d:latest']],
+  ])('%s goes to %p, and the answer says what was asked for', (model, names) => {
+    expect([planned(model).requested, candidates(model)]).toEqual([model, names]);
+  });
+
+  test('spreads equals, and puts first who is better placed', () => {
+    expect([candidates('b')[0], candidates('b')[0]]).toEqual(['one/b', 'two/b']);
+    standings.one = { freeSlots: 0 };
+    expect(candidates('b')).toEqual(['two/b', 'one/b']);
+    standings.two = { available: false };
+    expect(candidates('b')).toEqual(['one/b', 'two/b']);
   });
 
   test('asks once more for a model that nobody has, because it may have come since', async () => {
-    found = [engine('three', 'openai', ['new'])];
-    expect(engines((await models.plan('new')).candidates)).toEqual(['three/new']);
+    found = [engineWith('three', ['new'])];
+    expect(namesOf((await models.plan('new', CHAT)).candidates)).toEqual(['three/new']);
     expect(looks).toEqual([2_000]);
   });
 
@@ -83,38 +109,224 @@ describe('plan', () => {
     ['flm://one', 'INVALID_MODEL'],
     ['', 'INVALID_MODEL'],
   ] as const)('%p is %s, with the parameter at fault', async (model, code) => {
-    const error = await errorOf(async () => models.plan(model));
+    const error = await errorOf(async () => models.plan(model, CHAT));
     expect([error.code, error.param]).toEqual([code, 'model']);
+  });
+
+  test('tells whoever asks for something near to a name nothing of that name', async () => {
+    const error = await errorOf(() => models.plan('org/cc', CHAT));
+    expect(`${error.message} ${error.hint}`).not.toMatch(/org\/c\b/);
+  });
+});
+
+describe('a route', () => {
+  test('goes only to engines that speak it', () => {
+    for (let i = 0; i < 3; i++) expect(candidates('b', '/v1/responses')).toEqual(['two/b']);
+  });
+
+  test.each([
+    ['a', '/v1/responses', 'these engines do: two'],
+    ['flm://one/b', '/v1/responses', 'these engines do: two'],
+    ['b', '/v1/rerank', 'no running engine does'],
+  ] as const)(
+    'of %s that no engine with it speaks is 501, naming those that do',
+    async (model, route, others) => {
+      const error = await errorOf(() => models.plan(model, route));
+      expect([error.code, error.status, error.type, error.param]).toEqual([
+        'ROUTE_NOT_SUPPORTED',
+        501,
+        'invalid_request_error',
+        'model',
+      ]);
+      expect(error.message).toBe(`No engine that has the model "${model}" takes ${route}; ${others}.`);
+      expect(looks).toEqual([]);
+    },
+  );
+
+  test('that many engines speak is not told with all of them', async () => {
+    const speakers = Array.from({ length: 12 }, (_, i) =>
+      engineWith(`e${i}`, [], { routes: ['/v1/rerank'] }),
+    );
+    models.update([engineWith('one', ['a']), ...speakers]);
+    const error = await errorOf(() => models.plan('a', '/v1/rerank'));
+    expect(error.message).toEndWith('these engines do: e0, e1, e2, e3, e4, e5, e6, e7, e8, e9 and 2 more.');
+  });
+});
+
+describe('an alias', () => {
+  test('goes to its targets in their order, and the answer says what was asked for', async () => {
+    await models.setAlias(alias('fast', 'flm://two/b, gone, d | a'));
+    expect([planned('fast').requested, candidates('fast')]).toEqual([
+      'fast',
+      ['two/b', 'two/d:latest', 'one/a'],
+    ]);
+    // Nothing on a request's way reads the database.
+    expect(loads).toBe(2);
+  });
+
+  test('lasts over a restart', async () => {
+    await models.setAlias(alias('fast', 'a'));
+    await open();
+    expect(candidates('fast')).toEqual(['one/a']);
+  });
+
+  test('skips targets that do not speak the route, and is 501 where none does', async () => {
+    await models.setAlias(alias('fast', 'a, b'));
+    expect(candidates('fast', '/v1/responses')).toEqual(['two/b']);
+    expect(await codeOf(() => models.plan('fast', '/v1/rerank'))).toBe('ROUTE_NOT_SUPPORTED');
+  });
+
+  test('of which nothing is there is not found, with what it stands for, after one more look', async () => {
+    await models.setAlias(alias('fast', 'gone=2 | lost, flm://nobody/x'));
+    looks = [];
+    const error = await errorOf(() => models.plan('fast', CHAT));
+    expect([error.code, error.meta, error.hint, looks]).toEqual([
+      'MODEL_NOT_FOUND',
+      { model: 'fast' },
+      'It is an alias, and stands for gone=2 | lost, flm://nobody/x.',
+      [2_000],
+    ]);
+  });
+
+  test('with the name of a model shadows it, and says so; its own name is that model among its targets', async () => {
+    expect(await models.setAlias(alias('a', 'a, org/c'))).toMatchObject({ shadows: true });
+    expect(candidates('a')).toEqual(['one/a', 'two/org/c']);
+    expect(candidates('flm://one/a')).toEqual(['one/a']);
+    await models.removeAlias('a');
+    expect(candidates('a')).toEqual(['one/a']);
+  });
+
+  test('with the other name of a model shadows that name alone', async () => {
+    await models.setAlias(alias('d', 'a'));
+    expect([candidates('d'), candidates('d:latest')]).toEqual([['one/a'], ['two/d:latest']]);
+  });
+
+  test.each([
+    ['', 'a', 'it takes 1 to 200 characters'],
+    ['x'.repeat(201), 'a', 'it takes 1 to 200 characters'],
+    ['flm://x', 'a', 'flm:// is the beginning of an address, which means one engine'],
+    ['a\nb', 'a', 'it holds characters that cannot be seen'],
+    [' a', 'a', 'it holds characters that cannot be seen'],
+    ['nested', 'other', '"other" is an alias itself, and aliases stand for models'],
+  ])('cannot be %p for %p', async (name, targets, reason) => {
+    await models.setAlias(alias('other', 'a'));
+    const error = await errorOf(() => models.setAlias(alias(name, targets)));
+    expect([error.code, error.meta.reason]).toEqual(['INVALID_INPUT', reason]);
+    expect([...rows.keys()]).toEqual(['other']);
+  });
+
+  test('is shown with its targets and how many have each', async () => {
+    const view = await models.setAlias(alias('fast', 'b=3 | a, gone'));
+    expect(view).toEqual({
+      name: 'fast',
+      places: [
+        [
+          { model: 'b', weight: 3, copies: 2 },
+          { model: 'a', weight: 1, copies: 1 },
+        ],
+        [{ model: 'gone', weight: 1, copies: 0 }],
+      ],
+      strategy: 'manual',
+      shadows: false,
+      updated_at: new Date(clock.nowMs()).toISOString(),
+    });
+    expect(await models.aliases()).toEqual({ items: [view], next: null });
+  });
+
+  test('keeps its strategy when its targets change, and loses it when it is removed', async () => {
+    await models.setAlias(alias('fast', 'a | b'));
+    await models.setStrategy({ name: 'fast', strategy: 'highest-score' });
+    expect((await models.setAlias(alias('fast', 'b'))).strategy).toBe('highest-score');
+    expect(await models.unsetStrategy('fast')).toMatchObject({ strategy: 'manual', set: false, copies: 2 });
+    await models.setStrategy({ name: 'fast', strategy: 'highest-score' });
+    expect(await models.removeAlias('fast')).toEqual({ name: 'fast', removed: true });
+    expect([rows.size, await codeOf(() => models.removeAlias('fast'))]).toEqual([0, 'ALIAS_NOT_FOUND']);
+  });
+
+  test('cannot be removed where the name has a strategy alone', async () => {
+    await models.setStrategy({ name: 'b', strategy: 'manual' });
+    expect(await codeOf(() => models.removeAlias('b'))).toBe('ALIAS_NOT_FOUND');
+    expect((await models.aliases()).items).toEqual([]);
+  });
+});
+
+describe('a strategy', () => {
+  test('decides at once, for the name or for what the engine calls the same model', async () => {
+    standings.one = { tokensPerSecond: 10 };
+    standings.two = { tokensPerSecond: 90 };
+    expect([candidates('b')[0], candidates('b')[0]]).toEqual(['one/b', 'two/b']);
+    const set = await models.setStrategy({ name: 'b', strategy: 'highest-throughput' });
+    expect(set).toEqual({ name: 'b', strategy: 'highest-throughput', set: true, copies: 2 });
+    for (let i = 0; i < 3; i++) expect(candidates('b')[0]).toBe('two/b');
+    found = [
+      engineWith('one', [modelNamed('b', { otherNames: ['bee'] })]),
+      engineWith('two', [modelNamed('b', { otherNames: ['bee'] })]),
+    ];
+    models.update(found);
+    for (let i = 0; i < 3; i++) expect(candidates('bee')[0]).toBe('two/b');
+  });
+
+  test('back to the default is back to sharing; where nothing was set it is no error', async () => {
+    await models.setStrategy({ name: 'b', strategy: 'manual' });
+    for (let i = 0; i < 3; i++) expect(candidates('b')).toEqual(['one/b', 'two/b']);
+    const unset = { name: 'b', strategy: 'least-busy', set: false, copies: 2 } as const;
+    expect([await models.unsetStrategy('b'), await models.unsetStrategy('b')]).toEqual([unset, unset]);
+    expect(rows.size).toBe(0);
+    expect(new Set([candidates('b')[0], candidates('b')[0]]).size).toBe(2);
+  });
+
+  test('can be set for what is not there yet, and not for an address', async () => {
+    expect((await models.setStrategy({ name: 'later', strategy: 'manual' })).copies).toBe(0);
+    expect((await models.strategies()).items.map(({ name }) => name)).toEqual(['later']);
+    const onAddress = () => models.setStrategy({ name: 'flm://one/b', strategy: 'manual' });
+    expect(await codeOf(onAddress)).toBe('INVALID_INPUT');
   });
 });
 
 describe('the list for clients', () => {
-  test('has every plain name once, with its best copy', () => {
-    const list = models.openAiList(everything);
-    expect(list.map(({ id, flm }) => [id, flm.uri])).toEqual([
-      ['a', 'flm://one/a'],
-      ['b', 'flm://one/b'],
-      ['org/c', 'flm://two/org/c'],
-    ]);
+  test('follows the engines and the aliases', async () => {
+    const ids = () => models.openAiList(everything).map(({ id }) => id);
+    expect(ids()).toEqual(['a', 'b', 'org/c', 'd:latest']);
+    await models.setAlias(alias('fast', 'a'));
+    expect(ids()).toEqual(['fast', 'a', 'b', 'org/c', 'd:latest']);
+    models.update([engineWith('three', ['e'])]);
+    expect(ids()).toEqual(['e']);
+    expect(JSON.parse(models.openAiListJson(null))).toEqual({
+      object: 'list',
+      data: models.openAiList(everything),
+    });
   });
 
   test('shows a client only what it may use, and the copy that it may use', () => {
     const list = models.openAiList(({ engine: { id } }) => id === 'two');
-    expect(list.map(({ flm }) => flm.uri)).toEqual(['flm://two/b', 'flm://two/org/c']);
+    expect(list.map(({ flm }) => flm.uri)).toEqual(['flm://two/b', 'flm://two/org/c', 'flm://two/d:latest']);
   });
 });
 
 describe('one model for a client', () => {
+  const onTwo = ({ engine: { id } }: Candidate) => id === 'two';
+
   test('is shown under the name that was asked for', async () => {
     expect((await models.openAiModel('flm://two/b', everything)).id).toBe('flm://two/b');
-    const allowed = await models.openAiModel('b', ({ engine: { id } }) => id === 'two');
+    const allowed = await models.openAiModel('b', onTwo);
     expect([allowed.id, allowed.flm.engine]).toEqual(['b', 'two']);
+    const other = await models.openAiModel('d', ({ model }) => model === 'd');
+    expect([other.id, other.flm.uri]).toEqual(['d', 'flm://two/d:latest']);
+    const ofKind = await models.openAiModel('flm://openai/d', ({ engine }) => engine.id === 'openai');
+    expect(ofKind.id).toBe('flm://openai/d');
+  });
+
+  test('can be an alias, for whoever may use it or one of its targets', async () => {
+    await models.setAlias(alias('fast', 'a'));
+    for (const name of ['fast', 'a'])
+      expect((await models.openAiModel('fast', ({ model }) => model === name)).owned_by).toBe('flm');
+    expect(await codeOf(() => models.openAiModel('fast', onTwo))).toBe('MODEL_NOT_ALLOWED');
   });
 
   test('is refused when it is there and not allowed, or not there', async () => {
     expect(await codeOf(() => models.openAiModel('a', () => false))).toBe('MODEL_NOT_ALLOWED');
     expect(await codeOf(() => models.openAiModel('none', everything))).toBe('MODEL_NOT_FOUND');
-    found = [engine('three', 'openai', ['new'])];
+    found = [engineWith('three', ['new'])];
     expect((await models.openAiModel('new', everything)).flm.engine).toBe('three');
   });
 });
@@ -127,24 +339,89 @@ describe('the list for the owner', () => {
       'flm://one/b',
       'flm://two/b',
       'flm://two/org/c',
+      'flm://two/d:latest',
     ]);
     expect([next, looks]).toEqual([null, [15_000]]);
+  });
+
+  test('tells all that the engine tells', async () => {
+    const told = { contextLength: 2_048, loaded: true, family: 'llama', parameters: '3B', sizeBytes: 77 };
+    found = [engineWith('e', [modelNamed('org/m', { ...told, quantization: 'Q8_0', otherNames: ['m'] })])];
+    expect((await models.list(null)).items).toEqual([
+      {
+        id: 'org/m',
+        other_names: ['m'],
+        uri: 'flm://e/org/m',
+        engine: 'e',
+        kind: 'openai',
+        loaded: true,
+        context_length: 2_048,
+        capabilities: [],
+        family: 'llama',
+        parameters: '3B',
+        quantization: 'Q8_0',
+        size_bytes: 77,
+      },
+    ]);
   });
 
   test('of one engine, by its id or its kind', async () => {
     const uris = async (name: string) => (await models.list(name)).items.map(({ uri }) => uri);
     expect(await uris('one')).toEqual(['flm://one/a', 'flm://one/b']);
-    expect(await uris('openai')).toEqual(['flm://two/b', 'flm://two/org/c']);
+    expect(await uris('openai')).toHaveLength(3);
     expect(await codeOf(() => models.list('nobody'))).toBe('ENGINE_NOT_FOUND');
   });
 
-  test('of a kind that several engines are, shows them all', async () => {
-    found = [engine('one', 'openai', ['a']), engine('two', 'openai', ['b'])];
+  test('of a kind that several engines are, shows them all; of one without a model, nothing', async () => {
+    found = [engineWith('one', ['a']), engineWith('two', ['b']), engineWith('empty', [])];
     expect((await models.list('openai')).items).toHaveLength(2);
+    expect((await models.list('empty')).items).toEqual([]);
+  });
+});
+
+describe('what a name means, for the owner', () => {
+  test('is every copy in the order it would be asked in, and how it is doing; looking takes no turn', async () => {
+    standings.one = { degraded: true, errorRate: 0.2, freeSlots: -1, tokensPerSecond: 12.5 };
+    for (let i = 0; i < 2; i++) {
+      const { copies, strategy, alias: none } = await models.show('b');
+      expect([copies.map(({ uri }) => uri), strategy, none]).toEqual([
+        ['flm://two/b', 'flm://one/b'],
+        'least-busy',
+        null,
+      ]);
+      expect(copies[1]?.standing).toEqual({
+        available: true,
+        degraded: true,
+        slots: 4,
+        free_slots: -1,
+        latency_ms: 10,
+        error_rate: 0.2,
+        tokens_per_second: 12.5,
+      });
+    }
   });
 
-  test('of an engine that runs without a model is empty, and no error', async () => {
-    found = [engine('empty', 'openai', [])];
-    expect((await models.list('empty')).items).toEqual([]);
+  test('of an alias is what it stands for, also while nothing of it is there', async () => {
+    await models.setAlias(alias('fast', 'gone'));
+    expect(await models.show('fast')).toMatchObject({
+      alias: { name: 'fast' },
+      strategy: 'manual',
+      copies: [],
+    });
+  });
+
+  test.each([
+    ['org/cc', 'Did you mean org/c?'],
+    ['flm://one/bb', 'Did you mean flm://one/b?'],
+    ['fats', 'Did you mean fast?'],
+  ])('that nobody has: %s', async (name, hint) => {
+    await models.setAlias(alias('fast', 'a'));
+    const error = await errorOf(() => models.show(name));
+    expect([error.code, error.hint]).toEqual(['MODEL_NOT_FOUND', hint]);
+  });
+
+  test('that is far from everything has no suggestion', async () => {
+    expect((await errorOf(() => models.show('something-else'))).hint).toContain('/v1/models');
+    expect(await codeOf(() => models.show('flm://nobody/a'))).toBe('ENGINE_NOT_FOUND');
   });
 });

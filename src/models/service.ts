@@ -1,82 +1,104 @@
-/** Plans where a request can go, and lists what there is. */
-import type { Candidate, EngineState, Plan } from '../contract';
+/** The models of all engines: where a request can go, lists of what there is, and what the owner says of names. */
+import type { Clock, EngineState, InferenceRoute, Plan } from '../contract';
 import { FlmError } from '../lib/errors';
-import { parseModelName } from './address';
-import { createCatalogue, type Entry, openAiEntry, viewOf } from './catalogue';
-import type { ModelsApi, OpenAiModel } from './model';
+import { createCatalogue } from './catalogue';
+import { createChooser, type StandingOf } from './chooser';
+import { type Allowed, createListing, isAllowed, type Listing } from './listing';
+import type { ModelsApi, OpenAiModel, StrategyView } from './model';
+import { createPlanner } from './planner';
+import { type Alias, createRules } from './rules';
+import type { RuleStore } from './store';
+import { aliasEntry, aliasView, copyView, openAiEntry, viewOf } from './view';
 
 export interface Models extends ModelsApi {
   /** Takes over what is known of the engines. */
   update(states: readonly EngineState[]): void;
   /**
-   * Where a request for `model` can go, best first. Waits only when the model is unknown: then the engines are asked
+   * Where a request for `model` can go, best first. Waits only when nobody has the model: then the engines are asked
    * once more, because it may have appeared since.
-   * @throws INVALID_MODEL, MODEL_NOT_FOUND, ENGINE_NOT_FOUND
+   * @throws INVALID_MODEL, MODEL_NOT_FOUND, ENGINE_NOT_FOUND; ROUTE_NOT_SUPPORTED when no engine with the model speaks it
    */
-  plan(model: string): Plan | Promise<Plan>;
-  /** `GET /v1/models` for somebody who may use the candidates that `allowed` lets through; plain names, each once. */
-  openAiList(allowed: (candidate: Candidate) => boolean): OpenAiModel[];
-  /** `GET /v1/models/{id}`. @throws as plan */
-  openAiModel(model: string, allowed: (candidate: Candidate) => boolean): Promise<OpenAiModel>;
+  plan(model: string, route: InferenceRoute): Plan | Promise<Plan>;
+  /**
+   * `GET /v1/models` for somebody who may use what `allowed` lets through, each model once. It is asked about copies by
+   * the engines' own names, and by other names and aliases that mean them.
+   */
+  openAiList(allowed: Allowed): OpenAiModel[];
+  /** The whole answer as JSON, ready to be sent; null for somebody who may use everything. */
+  openAiListJson(allowed: Allowed | null): string;
+  /** `GET /v1/models/{id}`. @throws as plan, and MODEL_NOT_ALLOWED */
+  openAiModel(model: string, allowed: Allowed): Promise<OpenAiModel>;
 }
 
 /** Asks the engines what they have, unless that was done less than `maxAgeMs` ago; resolves when the answers are in. */
 export type Refresh = (maxAgeMs: number) => Promise<void>;
+
+export interface ModelsOptions {
+  readonly refresh: Refresh;
+  readonly standingOf: StandingOf;
+  readonly store: RuleStore;
+  readonly clock: Clock;
+}
 
 /** A model that nobody has is looked for at most this often, however many ask for it. */
 const MISS_MS = 2_000;
 /** Lists show a look that is at most this old. */
 const FRESH_MS = 15_000;
 
-export function createModels(refresh: Refresh): Models {
+export async function createModels({ refresh, standingOf, store, clock }: ModelsOptions): Promise<Models> {
   let catalogue = createCatalogue([]);
+  /** Made when it is asked for, dropped when what it is made of changes. */
+  let listing: Listing | null = null;
+  const onChange = () => {
+    listing = null;
+  };
+  const rules = await createRules(store, clock, onChange);
+  const chooser = createChooser(standingOf);
+  const planner = createPlanner({ catalogue: () => catalogue, rules, chooser });
 
-  function find(model: string): readonly Entry[] {
-    const name = parseModelName(model);
-    if (name.kind === 'plain') return catalogue.byName(name.model);
-    const entry = catalogue.byAddress(name.engine, name.model);
-    return entry === null ? [] : [entry];
+  function requireListing(): Listing {
+    listing ??= createListing(catalogue.byId, rules.aliases().map(planner.targetsOf));
+    return listing;
   }
 
-  async function findAfterRefresh(model: string): Promise<readonly Entry[]> {
-    await refresh(MISS_MS);
-    const entries = find(model);
-    if (entries.length > 0) return entries;
-    const name = parseModelName(model);
-    if (name.kind === 'address' && !catalogue.hasEngine(name.engine)) {
-      throw new FlmError('ENGINE_NOT_FOUND', { meta: { engine: name.engine }, param: 'model' });
-    }
-    throw new FlmError('MODEL_NOT_FOUND', { meta: { model }, param: 'model' });
+  function viewOfAlias(alias: Alias) {
+    const shadows = catalogue.find(alias.name).length > 0;
+    return aliasView(planner.targetsOf(alias), planner.strategyOf(alias.name), shadows);
+  }
+
+  function viewOfStrategy(name: string): StrategyView {
+    const set = rules.strategy(name) !== null;
+    return { name, strategy: planner.strategyOf(name), set, copies: planner.find(name).length };
   }
 
   return {
     update(states) {
       catalogue = createCatalogue(states);
+      listing = null;
+      chooser.prune((name) => planner.find(name).length > 0);
     },
 
-    plan(model) {
-      const entries = find(model);
-      if (entries.length > 0) return { requested: model, candidates: entries };
-      return findAfterRefresh(model).then((candidates) => ({ requested: model, candidates }));
+    plan(model, route) {
+      const plan = planner.plan(model, route);
+      if (plan !== null) return plan;
+      return refresh(MISS_MS).then(() => {
+        const later = planner.plan(model, route);
+        if (later === null) throw planner.absent(model);
+        return later;
+      });
     },
 
-    openAiList(allowed) {
-      const list: OpenAiModel[] = [];
-      const listed = new Set<string>();
-      for (const entry of catalogue.entries) {
-        if (listed.has(entry.model) || !allowed(entry)) continue;
-        listed.add(entry.model);
-        list.push(openAiEntry(entry.model, entry));
-      }
-      return list;
-    },
+    openAiList: (allowed) => requireListing().list(allowed),
+    openAiListJson: (allowed) => requireListing().json(allowed),
 
     async openAiModel(model, allowed) {
-      const found = find(model);
-      const entries = found.length > 0 ? found : await findAfterRefresh(model);
-      const entry = entries.find(allowed);
+      if (planner.find(model).length === 0) await refresh(MISS_MS);
+      const entries = planner.find(model);
+      if (entries.length === 0) throw planner.absent(model);
+      const entry = entries.find((each) => isAllowed(allowed, each, model));
       if (entry === undefined) throw new FlmError('MODEL_NOT_ALLOWED', { meta: { model }, param: 'model' });
-      return openAiEntry(model, entry);
+      const alias = rules.alias(model);
+      return alias === null ? openAiEntry(model, entry) : aliasEntry(planner.targetsOf(alias), allowed);
     },
 
     async list(engine) {
@@ -88,6 +110,48 @@ export function createModels(refresh: Refresh): Models {
         throw new FlmError('ENGINE_NOT_FOUND', { meta: { engine } });
       }
       return { items: entries.map(viewOf), next: null };
+    },
+
+    async show(name) {
+      await refresh(FRESH_MS);
+      const alias = rules.alias(name);
+      const copies = planner.preview(name).map((entry) => copyView(entry, standingOf(entry)));
+      if (alias === null && copies.length === 0) throw planner.absentNear(name);
+      const shown = alias === null ? null : viewOfAlias(alias);
+      return { name, alias: shown, strategy: planner.strategyOf(name), copies };
+    },
+
+    async aliases() {
+      await refresh(FRESH_MS);
+      return { items: rules.aliases().map(viewOfAlias), next: null };
+    },
+
+    async setAlias(input) {
+      const alias = await rules.setAlias(input);
+      await refresh(FRESH_MS);
+      return viewOfAlias(alias);
+    },
+
+    async removeAlias(name) {
+      await rules.removeAlias(name);
+      return { name, removed: true };
+    },
+
+    async strategies() {
+      await refresh(FRESH_MS);
+      return { items: rules.strategies().map(({ name }) => viewOfStrategy(name)), next: null };
+    },
+
+    async setStrategy(input) {
+      await rules.setStrategy(input);
+      await refresh(FRESH_MS);
+      return viewOfStrategy(input.name);
+    },
+
+    async unsetStrategy(name) {
+      await rules.unsetStrategy(name);
+      await refresh(FRESH_MS);
+      return viewOfStrategy(name);
     },
   };
 }

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { errorOf } from '../../test/support/thrown';
-import { addressOf, parseModelName } from './address';
+import { addressOf, parseModelName } from './model-name';
 
 describe('parseModelName', () => {
   test.each([

@@ -1,5 +1,5 @@
 /** Names of models: plain, or `flm://<engine>/<model>` for one engine's copy (FLM-050). */
-import { FlmError } from '../lib/errors';
+import { FlmError } from './errors';
 
 export type ModelName =
   | { readonly kind: 'plain'; readonly model: string }

@@ -1,0 +1,110 @@
+/**
+ * `GET /v1/models`: every model once, under the name a client asks for it by, and the aliases. Made of one snapshot of
+ * the catalogue; for somebody who may use everything the JSON is made once, for others of pieces that are.
+ */
+import type { Candidate } from '../contract';
+import { parseModelName } from '../lib/model-name';
+import type { Entry } from './catalogue';
+import type { OpenAiModel } from './model';
+import type { Alias } from './rules';
+import { aliasEntry, openAiEntry } from './view';
+
+/** Whether somebody may use a candidate: an engine's copy under its own name, or under another that means it. */
+export type Allowed = (candidate: Candidate) => boolean;
+
+/** An alias, with what its targets mean at this moment. */
+export interface FoundAlias {
+  readonly alias: Alias;
+  readonly targets: readonly { readonly model: string; readonly entries: readonly Entry[] }[];
+}
+
+export interface Listing {
+  /** Null: everything. */
+  list(allowed: Allowed | null): OpenAiModel[];
+  /** The same as the JSON of OpenAI's list. */
+  json(allowed: Allowed | null): string;
+}
+
+export function createListing(
+  byId: ReadonlyMap<string, readonly Entry[]>,
+  aliases: readonly FoundAlias[],
+): Listing {
+  const present = aliases.filter(({ targets }) => targets.some(({ entries }) => entries.length > 0));
+  const texts = new Map<Entry, string>();
+  let everything: string | null = null;
+
+  function* items(allowed: Allowed | null): Generator<Item> {
+    const listed = new Set<string>();
+    for (const found of present) {
+      const { name } = found.alias;
+      if (allowed !== null && !entriesOf(found).some((entry) => isAllowed(allowed, entry, name))) continue;
+      listed.add(name);
+      yield { model: aliasEntry(found, allowed), entry: null };
+    }
+    for (const [id, copies] of byId) {
+      const shown = allowed === null ? firstOf(id, copies) : allowedOf(id, copies, allowed);
+      if (shown === null || listed.has(shown.id)) continue;
+      listed.add(shown.id);
+      yield { model: openAiEntry(shown.id, shown.entry), entry: shown.id === id ? shown.entry : null };
+    }
+  }
+
+  /** The JSON of an entry under its own name is the same for everybody. */
+  function textOf({ model, entry }: Item): string {
+    const known = entry === null ? undefined : texts.get(entry);
+    if (known !== undefined) return known;
+    const text = JSON.stringify(model);
+    if (entry !== null) texts.set(entry, text);
+    return text;
+  }
+
+  const jsonOf = (allowed: Allowed | null) =>
+    `{"object":"list","data":[${[...items(allowed)].map(textOf).join(',')}]}`;
+
+  return {
+    list: (allowed) => [...items(allowed)].map(({ model }) => model),
+    json(allowed) {
+      if (allowed !== null) return jsonOf(allowed);
+      everything ??= jsonOf(null);
+      return everything;
+    },
+  };
+}
+
+/** Whether the copy may be used by its own name, or by the name that was asked for. @throws INVALID_MODEL */
+export function isAllowed(allowed: Allowed, entry: Entry, asked: string): boolean {
+  if (allowed(entry)) return true;
+  const name = parseModelName(asked);
+  const engine = name.kind === 'address' ? { ...entry.engine, id: name.engine } : entry.engine;
+  return allowed({ engine, model: name.model });
+}
+
+interface Item {
+  readonly model: OpenAiModel;
+  /** What the item shows under its own name, or null. */
+  readonly entry: Entry | null;
+}
+
+interface Shown {
+  readonly id: string;
+  readonly entry: Entry;
+}
+
+function firstOf(id: string, [entry]: readonly Entry[]): Shown | null {
+  return entry === undefined ? null : { id, entry };
+}
+
+/** The first copy that may be used by its own name, else one that may be by another, under that. */
+function allowedOf(id: string, copies: readonly Entry[], allowed: Allowed): Shown | null {
+  const own = copies.find(allowed);
+  if (own !== undefined) return { id, entry: own };
+  for (const entry of copies) {
+    const other = entry.about.otherNames.find((model) => allowed({ engine: entry.engine, model }));
+    if (other !== undefined) return { id: other, entry };
+  }
+  return null;
+}
+
+function entriesOf({ targets }: FoundAlias): readonly Entry[] {
+  return targets.flatMap(({ entries }) => entries);
+}

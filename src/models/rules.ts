@@ -1,0 +1,117 @@
+/** What the owner says of names, in memory and on disk: aliases, and strategies. Nothing on a request's path waits here. */
+import type { Clock } from '../contract';
+import { FlmError } from '../lib/errors';
+import type { AliasInput, StrategyInput } from './model';
+import type { Strategy } from './rank';
+import type { Rule, RuleStore } from './store';
+import { checkPlaces, isReadable, type Place } from './targets';
+
+/** A rule that says what a name stands for. */
+export interface Alias extends Rule {
+  readonly places: readonly Place[];
+}
+
+/** A rule that says how to choose. */
+export interface Choice extends Rule {
+  readonly strategy: Strategy;
+}
+
+export interface Rules {
+  alias(name: string): Alias | null;
+  strategy(name: string): Strategy | null;
+  /** Both by name. */
+  aliases(): readonly Alias[];
+  strategies(): readonly Choice[];
+  /** @throws INVALID_INPUT */
+  setAlias(input: AliasInput): Promise<Alias>;
+  /** @throws ALIAS_NOT_FOUND */
+  removeAlias(name: string): Promise<void>;
+  /** @throws INVALID_INPUT */
+  setStrategy(input: StrategyInput): Promise<void>;
+  unsetStrategy(name: string): Promise<void>;
+}
+
+/** `onChange` is told after each change that is in force. */
+export async function createRules(store: RuleStore, clock: Clock, onChange: () => void): Promise<Rules> {
+  let rules = index(await store.load());
+
+  async function reload(): Promise<void> {
+    rules = index(await store.load());
+    onChange();
+  }
+
+  const alias = (name: string): Alias | null => {
+    const rule = rules.get(name);
+    return rule !== undefined && isAlias(rule) ? rule : null;
+  };
+
+  return {
+    alias,
+    strategy: (name) => rules.get(name)?.strategy ?? null,
+    aliases: () => [...rules.values()].filter(isAlias),
+    strategies: () => [...rules.values()].filter(hasStrategy),
+
+    async setAlias({ name, places: given }) {
+      checkName(name);
+      const places = given.map((place) => place.map(({ model, weight = 1 }) => ({ model, weight })));
+      checkPlaces(places);
+      // Its own name is that of the model it shadows: targets are looked up among the engines alone.
+      const nested = places.flat().find(({ model }) => model !== name && alias(model) !== null);
+      if (nested !== undefined) {
+        const reason = `"${nested.model}" is an alias itself, and aliases stand for models`;
+        throw new FlmError('INVALID_INPUT', { meta: { field: 'targets', reason } });
+      }
+      const strategy = rules.get(name)?.strategy ?? null;
+      const rule = { name, places, strategy, updatedAtMs: clock.nowMs() };
+      await store.put(rule);
+      await reload();
+      return rule;
+    },
+
+    async removeAlias(name) {
+      if (alias(name) === null) throw new FlmError('ALIAS_NOT_FOUND', { meta: { name } });
+      await store.remove(name);
+      await reload();
+    },
+
+    async setStrategy({ name, strategy }) {
+      checkName(name);
+      const places = rules.get(name)?.places ?? null;
+      await store.put({ name, places, strategy, updatedAtMs: clock.nowMs() });
+      await reload();
+    },
+
+    async unsetStrategy(name) {
+      const rule = rules.get(name);
+      if (rule === undefined || rule.strategy === null) return;
+      if (rule.places === null) await store.remove(name);
+      else await store.put({ ...rule, strategy: null, updatedAtMs: clock.nowMs() });
+      await reload();
+    },
+  };
+}
+
+function index(rules: readonly Rule[]): ReadonlyMap<string, Rule> {
+  return new Map(rules.map((rule) => [rule.name, rule]));
+}
+
+function isAlias(rule: Rule): rule is Alias {
+  return rule.places !== null;
+}
+
+function hasStrategy(rule: Rule): rule is Choice {
+  return rule.strategy !== null;
+}
+
+/** @throws INVALID_INPUT when a name cannot be one that the owner says something of */
+function checkName(name: string): void {
+  const reason =
+    name === '' || name.length > 200
+      ? 'it takes 1 to 200 characters'
+      : name.startsWith('flm://')
+        ? 'flm:// is the beginning of an address, which means one engine'
+        : isReadable(name)
+          ? null
+          : 'it holds characters that cannot be seen';
+  if (reason !== null) throw new FlmError('INVALID_INPUT', { meta: { field: 'name', reason } });
+}

@@ -1,0 +1,105 @@
+/** How models, aliases and strategies are shown: to their owner, and to clients as OpenAI does. */
+import type { Standing } from '../contract';
+import type { Entry } from './catalogue';
+import type { Allowed, FoundAlias } from './listing';
+import type { AliasView, CopyView, ModelView, OpenAiModel } from './model';
+import type { Strategy } from './rank';
+
+export function viewOf({ engine, model, uri, about }: Entry): ModelView {
+  return {
+    id: model,
+    other_names: [...about.otherNames],
+    uri,
+    engine: engine.id,
+    kind: engine.kind,
+    loaded: about.loaded,
+    context_length: about.contextLength,
+    capabilities: [...about.capabilities],
+    family: about.family,
+    parameters: about.parameters,
+    quantization: about.quantization,
+    size_bytes: about.sizeBytes,
+  };
+}
+
+export function copyView(entry: Entry, standing: Standing): CopyView {
+  return {
+    ...viewOf(entry),
+    routes: [...entry.routes],
+    standing: {
+      available: standing.available,
+      degraded: standing.degraded,
+      slots: standing.slots,
+      free_slots: standing.freeSlots,
+      latency_ms: standing.latencyMs,
+      error_rate: standing.errorRate,
+      tokens_per_second: standing.tokensPerSecond,
+    },
+  };
+}
+
+export function aliasView({ alias, targets }: FoundAlias, strategy: Strategy, shadows: boolean): AliasView {
+  const copies = new Map(targets.map(({ model, entries }) => [model, entries.length]));
+  return {
+    name: alias.name,
+    places: alias.places.map((place) =>
+      place.map(({ model, weight }) => ({ model, weight, copies: copies.get(model) ?? 0 })),
+    ),
+    strategy,
+    shadows,
+    updated_at: new Date(alias.updatedAtMs).toISOString(),
+  };
+}
+
+/** An entry as OpenAI's clients know it, under the name they asked for. Where the engine is stays the owner's business. */
+export function openAiEntry(id: string, { engine, uri, about }: Entry): OpenAiModel {
+  return {
+    id,
+    object: 'model',
+    created: about.createdSeconds,
+    owned_by: about.ownedBy,
+    flm: {
+      uri,
+      engine: engine.id,
+      kind: engine.kind,
+      loaded: about.loaded,
+      context_length: about.contextLength,
+      capabilities: about.capabilities,
+      family: about.family,
+      parameters: about.parameters,
+      quantization: about.quantization,
+    },
+  };
+}
+
+/**
+ * An alias as OpenAI's clients know a model: what can be counted on whichever target answers. Whoever may use the alias
+ * alone is not told what is behind it.
+ */
+export function aliasEntry({ alias, targets }: FoundAlias, allowed: Allowed | null): OpenAiModel {
+  const abouts = targets.flatMap(({ entries }) => entries.map(({ about }) => about));
+  const contexts = abouts.flatMap(({ contextLength }) => contextLength ?? []);
+  const [first, ...others] = abouts;
+  return {
+    id: alias.name,
+    object: 'model',
+    created: Math.floor(alias.updatedAtMs / 1_000),
+    owned_by: 'flm',
+    flm: {
+      uri: null,
+      engine: null,
+      kind: null,
+      loaded: abouts.some(({ loaded }) => loaded === true) ? true : null,
+      context_length: contexts.length === 0 ? null : Math.min(...contexts),
+      capabilities: (first?.capabilities ?? []).filter((each) =>
+        others.every(({ capabilities }) => capabilities.includes(each)),
+      ),
+      family: null,
+      parameters: null,
+      quantization: null,
+      alias_of: targets
+        .filter(({ entries }) => entries.some((entry) => allowed === null || allowed(entry)))
+        .map(({ model }) => model),
+    },
+  };
+}
