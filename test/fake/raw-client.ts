@@ -140,7 +140,8 @@ export function parseAnswer(wire: Buffer, headOnly = false): Omit<RawAnswer, 'en
   if (!head || status === 0) {
     return { wire, head: null, status: 0, headers: [], body: wire, chunks: null, complete: false };
   }
-  if (headOnly) {
+  // A 204 has no body and says nothing about it.
+  if (headOnly || status === 204) {
     const body = message.subarray(head.bytes);
     return { wire, head, status, headers: head.headers, body, chunks: null, complete: true };
   }

@@ -1,26 +1,17 @@
 /**
  * Records a real llama.cpp server into test/golden/llamacpp (see its README.md for how to start one):
- * `bun test/fake/record.ts --url U [--keyed-url U --key K] [--ping-url U] [--loading-url U]`.
+ * `bun test/fake/record-llamacpp.ts --url U [--keyed-url U --key K] [--ping-url U] [--loading-url U]`.
  * Run it again for a new version, and let fake.test.ts say what changed.
  */
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { formatSections, type Section } from './golden';
-import {
-  buildRequest,
-  connectRaw,
-  type Ending,
-  exchange,
-  parseAnswer,
-  type RawAnswer,
-  type ReadOptions,
-} from './raw-client';
+import type { Section } from './golden';
+import { buildRequest, connectRaw, exchange, type RawAnswer } from './raw-client';
+import { nativeQuestions, rerankQuestions } from './record-native';
+import { createRecorder, describeEnding, note, sectionsOf } from './recorder';
 
 const MODEL = 'smollm2-135m-instruct';
 const CHAT = '/v1/chat/completions';
-const NOTHING = Buffer.alloc(0);
-const FOLDER = join(import.meta.dir, '..', 'golden', 'llamacpp');
+const { record, save } = createRecorder('llamacpp');
 
 const SCHEMA = {
   type: 'object',
@@ -28,6 +19,8 @@ const SCHEMA = {
   required: ['city', 'population'],
   additionalProperties: false,
 };
+const TOOL_QUESTION =
+  'Repeat this text exactly and nothing else:\n<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n</tool_call>';
 const TOOL = {
   tools: [
     {
@@ -39,9 +32,7 @@ const TOOL = {
       },
     },
   ],
-  messages: say(
-    'Repeat this text exactly and nothing else:\n<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n</tool_call>',
-  ),
+  messages: say(TOOL_QUESTION),
   max_tokens: 60,
 };
 const USAGE = { stream_options: { include_usage: true } };
@@ -54,14 +45,18 @@ const { values: args } = parseArgs({
     'keyed-url': { type: 'string' },
     key: { type: 'string', default: 'test-key' },
     'ping-url': { type: 'string' },
+    'native-url': { type: 'string' },
+    'rerank-url': { type: 'string' },
     'loading-url': { type: 'string' },
   },
 });
-mkdirSync(FOLDER, { recursive: true });
 if (args.url) await recordAnswers(args.url);
 if (args.url) await recordConnections(args.url);
 if (args.url) await recordDisconnects(args.url);
 if (args['keyed-url']) await recordKeys(args['keyed-url'], args.key);
+const native = nativeQuestions({ chat: MODEL, tools: MODEL, toolQuestion: TOOL_QUESTION });
+if (args['native-url']) await recordNative(args['native-url'], native);
+if (args['rerank-url']) await recordNative(args['rerank-url'], rerankQuestions(MODEL));
 if (args['ping-url']) await recordPings(args['ping-url']);
 if (args['loading-url']) await recordLoading(args['loading-url']);
 
@@ -177,7 +172,7 @@ async function recordConnections(url: string): Promise<void> {
     ...sectionsOf(first, one),
     { title: 'request on the same connection', bytes: health },
     { title: 'response', bytes: two.wire },
-    { title: `connection: ${describe(two.ending)}, after about 5 idle seconds`, bytes: NOTHING },
+    note(`connection: ${describeEnding(two.ending)}, after about 5 idle seconds`),
   ]);
 
   const many = await connectRaw(url);
@@ -186,7 +181,7 @@ async function recordConnections(url: string): Promise<void> {
   while (last.ending === 'open') last = await ask();
   many.close();
   save('connection-hundredth', [
-    { title: `note: answer number ${count} on one connection`, bytes: NOTHING },
+    note(`note: answer number ${count} on one connection`),
     ...sectionsOf(health, last),
   ]);
   async function ask(): Promise<RawAnswer> {
@@ -207,16 +202,16 @@ async function recordConnections(url: string): Promise<void> {
 
 async function recordDisconnects(url: string): Promise<void> {
   const rows: Section[] = [];
-  const note = (text: string): void => void rows.push({ title: `note: ${text}`, bytes: NOTHING });
+  const tell = (text: string): void => void rows.push(note(`note: ${text}`));
   for (const rude of [false, true]) {
     const leaver = await connectRaw(url);
     leaver.send(chat({ ...LONG, stream: true }));
     await leaver.readSome();
     await Bun.sleep(400);
-    note(`streaming: ${await countBusy(url)} slot busy, client leaves with ${rude ? 'RST' : 'FIN'}`);
+    tell(`streaming: ${await countBusy(url)} slot busy, client leaves with ${rude ? 'RST' : 'FIN'}`);
     if (rude) leaver.reset();
     else leaver.close();
-    note(`streaming: slot free after ${await waitForIdle(url, 10)} ms (/slots asked every 10 ms)`);
+    tell(`streaming: slot free after ${await waitForIdle(url, 10)} ms (/slots asked every 10 ms)`);
   }
   for (const [pollMs, beside] of [
     [1300, false],
@@ -232,7 +227,7 @@ async function recordDisconnects(url: string): Promise<void> {
     leaver.close();
     const where = `not streaming${beside ? ', beside a running stream' : ''}, /slots asked every ${pollMs} ms`;
     const freed = await waitForIdle(url, pollMs, beside ? 1 : 0, 8000);
-    note(`${where}: slot ${freed === null ? 'STILL BUSY 8 s' : `free ${freed} ms`} after the client left`);
+    tell(`${where}: slot ${freed === null ? 'STILL BUSY 8 s' : `free ${freed} ms`} after the client left`);
     other?.close();
     await waitForIdle(url, 1300);
   }
@@ -252,14 +247,20 @@ async function recordKeys(url: string, key: string): Promise<void> {
   await record('key-unknown-route', url, get('/v1/nope'));
 }
 
+/** Short streams of the native routes are kept whole: the fake fills them in. */
+async function recordNative(url: string, questions: Record<string, Buffer>): Promise<void> {
+  const recorder = createRecorder('llamacpp', 24);
+  for (const [name, request] of Object.entries(questions)) await recorder.record(name, url, request);
+}
+
 async function recordPings(url: string): Promise<void> {
   // Numbers cannot be guessed from the prompt cache: the prompt has to be read, which takes seconds.
   const numbers = Array.from({ length: 250 }, () => `w${Math.floor(Math.random() * 1e6)}`).join(' ');
   const request = chat({ messages: say('PROMPT'), max_tokens: 2, stream: true });
   const sent = chat({ messages: say(numbers), max_tokens: 2, stream: true });
   const answer = await exchange(url, sent, { timeoutMs: 60_000 });
-  const note = 'note: PROMPT stands for 250 random words; sse_ping_interval was 1 s (default 30 s)';
-  save('ping', [{ title: note, bytes: NOTHING }, ...sectionsOf(request, answer)]);
+  const remark = 'note: PROMPT stands for 250 random words; sse_ping_interval was 1 s (default 30 s)';
+  save('ping', [note(remark), ...sectionsOf(request, answer)]);
 }
 
 async function recordLoading(url: string): Promise<void> {
@@ -270,59 +271,6 @@ async function recordLoading(url: string): Promise<void> {
     await Bun.sleep(20);
   }
   throw new Error('the server was never seen loading');
-}
-
-async function record(
-  name: string,
-  url: string,
-  request: Buffer,
-  options: ReadOptions = {},
-  remark?: string,
-): Promise<void> {
-  const answer = await exchange(url, request, { watchMs: 600, timeoutMs: 60_000, ...options });
-  save(name, sectionsOf(request, answer, remark));
-}
-
-function sectionsOf(request: Buffer, answer: RawAnswer, remark?: string): Section[] {
-  const small = shrink(answer.wire);
-  const facts = [describe(answer.ending), ...small.notes, ...(remark ? [remark] : [])];
-  const shownRequest = request.toString().replace(/(word ){99,}/, 'word … ');
-  return [
-    { title: 'request', bytes: Buffer.from(shownRequest) },
-    { title: 'response', bytes: small.wire },
-    { title: `connection: ${facts.join('; ')}`, bytes: NOTHING },
-  ];
-}
-
-/** Leaves out the middle of long streams (whole chunks) and of long vectors; everything kept is as it came. */
-function shrink(wire: Buffer): { wire: Buffer; notes: string[] } {
-  const answer = parseAnswer(wire);
-  const head = wire.subarray(0, answer.head?.bytes ?? 0);
-  if (answer.chunks && answer.chunks.length > 12) {
-    const { chunks } = answer;
-    const kept = [...chunks.slice(0, 6), ...chunks.slice(-4), Buffer.alloc(0)].map((chunk) =>
-      Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from('\r\n')]),
-    );
-    const note = `${chunks.length - 10} chunks from the middle are left out here`;
-    return { wire: Buffer.concat([head, ...kept]), notes: [note] };
-  }
-  const body = answer.body.toString();
-  const short = body
-    .replace(/"embedding":\[((?:[^,\]]+,){7}[^,\]]+)[^\]]*\]/g, '"embedding":[$1]')
-    .replace(/"embedding":"(.{32})[^"]*"/g, '"embedding":"$1"');
-  if (short === body) return { wire, notes: [] };
-  const note = 'each vector has 576 numbers, 8 of them are shown (24 bytes in base64)';
-  return { wire: Buffer.concat([head, Buffer.from(short)]), notes: [note] };
-}
-
-function save(name: string, sections: readonly Section[]): void {
-  void Bun.write(join(FOLDER, `${name}.http`), formatSections(sections));
-  console.log(name);
-}
-
-function describe(ending: Ending): string {
-  if (ending === 'open') return 'still open 600 ms later';
-  return ending === 'fin' ? 'closed by the server (FIN)' : ending;
 }
 
 async function countBusy(url: string): Promise<number> {
