@@ -36,7 +36,7 @@ export const messages: Dialect = {
   takesStreamOptions: false,
   headers: ['anthropic-version', 'anthropic-beta'],
   envelope: 'message',
-  ping: typedEvent({ type: 'ping' }),
+  ping: Buffer.from('event: ping\ndata: {"type": "ping"}\n\n'),
   marks: [Buffer.from('"usage"'), Buffer.from('"error"')],
   errorEvent: (error, requestId) => typedEvent(anthropicError(error, requestId)),
   usageOfAnswer: (bytes) => usageAfter(answerIn(bytes)?.usage, null),
