@@ -1,9 +1,9 @@
 /** Each fault does on the wire what its name says, streamed and not; read with a raw socket. */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { readEvents } from './golden';
-import { FAULTS, type FakeEngine, type Fault, type FaultKind, startFake } from './index';
+import { FAKE_KINDS, FAULTS, type FakeEngine, type Fault, type FaultKind, startFake } from './index';
 import { findHeader } from './message';
-import { buildRequest, type Ending, exchange, type RawAnswer } from './raw-client';
+import { asLocal, buildRequest, type Ending, exchange, type RawAnswer } from './raw-client';
 
 interface Row {
   readonly status: number;
@@ -195,10 +195,10 @@ const GRID: Record<FaultKind, { readonly stream: Row; readonly whole: Row }> = {
   }),
 };
 
-describe.each(['llamacpp', 'openai'] as const)('%s', (kind) => {
+describe.each(FAKE_KINDS)('%s', (kind) => {
   let engine: FakeEngine;
   beforeAll(async () => {
-    engine = await startFake(kind);
+    engine = await startFake(kind, { models: ['m'] });
   });
   afterAll(() => engine.close());
 
@@ -232,6 +232,11 @@ describe.each(['llamacpp', 'openai'] as const)('%s', (kind) => {
       (answer) => expect([answer.status, answer.chunks]).toEqual([200, []]),
     ],
     [
+      'a stream may fall silent after content',
+      { kind: 'stall-mid-stream' },
+      (answer) => expect([answer.ending, answer.chunks?.length]).toEqual(['timeout', 2]),
+    ],
+    [
       'an error frame may come after content',
       { kind: 'error-frame', afterChunks: 3 },
       (answer) => expect(Object.keys(JSON.parse(readEvents(answer.body).at(-2) ?? ''))).toEqual(['error']),
@@ -250,16 +255,17 @@ describe.each(['llamacpp', 'openai'] as const)('%s', (kind) => {
   ];
   test.each(variants)('%s', async (_, fault, check) => {
     engine.setFault(fault);
-    check(await ask(true, 'any'));
+    check(await ask(true, fault.kind === 'stall-mid-stream' ? 'timeout' : 'any'));
   });
 
   function ask(stream: boolean, ending: Row['ending']): Promise<RawAnswer> {
     const usage = stream ? { stream_options: { include_usage: true } } : {};
     const messages = [{ role: 'user', content: 'What is the capital of France?' }];
-    const request = buildRequest('POST', '/v1/chat/completions', { messages, stream, ...usage });
+    const request = buildRequest('POST', '/v1/chat/completions', { model: 'm', messages, stream, ...usage });
+
     // An end that is expected is waited for; silence is what costs time.
     const watchMs = { fin: 2000, reset: 2000, open: 10, timeout: 0, any: 0 }[ending];
-    return exchange(engine.url, request, { watchMs, timeoutMs: ending === 'timeout' ? 120 : 5000 });
+    return exchange(engine.url, asLocal(request), { watchMs, timeoutMs: ending === 'timeout' ? 120 : 5000 });
   }
 });
 

@@ -4,7 +4,7 @@
  */
 import { PLAIN, type Recipe } from './answer';
 
-/** `on`: which requests meet it. Default `work`: chat, completions and embeddings, so that probes stay healthy. */
+/** `on`: which requests meet it. Default `work`: chat, embeddings and the like, so that probes stay healthy. */
 export type Fault = { readonly on?: 'work' | 'everything' } & (
   | {
       /** The first byte comes late. */
@@ -48,7 +48,12 @@ export type Fault = { readonly on?: 'work' | 'everything' } & (
       readonly afterChunks?: number;
     }
   | {
-      /** 200, then an error as a frame, then [DONE], as vLLM does; a plain 500 when not streaming. */
+      /** Silence without an end after so many chunks (default 2): a vLLM that was told to stop, while /health stays 200. */
+      readonly kind: 'stall-mid-stream';
+      readonly afterChunks?: number;
+    }
+  | {
+      /** 200, then an error as a frame, then [DONE] where that is used, as vLLM does; a plain 500 when not streaming. */
       readonly kind: 'error-frame';
       /** Chunks before it. Default 0. */
       readonly afterChunks?: number;
@@ -80,9 +85,10 @@ export type Fault = { readonly on?: 'work' | 'everything' } & (
     }
 );
 
-export type FaultKind = Fault['kind'];
+/** The faults that every test grid has a row for. */
+export type FaultKind = keyof typeof FAULTS;
 
-/** Every fault with its usual parameters: rows of a test grid, and the names that main.ts takes. */
+/** Every fault with its usual parameters: rows of test grids. */
 export const FAULTS = {
   slow: { kind: 'slow', delayMs: 150 },
   'stall-before-headers': { kind: 'stall-before-headers' },
@@ -110,7 +116,13 @@ export const FAULTS = {
   'no-usage': { kind: 'no-usage' },
   'bad-headers': { kind: 'bad-headers' },
   redirect: { kind: 'redirect', location: 'http://127.0.0.1:9/elsewhere' },
-} as const satisfies { readonly [K in FaultKind]: Fault & { readonly kind: K } };
+} as const satisfies { readonly [K in Fault['kind']]?: Fault & { readonly kind: K } };
+
+/** The names that main.ts takes: also of faults that the grids have no row for yet. */
+export const NAMED_FAULTS: Readonly<Record<string, Fault>> = {
+  ...FAULTS,
+  'stall-mid-stream': { kind: 'stall-mid-stream' },
+};
 
 /** What the fault changes in what is said. */
 export function recipeFor(fault: Fault | null): Recipe {

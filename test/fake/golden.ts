@@ -33,8 +33,8 @@ export interface Message {
 
 const GOLDEN = join(import.meta.dir, '..', 'golden');
 
-/** The title of an answer that was recorded with a client that removes chunk framing. */
-const UNFRAMED = 'response without chunk framing';
+/** The title of an answer whose chunk framing was not kept. */
+export const UNFRAMED = 'response without chunk framing';
 
 /** Reads `test/golden/<folder>/<name>.http`. */
 export function readRecording(folder: string, name: string): Recording {
@@ -91,6 +91,14 @@ export function readEvents(body: Buffer): string[] {
   return events.filter((event) => event !== '').map((event) => event.replace(/^data: /, ''));
 }
 
+/** Splits a body of one JSON value a line. */
+export function readLines(body: Buffer): string[] {
+  return body
+    .toString()
+    .split(/\r?\n/)
+    .filter((line) => line !== '');
+}
+
 /** One JSON value with the values masked: keys in order, types of leaves, each different array element once. */
 export function maskJson(value: unknown): unknown {
   if (Array.isArray(value)) {
@@ -121,13 +129,19 @@ export function maskAnswer(message: Message, framing: boolean): unknown {
   const status = message.head?.start ?? null;
   const headers = maskHeaders(message.head?.headers ?? []);
   const type = findHeader(message.head?.headers ?? [], 'content-type') ?? '';
-  if (!type.startsWith('text/event-stream')) {
+  if (!/^(text\/event-stream|application\/x-ndjson)/.test(type)) {
     return { status, headers, body: maskText(message.body.toString()) };
   }
   const groups = framing && message.chunks ? message.chunks : [message.body];
-  const shapes = groups.map((group) => readEvents(group).map(maskText));
+  const read = type.startsWith('text/event-stream') ? readEvents : readLines;
+  const shapes = groups.map((group) => read(group).map(maskEvent));
   const events = framing ? shapes.map((group) => group.join(' + ')) : shapes.flat();
   return { status, headers, events: [...new Set(events)] };
+}
+
+function maskEvent(text: string): string {
+  const [, name = '', data = text] = /^(event: .*)\r?\ndata: (.*)$/s.exec(text) ?? [];
+  return `${name}${maskText(data)}`;
 }
 
 function maskText(text: string): string {

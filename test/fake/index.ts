@@ -3,20 +3,27 @@
  * request, and break on demand. `startFake` in a test, main.ts as a process of its own.
  */
 import type { Dialect, EngineView } from './answer';
-import { isWork } from './answer';
 import { type Fault, recipeFor } from './faults';
 import { ClientGone, type Ending, listenRaw, type RecordedRequest, type Wire } from './http';
 import { llamacpp } from './llamacpp';
+import { lmstudio } from './lmstudio';
+import { describeModel, type FakeModel, type KnownModel } from './models';
+import { ollama } from './ollama';
 import { openai } from './openai';
 import { type Plan, planAnswer } from './plan';
+import { vllm } from './vllm';
 
 export type { Fault, FaultKind } from './faults';
-export { FAULTS } from './faults';
+export { FAULTS, NAMED_FAULTS } from './faults';
 export type { HeaderPair, RecordedRequest } from './http';
+export type { Capability, FakeModel } from './models';
 
-const DIALECTS = { llamacpp, openai } as const satisfies Record<string, Dialect>;
+const DIALECTS = { llamacpp, lmstudio, ollama, openai, vllm } as const satisfies Record<string, Dialect>;
 
 export type FakeKind = keyof typeof DIALECTS;
+
+/** All kinds, for tables. */
+export const FAKE_KINDS = Object.keys(DIALECTS) as FakeKind[];
 
 export interface FakeOptions {
   /** Default 0: a free one. */
@@ -24,9 +31,11 @@ export interface FakeOptions {
   /** Default 127.0.0.1; `::1` for IPv6. */
   readonly hostname?: string;
   /** Names to list. llama.cpp answers every request with the first, whatever was asked for. */
-  readonly models?: readonly string[];
-  /** How many requests are worked on at once; more wait in order. Default 4 (llamacpp), 256 (openai). */
+  readonly models?: readonly (string | FakeModel)[];
+  /** How many requests are worked on at once; more wait in order. Default: as the engine's own. */
   readonly slots?: number;
+  /** How many may wait; one more is refused with 503. Default: any number. */
+  readonly maxWaiting?: number;
   /** When set, requests need it as a bearer token. */
   readonly apiKey?: string;
   /** Content tokens of an answer that `max_tokens` does not cut. Default 7. Usage counts one more: the end. */
@@ -34,8 +43,10 @@ export interface FakeOptions {
   /** Pause before each token; a whole answer takes all of them together. Default 0. */
   readonly tokenDelayMs?: number;
   readonly fault?: Fault;
-  /** How long an idle connection is kept. Default 5000, as both engines do. */
+  /** How long an idle connection is kept. Default: as the engine does, 5000 but for Ollama, which keeps it for ever. */
   readonly keepAliveMs?: number;
+  /** Whether a llama.cpp answers /v1/rerank; without it says 501. Default false. */
+  readonly reranking?: boolean;
 }
 
 export interface FakeEngine {
@@ -63,6 +74,8 @@ export interface FakeEngine {
   setFault(fault: Fault | null): void;
   /** Only the next request that it applies to meets it; several queue up. */
   setFaultOnce(fault: Fault): void;
+  /** Replaces the list of models: pulled, deleted, loaded or evicted while running. */
+  setModels(models: readonly (string | FakeModel)[]): void;
   close(): Promise<void>;
 }
 
@@ -77,17 +90,29 @@ export async function startFake(kind: FakeKind, options: FakeOptions = {}): Prom
   const idlers: (() => void)[] = [];
   const once: Fault[] = [];
   let fault: Fault | null = options.fault ?? null;
+  let catalogue = known(options.models ?? dialect.models);
   let busy = 0;
 
   const server = await listenRaw(
-    { hostname, port: options.port ?? 0, keepAliveMs: options.keepAliveMs ?? 5000 },
+    { hostname, port: options.port ?? 0, keepAliveMs: options.keepAliveMs ?? dialect.keepAliveMs },
     async (request, wire) => {
       requests.push(request);
       return isWork(request) ? work(request, wire) : play(plan(request), wire);
     },
   );
 
+  function isWork({ method, path }: RecordedRequest): boolean {
+    return method === 'POST' && dialect.work.test(path.split('?')[0] ?? '');
+  }
+
   async function work(request: RecordedRequest, wire: Wire): Promise<Ending> {
+    if (busy >= slots && queue.length >= (options.maxWaiting ?? Number.POSITIVE_INFINITY)) {
+      counts.served += 1;
+      return play(
+        planAnswer(dialect.refuse(503, request), null, () => dialect.refuse(503, request)),
+        wire,
+      );
+    }
     try {
       await takeSlot(wire);
     } catch (error) {
@@ -97,6 +122,8 @@ export async function startFake(kind: FakeKind, options: FakeOptions = {}): Prom
     }
     try {
       const planned = plan(request);
+      const change = dialect.loads?.(request, view());
+      catalogue = catalogue.map((model) => (model.name === change?.name ? { ...model, ...change } : model));
       const ending = await play(planned, wire);
       counts[planned.whole ? 'served' : 'broken'] += 1;
       return ending;
@@ -123,13 +150,16 @@ export async function startFake(kind: FakeKind, options: FakeOptions = {}): Prom
 
   function view(): EngineView {
     return {
-      models: options.models ?? dialect.models,
+      models: catalogue.map(({ name }) => name),
+      catalogue,
       slots,
       apiKey: options.apiKey ?? null,
       tokens: options.tokens ?? 7,
       tokenDelayMs: options.tokenDelayMs ?? 0,
       busy,
       waiting: queue.length,
+      reranking: options.reranking ?? false,
+      hostname,
     };
   }
 
@@ -185,8 +215,15 @@ export async function startFake(kind: FakeKind, options: FakeOptions = {}): Prom
       once.length = 0;
     },
     setFaultOnce: (next) => void once.push(next),
+    setModels: (models) => {
+      catalogue = known(models);
+    },
     close: server.close,
   };
+}
+
+function known(models: readonly (string | FakeModel)[]): readonly KnownModel[] {
+  return models.map(describeModel);
 }
 
 async function play(plan: Plan, wire: Wire): Promise<Ending> {

@@ -14,6 +14,7 @@ import {
   speak,
   toBase64,
 } from './generate';
+import { doNativeWork } from './llamacpp-native';
 
 const ID = 'chatcmpl-FakeLlamaCppFakeLlamaCppFake0001';
 const CALL_ID = 'FakeToolCallFakeToolCallFake0001';
@@ -32,7 +33,10 @@ export function doWork(path: string, text: string, view: EngineView, recipe: Rec
   }
   if (fields === null) return refuseJson(text);
   if (path === '/v1/embeddings') return embeddings(fields, view);
-  return path === '/v1/completions' ? completion(fields, view, recipe) : chat(fields, view, recipe);
+  if (path === '/v1/chat/completions') return chat(fields, view, recipe);
+  return path === '/v1/completions'
+    ? completion(fields, view, recipe)
+    : doNativeWork(path, fields, view, recipe);
 }
 
 function chat(fields: Fields, view: EngineView, recipe: Recipe): Outcome {

@@ -20,6 +20,7 @@ const STATUS: Record<number, string> = {
   415: '415 Unsupported Media Type',
   429: '429 Too Many Requests',
   500: '500 Internal Server Error',
+  501: '501 Not Implemented',
   503: '503 Service Unavailable',
 };
 
@@ -36,6 +37,8 @@ const REFUSALS: Record<number, { message: string; type: string }> = {
 export const llamacpp: Dialect = {
   models: ['smollm2-135m-instruct'],
   slots: 4,
+  keepAliveMs: 5000,
+  work: /^\/v1\/(chat\/completions|completions|embeddings|responses|messages|rerank)$/,
   respond,
   refuse: (status, request, extra = []) => {
     const { message, type } = REFUSALS[status] ?? { message: 'Refused', type: 'server_error' };
@@ -69,6 +72,10 @@ function respond(request: RecordedRequest, view: EngineView, recipe: Recipe): An
     case 'POST /v1/chat/completions':
     case 'POST /v1/completions':
     case 'POST /v1/embeddings':
+    case 'POST /v1/responses':
+    case 'POST /v1/messages':
+    case 'POST /v1/messages/count_tokens':
+    case 'POST /v1/rerank':
       return work(path, request, view, recipe);
     default:
       return llamacpp.refuse(404, request);
@@ -184,7 +191,7 @@ function stream(chunks: readonly StreamChunk[], request: RecordedRequest): Answe
     ['Keep-Alive', 'timeout=5, max=100'],
   ];
   // It closes after every stream although Keep-Alive says otherwise.
-  return { status: '200 OK', headers, body: { type: 'stream', chunks }, ending: 'close' };
+  return { status: '200 OK', headers, body: { type: 'stream', chunks, framing: 'sse' }, ending: 'close' };
 }
 
 function cors(request: RecordedRequest): HeaderPair[] {

@@ -1,11 +1,20 @@
 /**
  * A fake engine as its own process: `bun test/fake/main.ts llamacpp --port 0 --slots 4 …` prints its URL as one
  * line. With `--stdin` it obeys lines, and ends with its standard input so that nothing outlives its test:
- * `fault <name or JSON>`, `fault-once <name or JSON>`, `heal`, `stats` (answers with one line of JSON).
+ * `fault <name or JSON>`, `fault-once <name or JSON>`, `heal`, `models <names or JSON>`, `stats` (answers with one
+ * line of JSON).
  */
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
-import { FAULTS, type FakeKind, type FakeOptions, type Fault, startFake } from './index';
+import {
+  FAKE_KINDS,
+  type FakeKind,
+  type FakeModel,
+  type FakeOptions,
+  type Fault,
+  NAMED_FAULTS,
+  startFake,
+} from './index';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -14,6 +23,8 @@ const { values, positionals } = parseArgs({
     hostname: { type: 'string', default: '127.0.0.1' },
     models: { type: 'string' },
     slots: { type: 'string' },
+    'max-waiting': { type: 'string' },
+    reranking: { type: 'boolean', default: false },
     'api-key': { type: 'string' },
     tokens: { type: 'string' },
     'token-delay-ms': { type: 'string' },
@@ -41,6 +52,7 @@ function obey(line: string): void {
   if (verb === 'fault') engine.setFault(readFault(rest));
   else if (verb === 'fault-once') engine.setFaultOnce(readFault(rest));
   else if (verb === 'heal') engine.setFault(null);
+  else if (verb === 'models') engine.setModels(readModels(rest));
   else if (verb === 'stats') console.log(JSON.stringify(readStats()));
   else console.error(`unknown command: ${verb}`);
 }
@@ -58,16 +70,19 @@ function readStats(): object {
 }
 
 function readKind(name: string | undefined): FakeKind {
-  if (name === 'llamacpp' || name === 'openai') return name;
-  throw new Error(`which engine? llamacpp or openai, not ${name ?? 'nothing'}`);
+  const kind = FAKE_KINDS.find((each) => each === name);
+  if (kind) return kind;
+  throw new Error(`which engine? ${FAKE_KINDS.join(', ')}, not ${name ?? 'nothing'}`);
 }
 
 function readOptions(): FakeOptions {
   return {
     port: Number(values.port),
     hostname: values.hostname,
-    ...(values.models === undefined ? {} : { models: values.models.split(',') }),
+    ...(values.models === undefined ? {} : { models: readModels(values.models) }),
     ...(values.slots === undefined ? {} : { slots: Number(values.slots) }),
+    ...(values['max-waiting'] === undefined ? {} : { maxWaiting: Number(values['max-waiting']) }),
+    reranking: values.reranking,
     ...(values['api-key'] === undefined ? {} : { apiKey: values['api-key'] }),
     ...(values.tokens === undefined ? {} : { tokens: Number(values.tokens) }),
     ...(values['token-delay-ms'] === undefined ? {} : { tokenDelayMs: Number(values['token-delay-ms']) }),
@@ -75,10 +90,14 @@ function readOptions(): FakeOptions {
   };
 }
 
-/** A name from FAULTS, or a Fault as JSON. */
+/** Names with commas between them, or a JSON list of names and FakeModels. */
+function readModels(text: string): readonly (string | FakeModel)[] {
+  return text.startsWith('[') ? JSON.parse(text) : text.split(',');
+}
+
+/** A name from NAMED_FAULTS, or a Fault as JSON. */
 function readFault(text: string): Fault {
-  const named: Record<string, Fault> = FAULTS;
-  const fault = named[text] ?? (JSON.parse(text) as Fault);
-  if (!(fault.kind in FAULTS)) throw new Error(`unknown fault: ${text}`);
+  const fault = NAMED_FAULTS[text] ?? (JSON.parse(text) as Fault);
+  if (!(fault.kind in NAMED_FAULTS)) throw new Error(`unknown fault: ${text}`);
   return fault;
 }

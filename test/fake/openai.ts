@@ -45,6 +45,8 @@ const ROUTES: Record<string, string> = {
 export const openai: Dialect = {
   models: ['fake-model'],
   slots: 256,
+  keepAliveMs: 5000,
+  work: /^\/v1\/(chat\/completions|completions|embeddings)$/,
   respond,
   refuse: (status, request, extra = []) => {
     const { message, type } = REFUSALS[status] ?? { message: 'Refused', type: 'Bad Request' };
@@ -79,7 +81,7 @@ function respond(request: RecordedRequest, view: EngineView, recipe: Recipe): An
   return {
     status: '200 OK',
     headers,
-    body: { type: 'stream', chunks: outcome.chunks },
+    body: { type: 'stream', chunks: outcome.chunks, framing: 'sse' },
     ending: endingFor(request),
   };
 }

@@ -2,7 +2,7 @@
  * From an answer to the wire: `planAnswer` turns an answer and a fault into bytes, pauses and an ending. Pure;
  * the sockets are http.ts's.
  */
-import type { Answer, StreamBody } from './answer';
+import type { Answer, Framing, NamedEvent, StreamBody } from './answer';
 import type { Fault } from './faults';
 import type { Ending, HeaderPair } from './http';
 
@@ -33,6 +33,8 @@ export function planAnswer(answer: Answer, fault: Fault | null, refuse: Refuse):
       return { steps: [], ending: 'stall', whole: false };
     case 'stall-before-first-token':
       return { steps: [step(head(answer))], ending: 'stall', whole: false };
+    case 'stall-mid-stream':
+      return { steps: cut(answer, fault.afterChunks ?? 2, 'between'), ending: 'stall', whole: false };
     case 'die-before-headers':
       return { steps: [], ending: 'reset', whole: false };
     case 'die-mid-stream':
@@ -117,11 +119,13 @@ const BAD_HEADERS: readonly HeaderPair[] = [
 function plain(answer: Answer, eol = '\n'): Plan {
   const first = step(head(answer));
   if (answer.body.type === 'whole') {
-    const steps = [{ ...first, delayMs: answer.body.delayMs }, step(answer.body.bytes)];
-    return { steps, ending: answer.ending, whole: true };
+    const { bytes, delayMs } = answer.body;
+    const content = isChunked(answer) ? [step(chunk(bytes)), step(LAST_CHUNK)] : [step(bytes)];
+    return { steps: [{ ...first, delayMs }, ...content], ending: answer.ending, whole: true };
   }
+  const { framing } = answer.body;
   const chunks = answer.body.chunks.map((each) => ({
-    bytes: chunk(frames(each.events, eol)),
+    bytes: chunk(frames(each.events, eol, framing)),
     delayMs: each.delayMs,
   }));
   return { steps: [first, ...chunks, step(LAST_CHUNK)], ending: answer.ending, whole: true };
@@ -137,8 +141,8 @@ function delayed(plan: Plan, delayMs: number): Plan {
 function cut(answer: Answer, afterChunks: number, where: 'between' | 'within'): Step[] {
   const { steps } = plain(answer);
   if (answer.body.type === 'whole') {
-    const half = Math.floor(answer.body.bytes.length / 2);
-    return [...steps.slice(0, 1), step(answer.body.bytes.subarray(0, half))];
+    const content = steps[1]?.bytes ?? LAST_CHUNK;
+    return [...steps.slice(0, 1), step(content.subarray(0, Math.floor(content.length / 2)))];
   }
   const kept = steps.slice(0, 1 + afterChunks);
   const next = steps[1 + afterChunks];
@@ -152,7 +156,7 @@ function garbled(body: StreamBody): StreamBody {
     ...each,
     events: each.events.map((event) => (event === '[DONE]' ? event : (junk[index % junk.length] ?? ''))),
   }));
-  return { type: 'stream', chunks };
+  return { ...body, chunks };
 }
 
 /** Cuts the body within every multi-byte character: as chunks of a stream, as packets of a whole body. */
@@ -164,7 +168,7 @@ function halved(answer: Answer): Plan {
     if (byte >= 0xc0) cuts.push(index + 1);
   }
   const pieces = [0, ...cuts].map((start, index) => content.subarray(start, cuts[index] ?? content.length));
-  const streamed = answer.body.type === 'stream';
+  const streamed = answer.body.type === 'stream' || isChunked(answer);
   const steps = pieces.map((piece) => ({ bytes: streamed ? chunk(piece) : piece, delayMs: 1 }));
   const last = streamed ? [step(LAST_CHUNK)] : [];
   return { steps: [step(head(answer)), ...steps, ...last], ending: answer.ending, whole: true };
@@ -192,17 +196,27 @@ function rechunked(answer: Answer): Plan {
 }
 
 function withErrorFrame(answer: Answer, body: StreamBody, afterChunks: number, refuse: Refuse): Answer {
-  const error = refuse(503).body;
-  const text = error.type === 'whole' ? error.bytes.toString() : '{}';
+  const refused = refuse(503).body;
+  // Go ends its JSON with a line feed, which would end the event.
+  const text = refused.type === 'whole' ? refused.bytes.toString().trimEnd() : '{}';
   const spoken = body.chunks.slice(0, afterChunks);
-  const end = [text, '[DONE]'].map((event) => ({ events: [event], delayMs: 0 }));
-  return { ...answer, body: { type: 'stream', chunks: [...spoken, ...end] } };
+  const done = body.chunks.some(({ events }) => events.includes('[DONE]')) ? ['[DONE]'] : [];
+  const named = body.chunks.some(({ events }) => events.some((event) => typeof event === 'object'));
+  const error = named ? { event: 'error', data: text } : text;
+  const end = [error, ...done].map((event) => ({ events: [event], delayMs: 0 }));
+  return { ...answer, body: { ...body, chunks: [...spoken, ...end] } };
 }
 
 /** The whole body without framing. */
 function contentOf(answer: Answer, eol: string): Buffer {
   if (answer.body.type === 'whole') return answer.body.bytes;
-  return Buffer.concat(answer.body.chunks.map(({ events }) => frames(events, eol)));
+  const { chunks, framing } = answer.body;
+  return Buffer.concat(chunks.map(({ events }) => frames(events, eol, framing)));
+}
+
+/** Whether a whole body goes out in chunks all the same: what Go does with more than 2,048 bytes. */
+function isChunked(answer: Answer): boolean {
+  return answer.headers.some(([name, value]) => /^transfer-encoding$/i.test(name) && value === 'chunked');
 }
 
 function head(answer: Answer, framing?: 'chunked'): Buffer {
@@ -220,8 +234,15 @@ function frameHeaders(headers: readonly HeaderPair[], framing: 'chunked' | numbe
   });
 }
 
-function frames(events: readonly string[], eol: string): Buffer {
-  return Buffer.from(events.map((event) => `data: ${event}${eol}${eol}`).join(''));
+function frames(events: readonly (string | NamedEvent)[], eol: string, framing: Framing): Buffer {
+  const lines = events.map((event) => {
+    const { name, data } =
+      typeof event === 'string'
+        ? { name: '', data: event }
+        : { name: `event: ${event.event}${eol}`, data: event.data };
+    return framing === 'ndjson' ? `${data}${eol}` : `${name}data: ${data}${eol}${eol}`;
+  });
+  return Buffer.from(lines.join(''));
 }
 
 function chunk(bytes: Buffer): Buffer {

@@ -132,6 +132,12 @@ export function buildRequest(
   return Buffer.concat([Buffer.from(head), bytes ?? Buffer.alloc(0)]);
 }
 
+/** The same request to `localhost`: an Ollama on loopback answers no other name with a dot in it. */
+export function asLocal(request: Buffer): Buffer {
+  const text = request.toString('latin1');
+  return Buffer.from(text.replace(/^Host: engine\.test\r$/m, 'Host: localhost\r'), 'latin1');
+}
+
 /** Reads the bytes of an answer, whole or cut short; interim answers (100 Continue) before it are skipped. */
 export function parseAnswer(wire: Buffer, headOnly = false): Omit<RawAnswer, 'ending'> {
   const message = skipInterim(wire);

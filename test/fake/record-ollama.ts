@@ -6,7 +6,7 @@
 import { parseArgs } from 'node:util';
 import type { Section } from './golden';
 import type { HeaderPair } from './message';
-import { buildRequest as build, connectRaw, exchange } from './raw-client';
+import { asLocal, buildRequest as build, connectRaw, exchange } from './raw-client';
 import { nativeQuestions } from './record-native';
 import { createRecorder, describeEnding, note, sectionsOf } from './recorder';
 
@@ -307,10 +307,6 @@ async function recordQueue(url: string): Promise<void> {
 /** `build` of raw-client.ts asks `engine.test`, which Ollama on loopback refuses: it guards against DNS rebinding. */
 function buildRequest(...parts: Parameters<typeof build>): Buffer {
   return asLocal(build(...parts));
-}
-
-function asLocal(request: Buffer): Buffer {
-  return Buffer.from(request.toString().replace('\r\nHost: engine.test\r\n', '\r\nHost: localhost\r\n'));
 }
 
 async function timed(url: string, request: Buffer): Promise<number> {

@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { formatSections, type Section } from './golden';
+import { formatSections, type Section, UNFRAMED } from './golden';
 import { type Ending, exchange, parseAnswer, type RawAnswer, type ReadOptions } from './raw-client';
 
 export interface Recorder {
@@ -43,7 +43,7 @@ export function sectionsOf(request: Buffer, answer: RawAnswer, remark?: string, 
   const shownRequest = request.toString().replace(/(word ){99,}/, 'word … ');
   return [
     { title: 'request', bytes: Buffer.from(shownRequest) },
-    { title: 'response', bytes: small.wire },
+    { title: small.framed ? 'response' : UNFRAMED, bytes: small.wire },
     note(`connection: ${facts.join('; ')}`),
   ];
 }
@@ -55,7 +55,7 @@ export function describeEnding(ending: Ending): string {
 }
 
 /** Leaves out the middle of long streams (whole chunks) and of long vectors; everything kept is as it came. */
-function shrink(wire: Buffer, plainChunks: number): { wire: Buffer; notes: string[] } {
+function shrink(wire: Buffer, plainChunks: number): { wire: Buffer; notes: string[]; framed: boolean } {
   const answer = parseAnswer(wire);
   const head = wire.subarray(0, answer.head?.bytes ?? 0);
   if (answer.chunks && answer.chunks.length > plainChunks) {
@@ -64,13 +64,14 @@ function shrink(wire: Buffer, plainChunks: number): { wire: Buffer; notes: strin
       Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from('\r\n')]),
     );
     const left = `${chunks.length - 10} chunks from the middle are left out here`;
-    return { wire: Buffer.concat([head, ...kept]), notes: [left] };
+    return { wire: Buffer.concat([head, ...kept]), notes: [left], framed: true };
   }
   const body = answer.body.toString();
   const short = body
     .replace(/(\[|"embedding":\[)((?:-?\d[^,\]]*,){7}[^,\]]+)(?:,-?\d[^,\]]*){500,}\]/g, '$1$2]')
     .replace(/"embedding":"(.{32})[^"]{500,}"/g, '"embedding":"$1"');
-  if (short === body) return { wire, notes: [] };
+  if (short === body) return { wire, notes: [], framed: true };
   const cut = 'each vector has 576 numbers, 8 of them are shown (24 bytes in base64)';
-  return { wire: Buffer.concat([head, Buffer.from(short)]), notes: [cut] };
+  const framed = answer.chunks === null;
+  return { wire: Buffer.concat([head, Buffer.from(short)]), notes: [cut], framed };
 }

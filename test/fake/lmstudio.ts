@@ -1,0 +1,1 @@
+export { openai as lmstudio } from './openai';

@@ -1,0 +1,1 @@
+export { openai as vllm } from './openai';
