@@ -121,6 +121,11 @@ export class EventPipe implements BodySink {
     this.#outlet.fail(failure);
   }
 
+  /** Whether the answer has come to its end. Nothing belongs behind it, a ping neither. */
+  get isComplete(): boolean {
+    return this.#complete;
+  }
+
   /** Called a few times a second: gives up waiting for what an engine may never send behind the end of its answer. */
   sweep(): void {
     if (this.#over || ++this.#quietSweeps < QUIET_SWEEPS) return;

@@ -31,7 +31,7 @@ export async function relayStream(inference: Inference, options: StreamRelayOpti
   exchange.becomeStream((nowMs) => {
     if (nowMs - exchange.startedMs >= config()['proxy.header_grace_ms']) grace.resolve(null);
     pipe?.sweep();
-    outlet.pingAfter(config()['proxy.ping_interval_ms'], nowMs);
+    if (pipe?.isComplete !== true) outlet.pingAfter(config()['proxy.ping_interval_ms'], nowMs);
   });
 
   const answer = askInTurn<Answer>(inference, engines, async (attempt) => {

@@ -188,5 +188,8 @@ export function requestIdOf(answer: Answer): string {
 /** The name of the model that a fake has by itself. */
 export const MODEL: Readonly<Record<FakeKind, string>> = {
   llamacpp: 'smollm2-135m-instruct',
+  ollama: 'smollm2:latest',
   openai: 'fake-model',
+  vllm: 'fake-model',
+  lmstudio: 'fake-model',
 };
