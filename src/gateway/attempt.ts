@@ -1,18 +1,28 @@
 /**
- * From a Ticket to an engine's answer: a Lease, the request as that engine wants it, the next candidate when one cannot
- * be reached. Only before anything has been sent to the client; whoever gets the attempt ends it, once.
+ * From a Ticket to an answer: candidate after candidate gets a Lease and the request as its engine wants it, until one has
+ * something for the client. Only what was sent to the client binds FLM to an engine: up to there a failure, or an answer
+ * that another engine may better, leads to the next candidate.
  */
-import type { Cancel, Candidate, EngineRef, Lease, LeaseOutcome, Ticket, Usage } from '../contract';
+import type {
+  Cancel,
+  Candidate,
+  EngineRef,
+  InferenceRoute,
+  Lease,
+  LeaseOutcome,
+  Seen,
+  Ticket,
+} from '../contract';
 import type { EgressResponse } from '../egress';
 import { type ErrorCode, FlmError } from '../lib/errors';
 import { type RequestBody, wireBody } from './body';
+import { Turns } from './candidates';
+import type { Dialect } from './dialects';
 import type { Exchange } from './exchanges';
 import { engineHeaders } from './headers';
 import type { Rewrite } from './rewrite';
 import type { Scan } from './scan';
 import { spliceBody } from './splice';
-
-export type InferenceRoute = '/v1/chat/completions' | '/v1/completions' | '/v1/embeddings';
 
 /** What is sent to an engine. */
 export interface EngineCall {
@@ -29,65 +39,163 @@ export interface EngineAccess {
 
 export interface Inference {
   readonly route: InferenceRoute;
+  readonly dialect: Dialect;
   readonly request: Request;
   readonly body: RequestBody;
   readonly scan: Scan;
+  /** Whether the answer is asked for as a stream. */
+  readonly streams: boolean;
   readonly ticket: Ticket;
   readonly exchange: Exchange;
 }
 
+/** An engine's answer whose headers are there. Ended once: as the client's answer, or by making room for another. */
 export interface Attempt {
   readonly engine: EngineRef;
+  readonly dialect: Dialect;
+  readonly exchange: Exchange;
   readonly response: EgressResponse;
   /** What has to be undone in the answer. */
   readonly rewrite: Rewrite;
+  /** Ends this engine's work: the exchange was aborted, or its engine is gone. */
+  readonly signal: Cancel;
+  /** Monotonic time at which the request left for the engine. */
+  readonly sentMs: number;
+  /** Whether somebody else is there to be asked. */
+  othersRemain(): boolean;
   /** Closes Lease, Ticket and exchange. The first call counts: a stream can end in several ways at once. */
-  end(outcome: LeaseOutcome, usage: Usage | null): void;
+  end(outcome: LeaseOutcome, seen: Seen): void;
+  /** Closes the Lease alone: the next candidate is asked. */
+  giveWay(outcome: LeaseOutcome): void;
 }
 
+/** Statuses that speak of the engine and not of the request: another one may do better. */
+const OTHERS_MAY_DO_BETTER: ReadonlySet<number> = new Set([429, 500, 501, 502, 503, 504]);
+
 /**
- * Asks the candidates in their order until one answers with anything at all.
+ * Asks the candidates in their order until `read` makes something of one's answer that can be sent. It ends the attempt
+ * then; what it throws is closed here; null says that it let the attempt give way.
  * @throws what the last of them failed with, after closing Lease, Ticket and exchange.
  */
-export async function attempt(inference: Inference, engines: EngineAccess): Promise<Attempt> {
+export async function askInTurn<Answer>(
+  inference: Inference,
+  engines: EngineAccess,
+  read: (attempt: Attempt) => Promise<Answer | null>,
+): Promise<Answer> {
   const { ticket, exchange } = inference;
+  const turns = new Turns(ticket.plan.candidates);
   let failure: unknown = null;
-  for (const candidate of ticket.plan.candidates) {
+  let wasAsked = false;
+  for (let candidate = turns.take(); candidate !== null; candidate = turns.take()) {
     let lease: Lease | null = null;
     try {
       lease = await ticket.lease(candidate, exchange.signal);
-      exchange.workingOn(candidate.engine);
-      const { call, rewrite } = prepare(inference, candidate, engines);
-      const response = await engines.open(lease, call, exchange.signal);
-      refuseUnusable(response, candidate.engine);
-      exchange.heard();
-      return { engine: candidate.engine, response, rewrite, end: onlyOnce(inference, lease) };
+      wasAsked = true;
+      const attempt = await open(inference, lease, engines, turns);
+      const { status } = attempt.response;
+      if (OTHERS_MAY_DO_BETTER.has(status) && turns.remain()) {
+        attempt.response.body.reader().cancel();
+        attempt.giveWay(outcomeOfStatus(status));
+        continue;
+      }
+      const answer = await read(attempt);
+      if (answer !== null) return answer;
     } catch (error) {
       failure = error;
       lease?.close(outcomeOf(error), null);
-      if (exchange.signal.aborted || !isUnreachable(error)) break;
+      exchange.workingOn(null);
+      if (exchange.signal.aborted || !saysNothingOfRequest(error)) break;
+      turns.dismiss(candidate.engine);
     }
   }
-  ticket.close(isRefusal(failure) ? 'refused' : outcomeOf(failure), null);
+  ticket.close(!wasAsked && isRefusal(failure) ? 'refused' : outcomeOf(failure), null);
   exchange.close();
   throw failure;
 }
 
+async function open(
+  inference: Inference,
+  lease: Lease,
+  engines: EngineAccess,
+  turns: Turns,
+): Promise<OpenAttempt> {
+  const { exchange } = inference;
+  const { candidate } = lease;
+  const { signal } = exchange;
+  const { call, rewrite } = prepare(inference, candidate, engines);
+  const sentMs = exchange.workingOn(candidate.engine);
+  const response = await engines.open(lease, call, signal);
+  refuseUnusable(response, candidate.engine);
+  exchange.heard();
+  return new OpenAttempt(inference, lease, turns, { response, rewrite, signal, sentMs });
+}
+
+/** A class, because there is one for every request and methods on a prototype cost nothing to make. */
+class OpenAttempt implements Attempt {
+  readonly engine: EngineRef;
+  readonly dialect: Dialect;
+  readonly exchange: Exchange;
+  readonly response: EgressResponse;
+  readonly rewrite: Rewrite;
+  readonly signal: Cancel;
+  readonly sentMs: number;
+  readonly #ticket: Ticket;
+  readonly #lease: Lease;
+  readonly #turns: Turns;
+  #ended = false;
+
+  constructor(
+    { dialect, exchange, ticket }: Inference,
+    lease: Lease,
+    turns: Turns,
+    { response, rewrite, signal, sentMs }: Pick<Attempt, 'response' | 'rewrite' | 'signal' | 'sentMs'>,
+  ) {
+    this.engine = lease.candidate.engine;
+    this.dialect = dialect;
+    this.exchange = exchange;
+    this.response = response;
+    this.rewrite = rewrite;
+    this.signal = signal;
+    this.sentMs = sentMs;
+    this.#ticket = ticket;
+    this.#lease = lease;
+    this.#turns = turns;
+  }
+
+  othersRemain(): boolean {
+    return this.#turns.remain();
+  }
+
+  end(outcome: LeaseOutcome, seen: Seen): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#lease.close(outcome, seen);
+    this.#ticket.close(outcome, seen.usage);
+    this.exchange.close();
+  }
+
+  giveWay(outcome: LeaseOutcome): void {
+    this.#ended = true;
+    this.#lease.close(outcome, null);
+    this.exchange.workingOn(null);
+  }
+}
+
 function prepare(
-  { route, request, body, scan }: Inference,
+  { route, dialect, request, body, scan, streams }: Inference,
   { engine, model }: Candidate,
   engines: EngineAccess,
 ): { call: EngineCall; rewrite: Rewrite } {
   const renamed = model !== scan.model;
-  const streams = scan.stream && route !== '/v1/embeddings';
-  const askUsage = streams && scan.omitsUsage && engines.usageOf(engine) === 'ask';
+  const canAsk = streams && dialect.takesStreamOptions && scan.omitsUsage;
+  const askUsage = canAsk && engines.usageOf(engine) === 'ask';
   const text =
     renamed || askUsage
       ? spliceBody(body.text, scan, body.units, { model: renamed ? model : null, askUsage })
       : body.text;
   return {
-    call: { route, headers: engineHeaders(request), body: wireBody({ ...body, text }) },
-    rewrite: { model: renamed ? scan.model : null, dropUsage: askUsage },
+    call: { route, headers: engineHeaders(request, dialect.headers), body: wireBody({ ...body, text }) },
+    rewrite: { model: renamed ? scan.model : null, envelope: dialect.envelope, dropUsage: askUsage },
   };
 }
 
@@ -104,15 +212,9 @@ function refuseUnusable(response: EgressResponse, engine: EngineRef): void {
   }
 }
 
-function onlyOnce({ ticket, exchange }: Inference, lease: Lease): Attempt['end'] {
-  let ended = false;
-  return (outcome, usage) => {
-    if (ended) return;
-    ended = true;
-    lease.close(outcome, { firstTokenMs: null, usage });
-    ticket.close(outcome, usage);
-    exchange.close();
-  };
+/** What an answer's status says about its engine. One that does not do what it was asked for (501) is well. */
+export function outcomeOfStatus(status: number): 'done' | 'failed' {
+  return status >= 500 && status !== 501 ? 'failed' : 'done';
 }
 
 /** What an end says about the engine: nothing when it was the client, the owner or FLM that ended the request. */
@@ -126,15 +228,21 @@ const NOT_THE_ENGINE: ReadonlySet<ErrorCode> = new Set([
   'SHUTTING_DOWN',
 ]);
 
+/** Whether FLM answers in place of an engine when it fails with this. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof FlmError && error.code === 'QUEUE_FULL';
+  return error instanceof FlmError && (error.code === 'QUEUE_FULL' || error.code === 'ENGINE_UNAVAILABLE');
 }
 
-function isUnreachable(error: unknown): boolean {
-  return (
-    error instanceof FlmError &&
-    (error.code === 'ENGINE_NETWORK_ERROR' ||
-      error.code === 'ENGINE_API_ERROR' ||
-      error.code === 'ENGINE_NEEDS_KEY')
-  );
+/** Failures of one engine, whatever it is asked: another one is worth a try. */
+function saysNothingOfRequest(error: unknown): boolean {
+  return error instanceof FlmError && OF_THE_ENGINE.has(error.code);
 }
+
+const OF_THE_ENGINE: ReadonlySet<ErrorCode> = new Set([
+  'ENGINE_NETWORK_ERROR',
+  'ENGINE_API_ERROR',
+  'ENGINE_NEEDS_KEY',
+  'ENGINE_NOT_FOUND',
+  'ENGINE_UNAVAILABLE',
+  'QUEUE_FULL',
+]);

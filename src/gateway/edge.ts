@@ -123,7 +123,7 @@ export function createEdge({ routes, config, log, busy, loopback }: EdgeOptions)
 export function failed(error: unknown, { request, id }: RequestContext, log: Log): Response {
   if (!(error instanceof FlmError) || error.status >= 500)
     log.error('a request failed', { requestId: id, error });
-  const response = errorResponse(error, id);
+  const response = errorResponse(error, id, request);
   if (hasLargeBody(request)) response.headers.set('connection', 'close');
   return response;
 }

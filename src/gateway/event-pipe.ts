@@ -1,66 +1,80 @@
 /**
  * Carries the events of one engine's stream to a client's outlet: whole, counted, with FLM's own changes undone, and
- * with a verdict at the end whether the answer was complete. Ends its attempt, however the stream ends.
+ * with a verdict at the end whether the answer was complete. What any engine would have said first is kept back until
+ * something of an answer follows: up to there another engine can still take over.
  */
-import type { BodySink } from '../egress';
+import type { LeaseOutcome } from '../contract';
+import type { BodyFlow, BodySink } from '../egress';
 import { FlmError } from '../lib/errors';
-import { isRecord, parseJson } from '../lib/json';
-import { createSseSplitter, dataOf, eventsIn } from '../lib/sse';
+import { createSseSplitter } from '../lib/sse';
 import { type Attempt, outcomeOf } from './attempt';
-import type { Exchange } from './exchanges';
+import { EventReader, kindOf } from './event-reader';
 import type { Outlet } from './outlet';
 import { brokenAnswer } from './relay';
 import { createEventRewriter, type EventRewriter } from './rewrite';
-import { createUsageMeter, isError } from './usage';
 
 /** One event is a few hundred bytes; some servers put a whole answer or an image into one. */
 const MAX_EVENT_BYTES = 16 * 1024 * 1024;
+/** More than this is no mere opening. */
+const MAX_HELD_BYTES = 65_536;
 const EMPTY = new Uint8Array(0);
-/** Sweeps without a byte after which nothing more is expected behind `[DONE]`, or behind a finishing chunk. */
+/** Sweeps without a byte after which nothing more is expected behind the end of an answer, or behind a finishing chunk. */
 const QUIET_SWEEPS = 2;
 
+/** `gave-way`: the engine reported an error before anything was sent, and another one is asked. */
+export type PipeOutcome = 'begun' | 'gave-way';
+
 export class EventPipe implements BodySink {
-  /** Resolves with the first event; rejects when there will be none, while the answer can still have a status. */
-  readonly begun: Promise<void>;
+  /**
+   * Resolves when something has been sent, from where on the pipe ends its attempt itself, or when it gave way. Rejects
+   * when the stream failed before, with the attempt still open: the answer can still have a status.
+   */
+  readonly outcome: Promise<PipeOutcome>;
   readonly attempt: Attempt;
-  readonly #exchange: Exchange;
   readonly #outlet: Outlet;
   readonly #splitter = createSseSplitter(MAX_EVENT_BYTES);
-  readonly #meter = createUsageMeter();
+  readonly #reader: EventReader;
   readonly #rewriter: EventRewriter;
-  readonly #begin: () => void;
-  readonly #refuse: (reason: unknown) => void;
-  #hasBegun = false;
+  readonly #resolve: (outcome: PipeOutcome) => void;
+  readonly #reject: (reason: unknown) => void;
+  #source: BodyFlow | null = null;
+  /** What is kept back, ready to be sent; null once it was sent. */
+  #held: Uint8Array[] | null = [];
+  #heldBytes = 0;
+  /** Whether something has come that is worth sending. */
+  #isWorthIt = false;
+  #firstTokenMs: number | null = null;
   #over = false;
-  /** `[DONE]` has passed: the answer is complete, whatever becomes of the connection. */
+  /** The end has passed: the answer is complete, whatever becomes of the connection. */
   #complete = false;
   #quietSweeps = 0;
   #beforeLast: Uint8Array = EMPTY;
   #last: Uint8Array = EMPTY;
 
-  constructor(attempt: Attempt, exchange: Exchange, outlet: Outlet) {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    this.begun = promise;
-    this.#begin = resolve;
-    this.#refuse = reject;
+  constructor(attempt: Attempt, outlet: Outlet) {
+    const { promise, resolve, reject } = Promise.withResolvers<PipeOutcome>();
+    this.outcome = promise;
+    this.#resolve = resolve;
+    this.#reject = reject;
     this.attempt = attempt;
-    this.#exchange = exchange;
     this.#outlet = outlet;
+    this.#reader = new EventReader(attempt.dialect);
     this.#rewriter = createEventRewriter(attempt.rewrite);
-    exchange.signal.addEventListener('abort', this);
+    attempt.signal.addEventListener('abort', this);
     const source = attempt.response.body.pipe(this);
-    outlet.source = source;
+    this.#source = source;
     // The first pieces came before there was anything to cancel.
     if (this.#over) source.cancel();
+    else outlet.attach(source);
   }
 
   onData(chunk: Uint8Array): void {
     if (this.#over) return;
-    this.#exchange.heard();
+    const nowMs = this.attempt.exchange.heard();
     this.#quietSweeps = 0;
     try {
       const region = this.#splitter.push(chunk);
-      if (region !== null) this.#pass(region);
+      if (region !== null) this.#pass(region, nowMs);
     } catch (error) {
       this.onError(error);
     }
@@ -70,31 +84,46 @@ export class EventPipe implements BodySink {
   onEnd(): void {
     if (this.#over) return;
     const rest = this.#splitter.rest();
-    this.#meter.seeEvents(rest);
-    const ended = this.#meter.sawError() || [this.#last, this.#beforeLast, rest].some(endsAnswer);
+    const { dialect, engine } = this.attempt;
+    this.#reader.see(rest);
+    if (this.#reader.fault !== null) {
+      this.#failInside(rest);
+      return;
+    }
+    const ended =
+      this.#complete || [this.#last, this.#beforeLast, rest].some((region) => dialect.isFinished(region));
     if (!ended) {
       const reason = 'its stream ended before the answer was complete';
-      this.onError(new FlmError('ENGINE_API_ERROR', { meta: { engine: this.attempt.engine.id, reason } }));
+      this.onError(new FlmError('ENGINE_API_ERROR', { meta: { engine: engine.id, reason } }));
       return;
     }
     if (rest.length > 0) this.#send(this.#rewriter.push(rest));
-    this.#close(this.#meter.sawError() ? 'failed' : 'done');
+    this.#close('done');
   }
 
   onError(error: unknown): void {
     if (this.#over) return;
-    this.#outlet.source?.cancel();
+    this.#source?.cancel();
     if (this.#complete) {
       this.#close('done');
       return;
     }
-    const failure = brokenAnswer(error, this.attempt, this.#exchange);
+    const failure = brokenAnswer(error, this.attempt);
+    if (this.#held !== null) {
+      this.#stop();
+      this.#reject(failure);
+      return;
+    }
     const outcome = outcomeOf(failure);
     // Else nobody may be left to write to.
     if (outcome === 'failed') this.#send(this.#rewriter.release());
     this.#end(outcome);
-    if (this.#hasBegun) this.#outlet.fail(failure);
-    else this.#refuse(failure);
+    this.#outlet.fail(failure);
+  }
+
+  /** Whether the answer has come to its end. Nothing belongs behind it, a ping neither. */
+  get isComplete(): boolean {
+    return this.#complete;
   }
 
   /** Called a few times a second: gives up waiting for what an engine may never send behind the end of its answer. */
@@ -102,84 +131,83 @@ export class EventPipe implements BodySink {
     if (this.#over || ++this.#quietSweeps < QUIET_SWEEPS) return;
     this.#send(this.#rewriter.release());
     if (!this.#complete) return;
-    this.#outlet.source?.cancel();
+    this.#source?.cancel();
     this.#close('done');
   }
 
-  /** The exchange was aborted, whether or not anything comes at that moment. */
+  /** The attempt was ended from outside, whether or not anything comes at that moment. */
   handleEvent(): void {
-    this.onError(this.#exchange.signal.reason);
+    this.onError(this.attempt.signal.reason);
   }
 
-  #pass(region: Uint8Array): void {
-    this.#meter.seeEvents(region);
-    if (this.#meter.sawError()) {
-      // vLLM says [DONE] after an error: a broken answer must not look complete.
-      this.#outlet.source?.cancel();
-      this.#send(this.#rewriter.push(upToError(region)));
-      this.#close('failed');
+  #pass(region: Uint8Array, nowMs: number): void {
+    const { dialect, sentMs } = this.attempt;
+    const faultEnd = this.#reader.see(region);
+    if (this.#reader.fault !== null) {
+      this.#source?.cancel();
+      this.#failInside(region.subarray(0, faultEnd));
       return;
+    }
+    if (this.#firstTokenMs === null) {
+      const kind = kindOf(region, dialect);
+      if (kind !== 'opening') this.#isWorthIt = true;
+      if (kind === 'content') this.#firstTokenMs = nowMs - sentMs;
     }
     this.#beforeLast = this.#last;
     this.#last = region;
-    this.#complete ||= endsWithDone(region);
+    this.#complete ||= dialect.isComplete(region);
     this.#send(this.#rewriter.push(region));
+  }
+
+  /** The engine reported an error in its stream; `events` end with it. */
+  #failInside(events: Uint8Array): void {
+    const { fault } = this.#reader;
+    const outcome = fault === 'engine' ? 'failed' : 'done';
+    if (this.#held !== null && fault !== 'request' && this.attempt.othersRemain()) {
+      this.#stop();
+      this.attempt.giveWay(outcome);
+      this.#resolve('gave-way');
+      return;
+    }
+    // vLLM says [DONE] after an error: a broken answer must not look complete, so nothing follows.
+    this.#send(this.#rewriter.push(events));
+    this.#close(outcome);
   }
 
   #send(bytes: Uint8Array): void {
     if (bytes.length === 0) return;
-    this.#outlet.write(bytes);
-    if (this.#hasBegun) return;
-    this.#hasBegun = true;
-    this.#begin();
+    if (this.#held === null) {
+      this.#outlet.write(bytes);
+      return;
+    }
+    this.#held.push(bytes);
+    this.#heldBytes += bytes.length;
+    if (this.#isWorthIt || this.#heldBytes > MAX_HELD_BYTES) this.#begin(this.#held);
+  }
+
+  #begin(held: readonly Uint8Array[]): void {
+    this.#held = null;
+    for (const bytes of held) this.#outlet.write(bytes);
+    this.#resolve('begun');
   }
 
   /** Nothing more comes: what was held back goes out, and the stream ends after it. */
   #close(outcome: 'done' | 'failed'): void {
     this.#send(this.#rewriter.release());
+    // A stream without a single event is still an answer.
+    if (this.#held !== null) this.#begin(this.#held);
     this.#end(outcome);
     this.#outlet.close();
   }
 
-  #end(outcome: 'done' | 'aborted' | 'failed'): void {
+  #end(outcome: LeaseOutcome): void {
+    this.#stop();
+    this.attempt.end(outcome, { firstTokenMs: this.#firstTokenMs, usage: this.#reader.usage });
+  }
+
+  #stop(): void {
     this.#over = true;
-    this.#exchange.signal.removeEventListener('abort', this);
-    this.attempt.end(outcome, this.#meter.usage());
-    // A stream without a single event is still an answer.
-    if (outcome === 'done') this.#begin();
+    this.#outlet.detach();
+    this.attempt.signal.removeEventListener('abort', this);
   }
-}
-
-/** Whether the last of whole events is `[DONE]`. Looks at the last bytes first: this is asked of every piece. */
-function endsWithDone(region: Uint8Array): boolean {
-  const from = Math.max(0, region.length - DONE.length - LONGEST_END);
-  if (Buffer.prototype.indexOf.call(region, DONE, from) === -1) return false;
-  const last = [...eventsIn(region)].at(-1);
-  return last !== undefined && dataOf(last)?.trim() === '[DONE]';
-}
-
-const DONE = Buffer.from('[DONE]');
-/** Two line ends of two bytes. */
-const LONGEST_END = 4;
-
-/** Whole events up to and with the one that is an error. */
-function upToError(region: Uint8Array): Uint8Array {
-  let end = 0;
-  for (const event of eventsIn(region)) {
-    end += event.length;
-    if (isError(parseJson(dataOf(event) ?? ''))) break;
-  }
-  return region.subarray(0, end);
-}
-
-/** Whether events hold the end of an answer: `[DONE]`, or a choice that says why it finished. */
-function endsAnswer(region: Uint8Array): boolean {
-  for (const event of eventsIn(region)) {
-    const data = dataOf(event)?.trim() ?? '';
-    if (data === '[DONE]') return true;
-    const json = parseJson(data);
-    const choices: unknown[] = isRecord(json) && Array.isArray(json.choices) ? json.choices : [];
-    if (choices.some((choice) => isRecord(choice) && typeof choice.finish_reason === 'string')) return true;
-  }
-  return false;
 }

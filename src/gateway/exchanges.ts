@@ -15,13 +15,16 @@ export interface Exchange {
   readonly id: string;
   readonly principalId: string;
   readonly startedMs: number;
-  /** Aborts when the client leaves, a deadline passes, the key is revoked or FLM stops; its reason is an FlmError. */
+  /**
+   * Aborts when the client leaves, a deadline passes, the key is revoked or FLM stops, and when the engine that works on
+   * it is gone; its reason is an FlmError. Only in the last case a new one takes its place: another engine may be asked.
+   */
   readonly signal: Cancel;
   abort(reason: FlmError): void;
-  /** The engine that works on it now. */
-  workingOn(engine: EngineRef): void;
-  /** Something came from the engine. */
-  heard(): void;
+  /** The engine that works on it from now on, or null when none does. Returns the monotonic time. */
+  workingOn(engine: EngineRef | null): number;
+  /** Something came from the engine. Returns the monotonic time. */
+  heard(): number;
   /** From now on the limit for streams counts, and every sweep calls `onSweep`. */
   becomeStream(onSweep: (nowMs: number) => void): void;
   /** Ends the book-keeping. Doing it twice does nothing. */
@@ -80,7 +83,7 @@ class OpenExchange implements Exchange {
   readonly id: string;
   readonly principalId: string;
   readonly startedMs: number;
-  readonly signal = new CancelSource();
+  signal = new CancelSource();
   readonly #client: AbortSignal;
   readonly #options: ExchangesOptions;
   readonly #open: Set<OpenExchange>;
@@ -118,14 +121,15 @@ class OpenExchange implements Exchange {
     this.signal.abort(reason);
   }
 
-  workingOn(engine: EngineRef): void {
+  workingOn(engine: EngineRef | null): number {
     this.#engine = engine;
-    this.heard();
+    return this.heard();
   }
 
-  heard(): void {
-    this.#heardMs = this.#options.clock.monotonicMs();
+  heard(): number {
     this.#unsure = 0;
+    this.#heardMs = this.#options.clock.monotonicMs();
+    return this.#heardMs;
   }
 
   becomeStream(onSweep: (nowMs: number) => void): void {
@@ -154,12 +158,22 @@ class OpenExchange implements Exchange {
     this.#probing = true;
     const result = await this.#options.liveness(engine).catch((): Liveness => 'unsure');
     this.#probing = false;
+    // Somebody else was asked meanwhile, or nobody is.
+    if (this.#engine !== engine) return;
     this.#unsure = result === 'unsure' ? this.#unsure + 1 : 0;
     if (result === 'gone' || this.#unsure >= MAX_UNSURE) {
       const reason = result === 'gone' ? 'it went away while it worked on this' : 'it has hung';
-      this.abort(new FlmError('ENGINE_NETWORK_ERROR', { meta: { engine: engine.id, reason } }));
+      this.#giveUp(new FlmError('ENGINE_NETWORK_ERROR', { meta: { engine: engine.id, reason } }));
       return;
     }
     this.#heardMs = this.#options.clock.monotonicMs(); // The next probe is due after another silence.
+  }
+  /** Ends the engine's work and not the request. */
+  #giveUp(reason: FlmError): void {
+    const { signal } = this;
+    if (signal.aborted) return;
+    this.signal = new CancelSource();
+    this.#engine = null;
+    signal.abort(reason);
   }
 }

@@ -5,27 +5,24 @@ import type { EgressHeaders } from '../egress';
  * Request headers that reach an engine. Everything else stays here: hop-by-hop headers break pooling and framing,
  * credentials and cookies are FLM's business, and addresses of clients are nobody's.
  */
-const FORWARDED = [
-  'content-type',
-  'accept',
-  'x-request-id',
-  'traceparent',
-  'tracestate',
-  'openai-beta',
-] as const;
+const FORWARDED = ['content-type', 'accept', 'x-request-id', 'traceparent', 'tracestate'];
 
-export function engineHeaders(request: Request): Record<string, string> {
+/** The headers of a request to an engine; `more` are those that its API knows beside these (Dialect). */
+export function engineHeaders(request: Request, more: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = {
     'content-type': 'application/json',
     // The answer is read along; a compressed one could not be.
     'accept-encoding': 'identity',
     'user-agent': 'flm',
   };
-  for (const name of FORWARDED) {
-    const value = request.headers.get(name);
-    if (value !== null) headers[name] = value;
-  }
+  for (const name of FORWARDED) forward(request, name, headers);
+  for (const name of more) forward(request, name, headers);
   return headers;
+}
+
+function forward(request: Request, name: string, headers: Record<string, string>): void {
+  const value = request.headers.get(name);
+  if (value !== null) headers[name] = value;
 }
 
 /** Response headers of an engine that end here: of one connection (RFC 9110 §7.6.1), or FLM's own to say. */

@@ -1,17 +1,21 @@
 /** The way of one inference request, in the order that ORDER names and a test holds (design §2). */
 import type { ConfigSnapshot } from '../config';
-import type { Candidate, Clock, Plan, Principal, Ticket } from '../contract';
+import type { Candidate, Clock, InferenceRoute, Plan, Principal, Ticket } from '../contract';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
-import { attempt, type EngineAccess, type Inference, type InferenceRoute } from './attempt';
+import { askInTurn, type EngineAccess, type Inference } from './attempt';
 import { readBody } from './body';
+import { DIALECTS, type Dialect, isAnthropic } from './dialects';
 import type { RequestContext } from './edge';
 import type { Exchanges } from './exchanges';
 import { relayWhole } from './relay';
 import { relayStream } from './relay-stream';
 import { scanBody } from './scan';
 
-/** Each step happens only after all before it. `lease` and `open` repeat when a candidate cannot be reached. */
+/**
+ * Each step happens only after all before it. The last three repeat, candidate after candidate, until `relay` has
+ * something for the client.
+ */
 export const ORDER = ['edge', 'identify', 'read', 'scan', 'plan', 'admit', 'lease', 'open', 'relay'] as const;
 
 /** What the gateway needs of other rooms; app.ts hands it over. */
@@ -24,7 +28,10 @@ export interface GatewayDeps {
       | { readonly principal: null; readonly refusal: RefusalReason };
     anyUsable(): boolean;
   };
-  readonly models: { plan(model: string, route: InferenceRoute): Plan | Promise<Plan> };
+  readonly models: {
+    /** Who can be asked for the model on that route. @throws ROUTE_NOT_SUPPORTED when its engines do not speak it. */
+    plan(model: string, route: InferenceRoute): Plan | Promise<Plan>;
+  };
   readonly admission: { admit(id: string, principal: Principal, plan: Plan): Ticket };
   /** Whether a principal may use a candidate, for lists. */
   readonly mayUse: (principal: Principal, candidate: Candidate) => boolean;
@@ -44,18 +51,20 @@ type RefusalReason =
  * Who is asking. Looks at headers only: nothing of the body has been read.
  * @throws INVALID_API_KEY, NO_API_KEYS
  */
-export function identify(context: RequestContext, { keys, bus }: GatewayDeps): Principal {
-  const { principal, refusal } = keys.identify(context.request.headers.get('authorization'));
+export function identify({ request, id, ip }: RequestContext, { keys, bus }: GatewayDeps): Principal {
+  const { principal, refusal } = keys.identify(authorizationOf(request));
   if (principal !== null) return principal;
-  const { pathname } = new URL(context.request.url);
-  bus.publish({
-    name: 'auth.refused',
-    requestId: context.id,
-    ip: context.ip(),
-    path: pathname,
-    reason: refusal,
-  });
+  const { pathname: path } = new URL(request.url);
+  bus.publish({ name: 'auth.refused', requestId: id, ip: ip(), path, reason: refusal });
   throw new FlmError(keys.anyUsable() ? 'INVALID_API_KEY' : 'NO_API_KEYS');
+}
+
+/** `Authorization`, or on Anthropic's routes, without one, what their clients send instead: `x-api-key`. */
+function authorizationOf({ headers, url }: Request): string | null {
+  const authorization = headers.get('authorization');
+  if (authorization !== null || !isAnthropic(new URL(url).pathname)) return authorization;
+  const key = headers.get('x-api-key');
+  return key === null ? null : `Bearer ${key}`;
 }
 
 /**
@@ -68,6 +77,7 @@ export async function infer(
   deps: GatewayDeps,
 ): Promise<Response> {
   const principal = identify(context, deps);
+  const dialect: Dialect = DIALECTS[route];
   const { request, id } = context;
   const exchange = deps.exchanges.open(id, principal.id, request.signal);
   let inference: Inference;
@@ -77,15 +87,13 @@ export async function infer(
     const plan = await deps.models.plan(scan.model, route);
     if (exchange.signal.aborted) throw exchange.signal.reason;
     const ticket = deps.admission.admit(id, principal, plan);
-    inference = { route, request, body, scan, ticket, exchange };
+    const streams = scan.stream && dialect.streams;
+    inference = { route, dialect, request, body, scan, streams, ticket, exchange };
   } catch (error) {
     exchange.close();
     // A body whose client has left fails with an error of the runtime's, which would pass for one of FLM's.
     throw exchange.signal.aborted ? exchange.signal.reason : error;
   }
   context.keepOpen();
-  if (inference.scan.stream && route !== '/v1/embeddings') {
-    return relayStream({ ...deps, exchange, connect: () => attempt(inference, deps.engines) });
-  }
-  return relayWhole(await attempt(inference, deps.engines), exchange);
+  return inference.streams ? relayStream(inference, deps) : askInTurn(inference, deps.engines, relayWhole);
 }

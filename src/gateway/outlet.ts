@@ -5,9 +5,8 @@
 
 import type { Clock } from '../contract';
 import type { BodyFlow } from '../egress';
-import { FlmError } from '../lib/errors';
-import { PING } from '../lib/sse';
-import { errorEvent } from './errors';
+import { FlmError, toFlmError } from '../lib/errors';
+import type { Dialect } from './dialects';
 import type { Exchange } from './exchanges';
 
 /** The part of Bun's direct stream controller that is used. `write` returns a promise while the client takes nothing. */
@@ -18,20 +17,24 @@ interface DirectController {
 }
 
 export class Outlet {
-  /** Where the events come from, once there is one. */
-  source: BodyFlow | null = null;
   readonly #exchange: Exchange;
+  readonly #dialect: Dialect;
   readonly #clock: Clock;
+  /** Where the events come from at the moment. */
+  #source: BodyFlow | null = null;
   #controller: DirectController | null = null;
   /** What came before the response was opened. */
   #early: Uint8Array[] | null = [];
   #sentMs: number;
+  /** The events that were written last. */
+  #last: Uint8Array = new Uint8Array(0);
   #blocked = false;
   #closed = false;
   readonly #finished = Promise.withResolvers<void>();
 
-  constructor(exchange: Exchange, clock: Clock) {
+  constructor(exchange: Exchange, dialect: Dialect, clock: Clock) {
     this.#exchange = exchange;
+    this.#dialect = dialect;
     this.#clock = clock;
     this.#sentMs = exchange.startedMs;
   }
@@ -48,11 +51,20 @@ export class Outlet {
     } as unknown as UnderlyingDefaultSource<Uint8Array>);
   }
 
+  /** From now on the events come from `source`, which is paused while nobody takes them. */
+  attach(source: BodyFlow): void {
+    this.#source = source;
+    if (this.#isHeldUp()) source.pause();
+  }
+
+  /** The source has ended, one way or the other. */
+  detach(): void {
+    this.#source = null;
+  }
+
   write(bytes: Uint8Array): void {
-    this.#sentMs = this.#clock.monotonicMs();
-    if (this.#controller !== null) this.#put(this.#controller, bytes);
-    // One read ahead is enough: the engine waits until somebody listens.
-    else if (this.#early?.push(bytes)) this.source?.pause();
+    this.#last = bytes;
+    this.#put(bytes);
   }
 
   /** Ends the stream after what was written. */
@@ -64,13 +76,13 @@ export class Outlet {
     this.#finished.resolve();
   }
 
-  /** Ends the stream with one error event and no `[DONE]`. */
+  /** Ends the stream with one error event. A broken answer must not look complete: no end follows. */
   fail(error: unknown): void {
     if (isGone(error)) {
       this.#abandon();
       return;
     }
-    this.write(errorEvent(error, this.#exchange.id));
+    this.write(this.#dialect.errorEvent(toFlmError(error), this.#exchange.id, this.#last));
     this.close();
   }
 
@@ -78,7 +90,7 @@ export class Outlet {
   pingAfter(intervalMs: number, nowMs: number): void {
     // A client that does not take what is there is not waiting for a ping either.
     if (this.#controller === null || this.#blocked || nowMs - this.#sentMs < intervalMs) return;
-    this.write(PING);
+    this.#put(this.#dialect.ping);
   }
 
   /** Nobody is at the other end any more. */
@@ -94,22 +106,34 @@ export class Outlet {
     const early = this.#early ?? [];
     this.#early = null;
     // The headers leave with the first bytes: after the grace there are none yet, and somebody waits for the status.
-    if (early.length === 0) early.push(PING);
-    for (const bytes of early) this.#put(controller, bytes);
+    if (early.length === 0) early.push(this.#dialect.ping);
+    for (const bytes of early) this.#hand(controller, bytes);
     if (this.#closed) this.close();
-    else if (!this.#blocked) this.source?.resume();
+    else if (!this.#blocked) this.#source?.resume();
     return this.#finished.promise;
   }
 
-  #put(controller: DirectController, bytes: Uint8Array): void {
+  #put(bytes: Uint8Array): void {
+    this.#sentMs = this.#clock.monotonicMs();
+    if (this.#controller !== null) this.#hand(this.#controller, bytes);
+    // One read ahead is enough: the engine waits until somebody listens.
+    else if (this.#early?.push(bytes)) this.#source?.pause();
+  }
+
+  /** Whether what is written would only pile up. */
+  #isHeldUp(): boolean {
+    return this.#blocked || (this.#early !== null && this.#early.length > 0);
+  }
+
+  #hand(controller: DirectController, bytes: Uint8Array): void {
     const written = controller.write(bytes);
     controller.flush();
     if (!(written instanceof Promise) || this.#blocked) return;
     this.#blocked = true;
-    this.source?.pause();
+    this.#source?.pause();
     const goOn = () => {
       this.#blocked = false;
-      this.source?.resume();
+      this.#source?.resume();
     };
     written.then(goOn, goOn);
   }

@@ -1,43 +1,44 @@
 /**
- * Answers requests for a stream. Headers are held back until the first event (at most the grace), so that an early
- * failure keeps its status; a failure after that is one error event and no `[DONE]`.
+ * Answers requests for a stream. Headers are held back until there is something of an answer (at most the grace), so that
+ * an early failure keeps its status; a failure after that is one error event and no end.
  */
 import type { ConfigSnapshot } from '../config';
 import type { Clock } from '../contract';
 import { FlmError } from '../lib/errors';
 import { isRecord, parseJson } from '../lib/json';
-import type { Attempt } from './attempt';
+import { type Attempt, askInTurn, type EngineAccess, type Inference } from './attempt';
 import { EventPipe } from './event-pipe';
-import type { Exchange } from './exchanges';
 import { relayedHeaders } from './headers';
 import { Outlet } from './outlet';
 import { relayWhole } from './relay';
 
 export interface StreamRelayOptions {
-  readonly exchange: Exchange;
-  /** Gets hold of an engine. Ends everything itself when it rejects. */
-  readonly connect: () => Promise<Attempt>;
+  readonly engines: EngineAccess;
   readonly clock: Clock;
   readonly config: () => ConfigSnapshot;
 }
 
-/** What the engine's answer turned out to be: a stream whose first event is there, or an answer in one piece. */
+/** What the engine's answer turned out to be: a stream that has begun, or an answer in one piece. */
 type Answer = EventPipe | Response;
 
-/** @throws what `connect` throws, while nothing has been sent. */
-export async function relayStream(options: StreamRelayOptions): Promise<Response> {
-  const { exchange, clock, config } = options;
+/** @throws what the last candidate failed with, while nothing has been sent. */
+export async function relayStream(inference: Inference, options: StreamRelayOptions): Promise<Response> {
+  const { engines, clock, config } = options;
+  const { exchange, dialect } = inference;
   const grace = Promise.withResolvers<null>();
-  const outlet = new Outlet(exchange, clock);
+  const outlet = new Outlet(exchange, dialect, clock);
   let pipe: EventPipe | null = null;
   exchange.becomeStream((nowMs) => {
     if (nowMs - exchange.startedMs >= config()['proxy.header_grace_ms']) grace.resolve(null);
     pipe?.sweep();
-    outlet.pingAfter(config()['proxy.ping_interval_ms'], nowMs);
+    if (pipe?.isComplete !== true) outlet.pingAfter(config()['proxy.ping_interval_ms'], nowMs);
   });
 
-  const answer = connectAndListen(options, outlet, (made) => {
-    pipe = made;
+  const answer = askInTurn<Answer>(inference, engines, async (attempt) => {
+    if (!isStream(attempt)) return relayWhole(attempt);
+    const begun = new EventPipe(attempt, outlet);
+    pipe = begun;
+    return (await begun.outcome) === 'begun' ? begun : null;
   });
   const first = await Promise.race([answer, grace.promise]);
   if (first instanceof Response) return first;
@@ -62,26 +63,17 @@ export async function relayStream(options: StreamRelayOptions): Promise<Response
   });
 }
 
-async function connectAndListen(
-  { exchange, connect }: StreamRelayOptions,
-  outlet: Outlet,
-  onPipe: (pipe: EventPipe) => void,
-): Promise<Answer> {
-  const attempt = await connect();
-  const contentType = attempt.response.headers.get('content-type')?.toLowerCase() ?? '';
-  const isStream = attempt.response.status === 200 && contentType.startsWith('text/event-stream');
-  if (!isStream) return relayWhole(attempt, exchange);
-  const pipe = new EventPipe(attempt, exchange, outlet);
-  onPipe(pipe);
-  await pipe.begun;
-  return pipe;
+function isStream({ response }: Attempt): boolean {
+  const contentType = response.headers.get('content-type')?.toLowerCase() ?? '';
+  return response.status === 200 && contentType.startsWith('text/event-stream');
 }
 
 /** An answer in one piece that came after the stream had to be opened can only be told as an error event. */
 async function tellLate(response: Response, outlet: Outlet): Promise<void> {
   const json = parseJson(await response.text());
   const engine = response.headers.get('x-flm-engine');
-  const told = isRecord(json) && isRecord(json.error) ? json.error.message : null;
+  const error = isRecord(json) ? json.error : null;
+  const told = isRecord(error) ? error.message : error;
   const reason = typeof told === 'string' ? told : `it answered ${response.status} and no stream`;
   outlet.fail(new FlmError('ENGINE_API_ERROR', { meta: { engine, reason } }));
 }

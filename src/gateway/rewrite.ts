@@ -4,12 +4,14 @@
  */
 import { parseJson } from '../lib/json';
 import { dataOf, eventOf, eventsIn } from '../lib/sse';
-import { findModel } from './scan';
+import { findModels } from './scan';
 import { isUsageChunk } from './usage';
 
 export interface Rewrite {
   /** The name to put in place of the engine's, or null to leave it. */
   readonly model: string | null;
+  /** The member that may name the model too (Dialect). */
+  readonly envelope: string | null;
   /** Whether the stream's usage was asked for by FLM alone. */
   readonly dropUsage: boolean;
 }
@@ -22,10 +24,10 @@ const FINGERPRINT = Buffer.from('"system_fingerprint"');
 const NULL_USAGE = /,\s*"usage"\s*:\s*null/;
 
 /** One whole JSON answer. */
-export function rewriteAnswer(bytes: Uint8Array, { model }: Rewrite): Uint8Array {
+export function rewriteAnswer(bytes: Uint8Array, { model, envelope }: Rewrite): Uint8Array {
   if (model === null) return bytes;
   const text = textOf(bytes);
-  const renamed = rename(text, model);
+  const renamed = rename(text, model, envelope);
   return renamed === text ? bytes : Buffer.from(renamed);
 }
 
@@ -37,12 +39,12 @@ export interface EventRewriter {
   release(): Uint8Array;
 }
 
-export function createEventRewriter({ model, dropUsage }: Rewrite): EventRewriter {
-  if (dropUsage) return withoutUsage(model);
+export function createEventRewriter({ model, envelope, dropUsage }: Rewrite): EventRewriter {
+  if (dropUsage) return withoutUsage(model, envelope);
   if (model === null) return UNCHANGED;
+  const renamed = (event: Uint8Array) => change(event, (data) => rename(data, model, envelope));
   return {
-    push: (region) =>
-      Buffer.concat([...eventsIn(region)].map((event) => change(event, (data) => rename(data, model)))),
+    push: (region) => Buffer.concat([...eventsIn(region)].map(renamed)),
     release: () => NOTHING,
   };
 }
@@ -54,7 +56,7 @@ const UNCHANGED: EventRewriter = { push: (region) => region, release: () => NOTH
  * Takes out the usage that only FLM asked for. vLLM then says in that chunk what it would have said in the finishing
  * one, its `system_fingerprint`: finishing chunks wait for what follows them, and get it back.
  */
-function withoutUsage(model: string | null): EventRewriter {
+function withoutUsage(model: string | null, envelope: string | null): EventRewriter {
   let finishing: Uint8Array[] = [];
 
   function release(): Uint8Array[] {
@@ -69,7 +71,7 @@ function withoutUsage(model: string | null): EventRewriter {
     if (isUsageChunk(json)) return release().map((held) => withFingerprint(held, json.system_fingerprint));
     const changed = change(event, (data) => {
       const trimmed = data.replace(NULL_USAGE, '');
-      return model === null ? trimmed : rename(trimmed, model);
+      return model === null ? trimmed : rename(trimmed, model, envelope);
     });
     if (!holds(event, FINISHED)) return [...release(), changed];
     finishing.push(changed);
@@ -111,9 +113,12 @@ function holds(bytes: Uint8Array, needle: Uint8Array): boolean {
   return Buffer.prototype.indexOf.call(bytes, needle) !== -1;
 }
 
-function rename(text: string, model: string): string {
-  const span = findModel(text);
-  return span === null ? text : text.slice(0, span.start) + JSON.stringify(model) + text.slice(span.end);
+function rename(text: string, model: string, envelope: string | null): string {
+  // From the back, so that the places before stay where they are.
+  return findModels(text, envelope).reduceRight(
+    (out, { start, end }) => out.slice(0, start) + JSON.stringify(model) + out.slice(end),
+    text,
+  );
 }
 
 function textOf(bytes: Uint8Array): string {

@@ -3,6 +3,7 @@ import { Elysia } from 'elysia';
 import type { Candidate } from '../contract';
 import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
+import { INFERENCE_ROUTES } from './dialects';
 import { failed, type RequestContext } from './edge';
 import { ownHeaders } from './headers';
 import { type GatewayDeps, identify, infer } from './infer';
@@ -41,7 +42,7 @@ export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): 
   // The body is read after authentication, by the handler itself.
   const unparsed = { parse: 'none' } as const;
 
-  const { fetch } = new Elysia({ handler: { standardHostname: false } })
+  const app = new Elysia({ handler: { standardHostname: false } })
     .get(
       '/health',
       route((context) => json({ status: 'ok' }, context)),
@@ -68,21 +69,6 @@ export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): 
         return json(await catalogue.openAiModel(modelIn(context.request), allowed), context);
       }),
     )
-    .post(
-      '/v1/chat/completions',
-      route((context) => infer(context, '/v1/chat/completions', deps)),
-      unparsed,
-    )
-    .post(
-      '/v1/completions',
-      route((context) => infer(context, '/v1/completions', deps)),
-      unparsed,
-    )
-    .post(
-      '/v1/embeddings',
-      route((context) => infer(context, '/v1/embeddings', deps)),
-      unparsed,
-    )
     .all(
       '/v1/*',
       route((context) => {
@@ -98,8 +84,15 @@ export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): 
         throw notFound(context.request);
       }),
       unparsed,
-    )
-    .compile();
+    );
+  for (const path of INFERENCE_ROUTES) {
+    app.post(
+      path,
+      route((context) => infer(context, path, deps)),
+      unparsed,
+    );
+  }
+  const { fetch } = app.compile();
 
   return (context) => {
     arriving = context;
@@ -124,23 +117,34 @@ function modelIn(request: Request): string {
   }
 }
 
-const ROUTES: Readonly<Record<string, string>> = {
-  '/v1/chat/completions': 'POST',
-  '/v1/completions': 'POST',
-  '/v1/embeddings': 'POST',
-  '/v1/models': 'GET',
-  '/health': 'GET',
-  '/ready': 'GET',
-};
+const METHODS: ReadonlyMap<string, string> = new Map([
+  ...INFERENCE_ROUTES.map((path) => [path, 'POST'] as const),
+  ['/v1/models', 'GET'],
+  ['/health', 'GET'],
+  ['/ready', 'GET'],
+]);
 
 function notFound(request: Request): FlmError {
-  const { pathname: path } = new URL(request.url);
-  const method = ROUTES[path];
+  const { pathname: path, origin } = new URL(request.url);
+  const method = METHODS.get(path);
   // The same path and method and yet no route: the target holds a fragment, which no target may.
-  if (method === undefined || method === request.method) return new FlmError('NOT_FOUND', { meta: { path } });
+  if (method === undefined || method === request.method) {
+    const hint = baseUrlHint(path, origin);
+    return new FlmError('NOT_FOUND', { meta: { path }, ...(hint === null ? {} : { hint }) });
+  }
   const allow = method === 'GET' ? 'GET, HEAD' : method;
   const hint = `Use ${method}.`;
   return new FlmError('METHOD_NOT_ALLOWED', { meta: { path, method: request.method, allow }, hint });
+}
+
+/** What is wrong with the base URL of a client that asks for such a path; null when it is not that. */
+function baseUrlHint(path: string, origin: string): string | null {
+  const isBase = path === '/' || path === '/v1' || path === '/v1/';
+  if (isBase || METHODS.has(`/v1${path}`) || path.startsWith('/models/'))
+    return `The base URL ends in /v1: ${origin}/v1`;
+  // Anthropic's clients add /v1 themselves.
+  if (path.startsWith('/v1/v1/')) return `The base URL of this client ends before /v1: ${origin}`;
+  return null;
 }
 
 function json(body: unknown, { id }: RequestContext, status = 200): Response {

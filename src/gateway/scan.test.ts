@@ -6,7 +6,7 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { FlmError } from '../lib/errors';
 import { isRecord } from '../lib/json';
-import { findModel, type Scan, type Span, scanBody, type Units } from './scan';
+import { findModels, type Scan, type Span, scanBody, type Units } from './scan';
 
 /* Random JSON, written in every way that the grammar allows. */
 
@@ -481,17 +481,26 @@ describe('the time it takes', () => {
   });
 });
 
-describe('findModel', () => {
+describe('findModels', () => {
+  const namesIn = (text: string, envelope: string | null): string[] =>
+    findModels(text, envelope).map(({ start, end }) => text.slice(start, end));
+
   test('finds the model of an answer at its top level, and nothing in what is no object', () => {
-    const text = '{"choices":[{"model":"no"}], "model" : "yes" ,"x":1}';
-    const { start, end } = findModel(text) ?? { start: 0, end: 0 };
-    expect(text.slice(start, end)).toBe('"yes"');
-    expect(['[DONE]', '', '{"model":', '[{"model":"x"}]', '{"id":1}'].map(findModel)).toEqual([
-      null,
-      null,
-      null,
-      null,
-      null,
-    ]);
+    expect(namesIn('{"choices":[{"model":"no"}], "model" : "yes" ,"x":1}', null)).toEqual(['"yes"']);
+    for (const text of ['[DONE]', '', '{"model":', '[{"model":"x"}]', '{"id":1}']) {
+      expect(namesIn(text, null)).toEqual([]);
+      expect(namesIn(text, 'response')).toEqual([]);
+    }
+  });
+
+  test('finds it in the envelope too, from front to back, and in no other member', () => {
+    const text =
+      '{"response":{"a":{"model":"no"},"model":"in"},"message":{"model":"no"},"model":"out","x":["model"]}';
+    expect(namesIn(text, 'response')).toEqual(['"in"', '"out"']);
+    expect(namesIn(text, null)).toEqual(['"out"']);
+    expect(namesIn('{"model":"out","response":{"model":"in"}}', 'response')).toEqual(['"out"', '"in"']);
+    for (const inner of ['null', '"text"', '[{"model":"no"}]', '{}']) {
+      expect(namesIn(`{"response":${inner}}`, 'response')).toEqual([]);
+    }
   });
 });

@@ -32,8 +32,8 @@ export interface Scan {
 export type Units = 'utf16' | 'latin1';
 
 const MAX_DEPTH = 512;
-const CONTROL_KEYS = ['model', 'stream', 'stream_options'] as const;
-type ControlKey = (typeof CONTROL_KEYS)[number];
+const CONTROL_KEYS = ['model', 'stream', 'stream_options'];
+const MODEL_KEY = ['model'];
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 
@@ -54,7 +54,7 @@ const CLOSE_BRACE = 125;
  * @throws INVALID_JSON, DUPLICATE_KEY; INVALID_MODEL when `model` is missing or no string.
  */
 export function scanBody(text: string, units: Units): Scan {
-  const { spans, bodyStart } = findControlKeys(text, units);
+  const { spans, bodyStart } = findMembers(text, units, CONTROL_KEYS);
   const read = (span: Span | undefined): unknown =>
     span === undefined ? undefined : parse(text, span, units);
 
@@ -80,24 +80,43 @@ function omitsUsage(streamOptions: unknown): boolean {
   return isRecord(streamOptions) && (streamOptions.include_usage ?? false) === false;
 }
 
-/** Where the value of `model` stands at the top level of an answer, or null when the text is no JSON object. */
-export function findModel(text: string): Span | null {
+/**
+ * Where an answer names its model, from its front to its back: at its top level, and at the top level of its member
+ * `envelope`. Nowhere when the text is no JSON object.
+ */
+export function findModels(text: string, envelope: string | null): readonly Span[] {
+  const spans = membersOf(text, envelope === null ? MODEL_KEY : [...MODEL_KEY, envelope]);
+  const inner = envelope === null ? undefined : spans?.get(envelope);
+  const within = inner && membersOf(text.slice(inner.start, inner.end), MODEL_KEY)?.get('model');
+  const found = [spans?.get('model'), within && moved(within, inner.start)];
+  return found.filter((span) => span !== undefined).sort((a, b) => a.start - b.start);
+}
+
+function membersOf(text: string, names: readonly string[]): ReadonlyMap<string, Span> | null {
   try {
-    return findControlKeys(text, 'utf16').spans.get('model') ?? null;
+    return findMembers(text, 'utf16', names).spans;
   } catch {
     return null; // The engine's answer is the client's to judge.
   }
 }
 
+function moved({ start, end }: Span, by: number): Span {
+  return { start: start + by, end: end + by };
+}
+
 /** Walks the whole text once, iteratively: nesting costs an array entry, never stack. */
-function findControlKeys(text: string, units: Units): { spans: Map<ControlKey, Span>; bodyStart: number } {
-  const spans = new Map<ControlKey, Span>();
+function findMembers(
+  text: string,
+  units: Units,
+  names: readonly string[],
+): { spans: Map<string, Span>; bodyStart: number } {
+  const spans = new Map<string, Span>();
   /** The closing character of each container that is open. */
   const closers: number[] = [];
   let at = skipSpace(text, 0);
   if (text.charCodeAt(at) !== OPEN_BRACE) throw invalid('it is not an object', at);
   const bodyStart = at + 1;
-  let key: ControlKey | null = null;
+  let key: string | null = null;
   let valueStart = at;
 
   for (;;) {
@@ -148,12 +167,12 @@ function findControlKeys(text: string, units: Units): { spans: Map<ControlKey, S
     }
   }
 
-  /** Reads `"key" :` and moves to the value. Returns the control key it names at the top level. */
-  function beginMember(): ControlKey | null {
+  /** Reads `"key" :` and moves to the value. Returns which of `names` it is at the top level. */
+  function beginMember(): string | null {
     if (text.charCodeAt(at) !== QUOTE) throw invalid('a key is missing', at);
     const start = at;
     at = skipString(text, at);
-    const name = closers.length === 1 ? controlKey(text, { start, end: at }, units) : null;
+    const name = closers.length === 1 ? nameAt(text, { start, end: at }, units, names) : null;
     if (name !== null && spans.has(name))
       throw new FlmError('DUPLICATE_KEY', { meta: { key: name }, param: name });
     at = skipSpace(text, at);
@@ -193,20 +212,19 @@ function skipScalar(text: string, from: number): number {
   return NUMBER.lastIndex;
 }
 
-/** The control key that a key token names, however it is written, or null. */
-function controlKey(text: string, span: Span, units: Units): ControlKey | null {
+/** Which of `names` a key token stands for, however it is written, or null. */
+function nameAt(text: string, span: Span, units: Units, names: readonly string[]): string | null {
   const length = span.end - span.start - 2;
   // An escape makes a key at most six times as long; anything longer names nothing of ours.
   if (length < 5 || length > 84) return null;
   const raw = text.slice(span.start + 1, span.end - 1);
-  if (PLAIN_KEY.test(raw)) return CONTROL_KEYS.find((candidate) => candidate === raw) ?? null;
+  if (PLAIN_KEY.test(raw)) return names.includes(raw) ? raw : null;
   const name = parse(text, span, units);
   const folded = typeof name === 'string' ? foldCase(name) : '';
-  const control = CONTROL_KEYS.find((candidate) => candidate === folded);
-  if (control === undefined) return null;
-  if (name === control) return control;
+  if (!names.includes(folded)) return null;
+  if (name === folded) return folded;
   // "Model" is another key for most engines and the same key for Go's: which one it meant cannot be told.
-  throw new FlmError('DUPLICATE_KEY', { meta: { key: control }, param: control });
+  throw new FlmError('DUPLICATE_KEY', { meta: { key: folded }, param: folded });
 }
 
 /** Simple case folding as Go's encoding/json does it: `ſ` is an s and the Kelvin sign is a k. */

@@ -1,11 +1,24 @@
 /**
- * Every fault of an engine, streaming and not, behind both adapters: the status and the last frame the client gets,
- * whether the slot is free again, and how Lease and Ticket were closed. Prints the grid.
+ * Every fault of an engine, on every route that it speaks, streaming and not, behind every adapter: the status and the
+ * last frame the client gets, whether the slot is free again, and how Lease and Ticket were closed. Prints the grid.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import type { LeaseOutcome } from '../../src/contract';
-import { FAULTS, type FakeEngine, type Fault, type FaultKind } from '../fake';
-import { chat, type Gateway, MODEL, requestIdOf, startGateway } from './support/gateway';
+import type { InferenceRoute, LeaseOutcome } from '../../src/contract';
+import { FAULTS, type FakeEngine, type FakeKind, type Fault, type FaultKind } from '../fake';
+import { type Gateway, requestIdOf, startGateway } from './support/gateway';
+import type { Answer } from './support/raw';
+import {
+  ALL,
+  ALL_ROUND,
+  bodyFor,
+  COUNT_TOKENS,
+  KINDS,
+  MESSAGES,
+  type Mode,
+  modesOf,
+  RESPONSES,
+  SPOKEN,
+} from './support/routes';
 import { judge, type Verdict } from './support/verdict';
 
 interface Cell {
@@ -41,6 +54,7 @@ const GRID = {
     whole: TIMED_OUT,
   },
   'die-before-headers': both(UNREACHED),
+  // After the first words: what comes before them has not been sent yet (VARIANTS).
   'die-mid-stream': { stream: failed(200, 'error network_error'), whole: UNREACHED },
   'reset-mid-stream': { stream: failed(200, 'error network_error'), whole: UNREACHED },
   'die-mid-frame': { stream: failed(200, 'error network_error'), whole: UNREACHED },
@@ -97,63 +111,142 @@ const VARIANTS: readonly (readonly [name: string, Fault, Row])[] = [
 ];
 
 type Named = readonly [name: string, Fault, Row];
-const NAMED = (Object.keys(GRID) as FaultKind[]).map((kind): Named => [kind, FAULTS[kind], GRID[kind]]);
-const CELLS = [...NAMED, ...VARIANTS].flatMap(([name, fault, row]) =>
-  (['stream', 'whole'] as const).map((mode) => ({ name, fault, mode, cell: row[mode] })),
-);
+const NAMED = (Object.keys(GRID) as FaultKind[]).map((kind): Named => [kind, faultNamed(kind), GRID[kind]]);
 
-const printed: string[][] = [['fault', 'engine', 'mode', 'status', 'last frame', 'slot', 'lease', 'ticket']];
+/** As FAULTS has it, but where an answer breaks off, some words have come on every route. */
+function faultNamed(kind: FaultKind): Fault {
+  const breaksOff = kind === 'die-mid-stream' || kind === 'reset-mid-stream' || kind === 'die-mid-frame';
+  return breaksOff ? { kind, afterChunks: 6 } : FAULTS[kind];
+}
+
+/** The same cell on another route: its end and its errors have other names. */
+function cellOn(route: InferenceRoute, name: string, mode: Mode, cell: Cell): Cell {
+  const native = route === RESPONSES || route.startsWith(MESSAGES);
+  // Nothing in garbage is an end there, and no [DONE] comes behind it; nor is half of an end one.
+  const lacksEnd = name === 'garbage-frames' || name === 'content-length too low';
+  if (native && mode === 'stream' && lacksEnd) return inWordsOf(route, failed(200, 'error invalid_response'));
+  return inWordsOf(route, cell);
+}
+
+const ANTHROPIC: Readonly<Partial<Record<Verdict, Verdict>>> = {
+  'error network_error': 'error api_error',
+  'error invalid_response': 'error api_error',
+  'error request_timeout': 'error timeout_error',
+  'error streaming_timeout': 'error timeout_error',
+};
+
+function inWordsOf(route: InferenceRoute, cell: Cell): Cell {
+  if (route.startsWith(MESSAGES)) {
+    return { ...cell, last: cell.last === '[DONE]' ? 'end' : (ANTHROPIC[cell.last] ?? cell.last) };
+  }
+  return route === RESPONSES && cell.last === '[DONE]' ? { ...cell, last: 'end' } : cell;
+}
+
+const ROWS = [...NAMED, ...VARIANTS];
+
+function cellsOf(kind: FakeKind) {
+  return SPOKEN[kind].flatMap((route) =>
+    ROWS.flatMap(([name, fault, row]) =>
+      modesOf(route).map((mode) => ({
+        name,
+        fault,
+        route,
+        mode,
+        cell: cellOn(route, name, mode, row[mode]),
+      })),
+    ),
+  );
+}
+
+const HEAD = ['engine', 'route', 'mode', 'fault', 'status', 'last frame', 'slot', 'lease', 'ticket'];
+const printed: string[][] = [HEAD];
 afterAll(() => console.log(`\n${table(printed)}\n`));
 
-describe.each(['llamacpp', 'openai'] as const)('%s', (kind) => {
-  /** One whose deadlines are short, for silence; one whose deadlines nobody meets. */
-  const setups: { gateway: Gateway; fake: FakeEngine }[] = [];
+describe.each(KINDS)('%s', (kind) => {
+  const cells = cellsOf(kind);
+  let gateway: Gateway;
+  let fake: FakeEngine;
+  /** One whose deadlines are short, for silence: all its requests wait for their end together. */
+  let hasty: Gateway;
+  const silent = new Map<object, { readonly fake: FakeEngine; readonly answer: Answer }>();
+
   beforeAll(async () => {
-    for (const settings of [
-      {},
-      {
+    gateway = await startGateway();
+    fake = await gateway.addFake(kind, ALL_ROUND);
+    hasty = await startGateway({
+      settings: {
         'proxy.request_timeout_ms': 300,
         'proxy.stream_timeout_ms': 500,
         'proxy.header_grace_ms': 100,
         'proxy.ping_interval_ms': 100,
       },
-    ]) {
-      const gateway = await startGateway({ settings });
-      setups.push({ gateway, fake: await gateway.addFake(kind) });
+    });
+    const waiting = cells.filter(({ cell }) => cell.silent);
+    const engines = new Map<object, FakeEngine>();
+    for (const [at, each] of waiting.entries()) {
+      engines.set(each, await hasty.addFake(kind, ALL_ROUND, { id: `silent-${at}` }));
     }
+    const asked = waiting.map(async (each, at) => {
+      const { fault, route, mode } = each;
+      const engine = engines.get(each);
+      if (engine === undefined) return;
+      // Once: whoever looks at the engine afterwards should find it well.
+      engine.setFaultOnce(metOn(route, fault));
+      const body = bodyFor(route, `flm://silent-${at}/${ALL}`, { stream: mode === 'stream' });
+      silent.set(each, { fake: engine, answer: await hasty.post(route, body) });
+    });
+    await Promise.all(asked);
+    await hasty.settled();
   });
   afterAll(async () => {
-    for (const { gateway } of setups) await gateway[Symbol.asyncDispose]();
+    await gateway[Symbol.asyncDispose]();
+    await hasty[Symbol.asyncDispose]();
   });
 
-  test.each(CELLS)('$name, $mode', async ({ name, fault, mode, cell }) => {
-    const setup = setups[cell.silent ? 1 : 0];
-    if (setup === undefined) throw new Error('not set up');
-    const { gateway, fake } = setup;
-    fake.setFault(fault);
-    const answer = await gateway.post(
-      '/v1/chat/completions',
-      chat(MODEL[kind], { stream: mode === 'stream' }),
-    );
-    const last = judge(answer);
+  async function ask(each: (typeof cells)[number]) {
+    const { fault, route, mode } = each;
+    const waited = silent.get(each);
+    if (waited !== undefined) return { ...waited, at: hasty };
+    fake.setFault(metOn(route, fault));
+    const answer = await gateway.post(route, bodyFor(route, ALL, { stream: mode === 'stream' }));
+    fake.setFault(null);
     await gateway.settled();
-    const { attempts, requests } = gateway.account(requestIdOf(answer));
-    printed.push([
-      name,
-      kind,
-      mode,
-      String(answer.status),
-      last,
-      fake.busy() === 0 ? 'free' : 'BUSY',
-      attempts.map(({ outcome }) => outcome).join('+'),
-      requests.map(({ outcome }) => outcome).join('+'),
-    ]);
-    expect({ status: answer.status, last }).toEqual({ status: cell.status, last: cell.last });
-    expect(fake.busy()).toBe(0);
-    expect(attempts.map(({ outcome }) => outcome)).toEqual([cell.outcome]);
-    expect(requests.map(({ outcome }) => outcome)).toEqual([cell.outcome]);
-  });
+    // Where it met everything, FLM has found the engine out of order.
+    if (route === COUNT_TOKENS) await gateway.app.engines.detect();
+    return { fake, answer, at: gateway };
+  }
+
+  test.each(cells.map((each) => [each.route, each.name, each.mode, each] as const))(
+    '%s: %s, %s',
+    async (route, name, mode, each) => {
+      const { cell } = each;
+      const { fake: asked, answer, at } = await ask(each);
+      const last = judge(answer, route);
+      const { attempts, requests } = at.account(requestIdOf(answer));
+      const ends = (list: readonly { readonly outcome: string }[]) =>
+        list.map(({ outcome }) => outcome).join('+');
+      const slot = asked.busy() === 0 ? 'free' : 'BUSY';
+      printed.push([
+        kind,
+        route.slice(3),
+        mode,
+        name,
+        String(answer.status),
+        last,
+        slot,
+        ends(attempts),
+        ends(requests),
+      ]);
+      expect({ status: answer.status, last }).toEqual({ status: cell.status, last: cell.last });
+      expect([slot, ends(attempts), ends(requests)]).toEqual(['free', cell.outcome, cell.outcome]);
+    },
+  );
 });
+
+/** Counting tokens takes no slot, so a fault meets it only when it meets everything. */
+function metOn(route: InferenceRoute, fault: Fault): Fault {
+  return route === COUNT_TOKENS ? { ...fault, on: 'everything' } : fault;
+}
 
 function table(rows: readonly (readonly string[])[]): string {
   const [head = []] = rows;

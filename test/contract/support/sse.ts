@@ -12,7 +12,7 @@ export interface Events {
 export function readStream(body: Buffer): Events {
   const parts = body.toString('utf8').split(/\r?\n\r?\n/);
   const rest = parts.pop() ?? '';
-  const data = parts.filter((part) => part.startsWith('data:')).map((part) => part.replace(/^data: ?/, ''));
+  const data = parts.flatMap((part) => /^data: ?(.*)/m.exec(part)?.[1] ?? []);
   const comments = parts.filter((part) => part.startsWith(':'));
   return { data, comments, rest };
 }

@@ -1,0 +1,22 @@
+/** Whose doing an engine's error is: engines put a status, a type or a code into it, or nothing at all. */
+import { isRecord } from '../../lib/json';
+import type { Fault } from './dialect';
+
+const BUSY = new Set(['rate_limit_error', 'rate_limit_exceeded']);
+const REQUEST = new Set(['invalid_request_error', 'not_found_error', 'request_too_large', 'invalid_prompt']);
+
+/** Whose doing `error` is. What it does not say is taken for the engine's. */
+export function faultIn(error: unknown): Fault {
+  if (!isRecord(error)) return 'engine';
+  const status = Number(error.code ?? error.status);
+  if (status === 429) return 'busy';
+  if (status >= 400 && status < 600) return status < 500 ? 'request' : 'engine';
+  const names = [error.type, error.code].map(String);
+  if (names.some((name) => BUSY.has(name))) return 'busy';
+  return names.some((name) => REQUEST.has(name)) ? 'request' : 'engine';
+}
+
+/** Whether a member `error` holds one: an object, or a text as vLLM's 401 has it. */
+export function isFilled(error: unknown): boolean {
+  return isRecord(error) || (typeof error === 'string' && error !== '');
+}
