@@ -26,7 +26,7 @@ export function enginesPage(made: string): string {
     ),
     row(
       'token counts of streams',
-      kinds.map(({ usage }) => (usage === 'always' ? 'come by themselves' : 'FLM asks for them')),
+      kinds.map(({ askForUsage }) => (askForUsage.length === 0 ? 'come by themselves' : 'FLM asks for them')),
     ),
     ...ROUTES.map((route) =>
       row(

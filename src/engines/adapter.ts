@@ -55,10 +55,10 @@ export interface EngineAdapter {
   /** Ports it usually listens on; the first is its default. */
   readonly ports: readonly number[];
   /**
-   * Whether a stream tells its token counts by itself or only when the request has
-   * `stream_options.include_usage`, which FLM then adds.
+   * Routes whose streams tell their token counts only when the request has `stream_options.include_usage`, which FLM then
+   * adds. On all others they come by themselves, or not at all.
    */
-  readonly usage: 'always' | 'ask';
+  readonly askForUsage: readonly InferenceRoute[];
   /** What it is asked for; anything else is refused before a request reaches it. */
   readonly routes: readonly InferenceRoute[];
   /**

@@ -2,10 +2,9 @@
 import type { Clock, EngineState } from '../contract';
 import { type Egress, EgressError } from '../egress';
 import { FlmError, reasonOf } from '../lib/errors';
-import type { EngineAdapter } from './adapter';
 import type { Memo } from './memo';
 import type { ListeningProgram } from './processes';
-import { ADAPTERS } from './registry';
+import { adapterOf } from './registry';
 import type { Known } from './roster';
 
 /**
@@ -27,7 +26,7 @@ interface ExamineOptions {
 /** Never rejects: whatever goes wrong is what was found. */
 export async function examine({ ref, target, slots }: Known, options: ExamineOptions): Promise<Look> {
   const { egress, clock, timeoutMs, memo, program } = options;
-  const adapter: EngineAdapter = ADAPTERS[ref.kind];
+  const adapter = adapterOf(ref.kind);
   const startedMs = clock.monotonicMs();
   const unknown = {
     ref,

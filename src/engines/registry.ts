@@ -12,6 +12,10 @@ export const ADAPTERS = { ollama, vllm, lmstudio, llamacpp, openai } as const sa
   EngineAdapter
 >;
 
+export function adapterOf(kind: EngineKind): EngineAdapter {
+  return ADAPTERS[kind];
+}
+
 /** The order of recognition: the particular before the general. */
 export const RECOGNITION: readonly EngineAdapter[] = [llamacpp, ollama, vllm, lmstudio, openai];
 

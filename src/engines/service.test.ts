@@ -6,7 +6,7 @@ import { fakeEngine, headerOf } from '../../test/support/fakes';
 import { httpStranger } from '../../test/support/strangers';
 import { codeOf, errorOf } from '../../test/support/thrown';
 import { type ConfigSnapshot, SETTING_KEYS, SETTINGS } from '../config';
-import type { EngineRef, EngineState, Event, Lease } from '../contract';
+import type { EngineRef, EngineState, Event, InferenceRoute, Lease } from '../contract';
 import { createBus } from '../lib/bus';
 import { type ManualClock, manualClock } from '../lib/clock';
 import { FlmError } from '../lib/errors';
@@ -623,7 +623,10 @@ test('whether any engine is reached over HTTPS, and whether streams must be aske
   rows = [{ id: 'mine', kind: 'openai', baseUrl: 'https://box', slots: null, credential: null }];
   await start();
   expect(engines.anyOverHttps()).toBe(true);
-  const usage = (kind: EngineRef['kind']) =>
-    engines.usageOf({ id: 'x', kind, baseUrl: '', origin: 'manual' });
-  expect([usage('openai'), usage('llamacpp')]).toEqual(['ask', 'always']);
+  const asks = (kind: EngineRef['kind'], route: InferenceRoute) =>
+    engines.mustAskForUsage({ id: 'x', kind, baseUrl: '', origin: 'manual' }, route);
+  const routes = ['/v1/chat/completions', '/v1/completions', '/v1/responses'] as const;
+  expect(routes.map((route) => asks('openai', route))).toEqual([true, true, false]);
+  expect(routes.map((route) => asks('ollama', route))).toEqual([true, false, false]);
+  expect(routes.map((route) => asks('llamacpp', route))).toEqual([false, false, false]);
 });

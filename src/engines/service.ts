@@ -10,6 +10,7 @@ import type {
   Clock,
   EngineRef,
   EngineState,
+  InferenceRoute,
   Lease,
   LeaseOutcome,
   Seen,
@@ -30,7 +31,7 @@ import { createMemo } from './memo';
 import type { EnginesApi, EngineView } from './model';
 import type { ListeningProgram, ProcessTable } from './processes';
 import { checkedEngine } from './registration';
-import { ADAPTERS } from './registry';
+import { adapterOf } from './registry';
 import { createRoster, type Known } from './roster';
 import { createStandings } from './standings';
 import type { EngineStore } from './store';
@@ -48,7 +49,7 @@ export interface Engines extends EnginesApi {
   /** Whether an engine that was added by hand is reached over HTTPS. */
   anyOverHttps(): boolean;
   /** Whether streams of this engine must be asked for their token counts. */
-  usageOf(engine: EngineRef): 'always' | 'ask';
+  mustAskForUsage(engine: EngineRef, route: InferenceRoute): boolean;
   /**
    * Sends a request to the engine of the Lease.
    * @throws ENGINE_NETWORK_ERROR, ENGINE_API_ERROR, ENGINE_NEEDS_KEY, ENGINE_NOT_FOUND; the signal's reason.
@@ -170,14 +171,14 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
       flushing.unref();
     },
     anyOverHttps: () => roster.manual().some((engine) => engine.baseUrl.startsWith('https:')),
-    usageOf: (engine) => ADAPTERS[engine.kind].usage,
+    mustAskForUsage: (engine, route) => adapterOf(engine.kind).askForUsage.includes(route),
 
     async open(lease, call, signal) {
       const { engine } = lease.candidate;
       const entry = roster.find(engine.id);
       if (entry === null) throw new FlmError('ENGINE_NOT_FOUND', { meta: { engine: engine.id } });
       try {
-        return await ADAPTERS[engine.kind].open(entry.target, call, { egress, signal });
+        return await adapterOf(engine.kind).open(entry.target, call, { egress, signal });
       } catch (error) {
         if (!(error instanceof EgressError)) throw error;
         if (UNREACHED.has(error.kind)) watch.suspect(entry);

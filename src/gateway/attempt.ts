@@ -33,7 +33,8 @@ export interface EngineCall {
 
 /** The part of the engines room that the gateway uses. */
 export interface EngineAccess {
-  usageOf(engine: EngineRef): 'always' | 'ask';
+  /** Whether streams of the engine tell their token counts only when asked to. */
+  mustAskForUsage(engine: EngineRef, route: InferenceRoute): boolean;
   open(lease: Lease, call: EngineCall, signal: Cancel): Promise<EgressResponse>;
 }
 
@@ -188,7 +189,7 @@ function prepare(
 ): { call: EngineCall; rewrite: Rewrite } {
   const renamed = model !== scan.model;
   const canAsk = streams && dialect.takesStreamOptions && scan.omitsUsage;
-  const askUsage = canAsk && engines.usageOf(engine) === 'ask';
+  const askUsage = canAsk && engines.mustAskForUsage(engine, route);
   const text =
     renamed || askUsage
       ? spliceBody(body.text, scan, body.units, { model: renamed ? model : null, askUsage })

@@ -14,7 +14,7 @@ export const llamacpp: EngineAdapter = {
   kind: 'llamacpp',
   title: 'llama.cpp',
   ports: [8080],
-  usage: 'always',
+  askForUsage: [],
 
   async probe(target, io) {
     const props = await getJson(target, '/props', io);

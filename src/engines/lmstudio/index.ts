@@ -13,7 +13,6 @@ export const lmstudio: EngineAdapter = {
   kind: 'lmstudio',
   title: 'LM Studio',
   ports: [1234],
-  usage: 'ask',
   routes: ['/v1/chat/completions', '/v1/completions', '/v1/embeddings', '/v1/responses', '/v1/messages'],
 
   async probe(target, io) {

@@ -18,7 +18,8 @@ export const ollama: EngineAdapter = {
   kind: 'ollama',
   title: 'Ollama',
   ports: [11434],
-  usage: 'ask',
+  // Asked on /v1/completions, it writes zeros into every chunk and never a count.
+  askForUsage: ['/v1/chat/completions'],
   routes: ['/v1/chat/completions', '/v1/completions', '/v1/embeddings', '/v1/responses', '/v1/messages'],
 
   async probe(target, io) {

@@ -13,7 +13,7 @@ export const openai: EngineAdapter = {
   title: 'OpenAI-compatible',
   // vLLM, LM Studio, Ollama and others: where such servers usually listen.
   ports: [8000, 1234, 11434, 8080, 5000],
-  usage: 'ask',
+  askForUsage: ['/v1/chat/completions', '/v1/completions'],
   // Nobody knows what it speaks: it says so itself.
   routes: [
     '/v1/chat/completions',

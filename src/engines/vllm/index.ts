@@ -12,7 +12,6 @@ export const vllm: EngineAdapter = {
   kind: 'vllm',
   title: 'vLLM',
   ports: [8000],
-  usage: 'ask',
   routes: [
     '/v1/chat/completions',
     '/v1/completions',
