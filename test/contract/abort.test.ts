@@ -3,15 +3,16 @@
  * it that could grow, and nothing is lost.
  */
 import { describe, expect, test } from 'bun:test';
-import type { FakeEngine, FakeOptions } from '../fake';
+import type { InferenceRoute } from '../../src/contract';
+import type { FakeEngine, FakeKind, FakeOptions } from '../fake';
 import { chat, type Gateway, MODEL, startGateway, workOf } from './support/gateway';
 import { connectRaw, type RawClient } from './support/raw';
+import { ALL, ALL_ROUND, bodyFor, CHAT, MESSAGES, RERANK, RESPONSES } from './support/routes';
 import { chunkOf, DONE, eventOf, LAST_CHUNK, STREAM_HEAD, startScripted } from './support/scripted';
 import { jsonIn, readStream } from './support/sse';
 import { until } from './support/until';
 import { judge } from './support/verdict';
 
-const CHAT = '/v1/chat/completions';
 /** From the client's leaving to the engine's noticing. */
 const NOTICED_MS = 100;
 
@@ -19,7 +20,6 @@ interface State {
   readonly name: string;
   readonly stream: boolean;
   readonly fake: FakeOptions;
-  readonly fields?: object;
   /** Resolves when the request is in that state. */
   reached(client: RawClient, fake: FakeEngine): Promise<void>;
 }
@@ -43,13 +43,12 @@ const STATES: readonly State[] = [
     name: 'in the silence after a ping',
     stream: true,
     fake: { fault: { kind: 'stall-before-headers' } },
-    reached: (client) => client.until(() => client.received().includes(': ping')),
+    reached: (client) => client.until(() => client.received().includes('ping\n')),
   },
   {
     name: 'in the middle of the stream',
     stream: true,
-    fake: { tokenDelayMs: 20 },
-    fields: { max_tokens: 500, ignore_eos: true },
+    fake: { tokenDelayMs: 20, tokens: 500 },
     reached: (client) => client.until(() => readStream(client.answer().body).data.length > 3),
   },
   {
@@ -74,14 +73,26 @@ const STATES: readonly State[] = [
 
 const SETTINGS = { 'proxy.header_grace_ms': 50, 'proxy.ping_interval_ms': 50 };
 
-describe.each(['llamacpp', 'openai'] as const)('%s: the client leaves', (kind) => {
-  const cells = STATES.flatMap((state) =>
-    (['close', 'reset'] as const).map((leave) => [state.name, leave, state] as const),
-  );
+/** Where the states are gone through: in full where it all began, politely left everywhere else. */
+const PLACES: readonly (readonly [FakeKind, InferenceRoute, ways: readonly ('close' | 'reset')[]])[] = [
+  ['llamacpp', CHAT, ['close', 'reset']],
+  ['openai', CHAT, ['close', 'reset']],
+  ['ollama', CHAT, ['close']],
+  ['llamacpp', RESPONSES, ['close', 'reset']],
+  ['llamacpp', MESSAGES, ['close', 'reset']],
+  ['llamacpp', RERANK, ['close']],
+  ['ollama', RESPONSES, ['close']],
+  ['ollama', MESSAGES, ['close']],
+];
+
+describe.each(PLACES)('%s, %s: the client leaves', (kind, route, ways) => {
+  // Reranking is not streamed.
+  const states = STATES.filter(({ stream }) => route !== RERANK || !stream);
+  const cells = states.flatMap((state) => ways.map((leave) => [state.name, leave, state] as const));
   test.each(cells)('%s (%s)', async (_, leave, state) => {
     await using gateway = await startGateway({ settings: SETTINGS });
-    const fake = await gateway.addFake(kind, state.fake);
-    const client = await gateway.start(CHAT, chat(MODEL[kind], { stream: state.stream, ...state.fields }));
+    const fake = await gateway.addFake(kind, { ...ALL_ROUND, ...state.fake });
+    const client = await gateway.start(route, bodyFor(route, ALL, state.stream ? { stream: true } : {}));
     await state.reached(client, fake);
     expect(gateway.app.open()).toEqual({ exchanges: 1, tickets: 1, leases: 1 });
     const left = performance.now();
@@ -91,7 +102,9 @@ describe.each(['llamacpp', 'openai'] as const)('%s: the client leaves', (kind) =
     expect([fake.aborted(), fake.served(), fake.broken()]).toEqual([1, 0, 0]);
     await expectAborted(gateway, 1, 1);
   });
+});
 
+describe.each(['llamacpp', 'openai'] as const)('%s: the client leaves', (kind) => {
   test('while it waits in the queue of FLM: the engine never hears of it', async () => {
     await using gateway = await startGateway();
     const fake = await gateway.addFake(kind, { fault: { kind: 'stall-before-headers' } }, { slots: 1 });
