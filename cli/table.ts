@@ -27,7 +27,7 @@ export function table(
 }
 
 /** Names come from engines and from other people: no control character of theirs reaches the terminal. */
-function printable(text: string): string {
+export function printable(text: string): string {
   return text.replaceAll(/\p{Cc}/gu, '\uFFFD');
 }
 
