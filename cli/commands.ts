@@ -23,8 +23,27 @@ export const PROGRAM: FlmGroup = {
       },
     },
     models: {
-      about: 'What the engines have.',
-      commands: { list: verb(() => import('./models/list')) },
+      about: 'What the engines have, and by which names clients ask for it.',
+      commands: {
+        list: verb(() => import('./models/list')),
+        show: verb(() => import('./models/show')),
+        alias: {
+          about: 'Names of your own for models.',
+          commands: {
+            set: verb(() => import('./models/alias/set')),
+            list: verb(() => import('./models/alias/list')),
+            remove: verb(() => import('./models/alias/remove')),
+          },
+        },
+        strategy: {
+          about: 'How to choose among engines that have the same model.',
+          commands: {
+            set: verb(() => import('./models/strategy/set')),
+            unset: verb(() => import('./models/strategy/unset')),
+            list: verb(() => import('./models/strategy/list')),
+          },
+        },
+      },
     },
     'api-keys': {
       about: 'Who may use FLM.',

@@ -2,7 +2,7 @@
 import { withBackend } from '../backend';
 import { withProgress } from '../cli';
 import { command } from '../command';
-import { table } from '../table';
+import { modelsText } from './text';
 
 export default command({
   about: 'List the models of all engines, or of one.',
@@ -12,18 +12,6 @@ export default command({
     const list = await withProgress(cli, 'Asking the engines', () =>
       withBackend(cli, (backend) => backend.models.list(args.engine ?? null)),
     );
-    cli.result(list, () =>
-      table(
-        ['MODEL', 'ENGINE', 'CONTEXT', 'LOADED', 'ADDRESS'],
-        list.items.map((model) => [
-          model.id,
-          model.engine,
-          model.context_length === null ? '-' : String(model.context_length),
-          model.loaded === null ? '-' : model.loaded ? 'yes' : 'no',
-          model.uri,
-        ]),
-        'No running engine has a model. "flm engines detect" looks for engines.',
-      ),
-    );
+    cli.result(list, () => modelsText(list));
   },
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'bun:test';
 import { engineWith, modelNamed, namesOf } from '../../test/support/engine-states';
 import { codeOf } from '../../test/support/thrown';
-import { createCatalogue } from './catalogue';
+import { createCatalogue, isSameCatalogue } from './catalogue';
 
 describe('a plain name', () => {
   test('means the copies of all engines that answer, in the order of the engines', () => {
@@ -99,4 +99,25 @@ test('the catalogue is a snapshot: what it was made of may change', () => {
   const catalogue = createCatalogue(states);
   states.length = 0;
   expect(catalogue.find('m')).toHaveLength(2);
+});
+
+describe('a later look makes the same catalogue', () => {
+  const look = (more: Parameters<typeof engineWith>[2] = {}) => [
+    engineWith('a', ['m']),
+    engineWith('b', ['m'], more),
+  ];
+
+  test.each<[string, ReturnType<typeof look>, boolean]>([
+    ['when it found the same', look(), true],
+    ['when an engine is slower, or in trouble', look({ latencyMs: 99, status: 'running-degraded' }), true],
+    ['not when an engine is gone', look({ status: 'error-network' }), false],
+    ['not when one has other models', look({ models: [modelNamed('m'), modelNamed('n')] }), false],
+    ['not when a model was loaded', look({ models: [modelNamed('m', { loaded: true })] }), false],
+    ['not when one speaks another route', look({ routes: [] }), false],
+    ['not when one is another kind', look({ kind: 'vllm' }), false],
+    ['not when there is another engine', [...look(), engineWith('c', [])], false],
+    ['not when there is one less', look().slice(1), false],
+  ])('%s', (_, after, same) => {
+    expect(isSameCatalogue(look(), after)).toBe(same);
+  });
 });

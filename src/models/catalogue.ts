@@ -77,6 +77,20 @@ export function createCatalogue(states: readonly EngineState[]): Catalogue {
   };
 }
 
+/** Whether two lists of engines make the same catalogue: most looks find what the last one found. */
+export function isSameCatalogue(before: readonly EngineState[], after: readonly EngineState[]): boolean {
+  return before.length === after.length && before.every((state, index) => hasSame(state, after[index]));
+}
+
+function hasSame(a: EngineState, b: EngineState | undefined): boolean {
+  if (a === b) return true;
+  return (
+    b !== undefined &&
+    a.status.startsWith('running-') === b.status.startsWith('running-') &&
+    Bun.deepEquals([a.ref, a.routes, a.models], [b.ref, b.routes, b.models])
+  );
+}
+
 function entriesOf({ ref, routes, models }: EngineState): Entry[] {
   return models.map((about) => ({
     engine: ref,

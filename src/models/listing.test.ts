@@ -3,7 +3,8 @@ import { describe, expect, test } from 'bun:test';
 import { engineWith, modelNamed } from '../../test/support/engine-states';
 import type { Candidate } from '../contract';
 import { createCatalogue } from './catalogue';
-import { createListing, type FoundAlias } from './listing';
+import { createListing } from './listing';
+import type { FoundAlias } from './view';
 
 const { byId, find } = createCatalogue([
   engineWith('one', [

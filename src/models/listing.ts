@@ -2,21 +2,10 @@
  * `GET /v1/models`: every model once, under the name a client asks for it by, and the aliases. Made of one snapshot of
  * the catalogue; for somebody who may use everything the JSON is made once, for others of pieces that are.
  */
-import type { Candidate } from '../contract';
 import { parseModelName } from '../lib/model-name';
 import type { Entry } from './catalogue';
 import type { OpenAiModel } from './model';
-import type { Alias } from './rules';
-import { aliasEntry, openAiEntry } from './view';
-
-/** Whether somebody may use a candidate: an engine's copy under its own name, or under another that means it. */
-export type Allowed = (candidate: Candidate) => boolean;
-
-/** An alias, with what its targets mean at this moment. */
-export interface FoundAlias {
-  readonly alias: Alias;
-  readonly targets: readonly { readonly model: string; readonly entries: readonly Entry[] }[];
-}
+import { type Allowed, aliasEntry, type FoundAlias, openAiEntry } from './view';
 
 export interface Listing {
   /** Null: everything. */

@@ -5,10 +5,10 @@ import { parseModelName } from '../lib/model-name';
 import { suggest } from '../lib/suggest';
 import type { Catalogue, Entry } from './catalogue';
 import type { Chooser, FoundPlace, Mode } from './chooser';
-import type { FoundAlias } from './listing';
 import type { Strategy } from './rank';
 import type { Alias, Rules } from './rules';
 import { formatTargets } from './targets';
+import type { FoundAlias } from './view';
 
 export interface Planner {
   /** Every copy that a name, an alias or an address means. @throws INVALID_MODEL */
@@ -105,8 +105,8 @@ export function createPlanner({ catalogue, rules, chooser }: PlannerParts): Plan
       const candidates = ordered(model, ({ routes }) => routes.includes(route), 'ask');
       if (candidates.length > 0) return { requested: model, candidates };
       if (find(model).length === 0) return null;
-      const meta = { model, route, others: othersText(catalogue().speakersOf(route)) };
-      throw new FlmError('ROUTE_NOT_SUPPORTED', { meta, param: 'model' });
+      const others = othersText(catalogue().speakersOf(route));
+      throw new FlmError('ROUTE_NOT_SUPPORTED', { meta: { model, route, others }, param: 'model' });
     },
 
     preview: (name) => ordered(name, () => true, 'look'),
@@ -116,7 +116,8 @@ export function createPlanner({ catalogue, rules, chooser }: PlannerParts): Plan
       if (error.code !== 'MODEL_NOT_FOUND' || rules.alias(name) !== null) return error;
       const near = suggest(name, knownNames(name));
       if (near === null) return error;
-      return new FlmError(error.code, { meta: error.meta, param: 'model', hint: `Did you mean ${near}?` });
+      const hint = `Did you mean ${near}?`;
+      return new FlmError('MODEL_NOT_FOUND', { meta: { model: name }, param: 'model', hint });
     },
   };
 

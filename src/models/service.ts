@@ -1,14 +1,14 @@
 /** The models of all engines: where a request can go, lists of what there is, and what the owner says of names. */
 import type { Clock, EngineState, InferenceRoute, Plan } from '../contract';
 import { FlmError } from '../lib/errors';
-import { createCatalogue } from './catalogue';
+import { createCatalogue, isSameCatalogue } from './catalogue';
 import { createChooser, type StandingOf } from './chooser';
-import { type Allowed, createListing, isAllowed, type Listing } from './listing';
+import { createListing, isAllowed, type Listing } from './listing';
 import type { ModelsApi, OpenAiModel, StrategyView } from './model';
 import { createPlanner } from './planner';
 import { type Alias, createRules } from './rules';
 import type { RuleStore } from './store';
-import { aliasEntry, aliasView, copyView, openAiEntry, viewOf } from './view';
+import { type Allowed, aliasEntry, aliasView, copyView, openAiEntry, viewOf } from './view';
 
 export interface Models extends ModelsApi {
   /** Takes over what is known of the engines. */
@@ -46,7 +46,9 @@ const MISS_MS = 2_000;
 const FRESH_MS = 15_000;
 
 export async function createModels({ refresh, standingOf, store, clock }: ModelsOptions): Promise<Models> {
-  let catalogue = createCatalogue([]);
+  /** What the catalogue is made of. */
+  let engines: readonly EngineState[] = [];
+  let catalogue = createCatalogue(engines);
   /** Made when it is asked for, dropped when what it is made of changes. */
   let listing: Listing | null = null;
   const onChange = () => {
@@ -73,7 +75,10 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
 
   return {
     update(states) {
-      catalogue = createCatalogue(states);
+      const before = engines;
+      engines = [...states];
+      if (isSameCatalogue(before, engines)) return;
+      catalogue = createCatalogue(engines);
       listing = null;
       chooser.prune((name) => planner.find(name).length > 0);
     },

@@ -1,9 +1,18 @@
 /** How models, aliases and strategies are shown: to their owner, and to clients as OpenAI does. */
-import type { Standing } from '../contract';
+import type { Candidate, Standing } from '../contract';
 import type { Entry } from './catalogue';
-import type { Allowed, FoundAlias } from './listing';
 import type { AliasView, CopyView, ModelView, OpenAiModel } from './model';
 import type { Strategy } from './rank';
+import type { Alias } from './rules';
+
+/** Whether somebody may use a candidate: an engine's copy under its own name, or under another that means it. */
+export type Allowed = (candidate: Candidate) => boolean;
+
+/** An alias, with what its targets mean at this moment. */
+export interface FoundAlias {
+  readonly alias: Alias;
+  readonly targets: readonly { readonly model: string; readonly entries: readonly Entry[] }[];
+}
 
 export function viewOf({ engine, model, uri, about }: Entry): ModelView {
   return {

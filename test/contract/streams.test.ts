@@ -487,6 +487,8 @@ describe('connections to engines', () => {
       await gateway.addFake('openai', { models: [name] }, { id: 'one' }),
       await gateway.addFake('openai', { models: [name] }, { id: 'two' }),
     ];
+    // Always the same one first, also after it has failed; by default they take turns.
+    await gateway.app.models.setStrategy({ name, strategy: 'manual' });
     const first = await gateway.post(CHAT, chat(name));
     const [used, other] = headerOf(first, 'x-flm-engine') === 'one' ? fakes : fakes.toReversed();
     for (const fault of [{ kind: 'die-before-headers' }, { kind: 'garbage' }] as const) {

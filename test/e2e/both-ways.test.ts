@@ -12,7 +12,15 @@ import { SettingChange, SettingExplanation, SettingList, SettingView } from '../
 import { EngineList, EngineRemoved, EngineView } from '../../src/engines/model';
 import { isRecord } from '../../src/lib/json';
 import type { Env } from '../../src/lib/paths';
-import { ModelList } from '../../src/models/model';
+import {
+  AliasList,
+  AliasRemoved,
+  AliasView,
+  ModelDetail,
+  ModelList,
+  StrategyList,
+  StrategyView,
+} from '../../src/models/model';
 import { type FakeEngine, startFake } from '../fake';
 import { everyCommand } from '../support/commands';
 import type { TestDir } from '../support/data-dir';
@@ -220,6 +228,56 @@ const STEPS: readonly Step[] = [
   { name: 'the models of one engine', words: words('models list --engine asked'), schema: ModelList },
   { name: 'the models of one kind', words: words('models list --engine openai'), schema: ModelList },
   { name: 'the models of no engine', words: words('models list --engine nope'), fails: 'ENGINE_NOT_FOUND' },
+  // Else the faster of two engines comes first, which is another one every time.
+  { name: 'fix an order', words: words(`models strategy set ${MODEL} manual`), schema: StrategyView },
+  { name: 'what a name means', words: words(`models show ${MODEL}`), schema: ModelDetail },
+  { name: 'what an address means', words: words('models show flm://guarded/other'), schema: ModelDetail },
+  { name: 'what nobody has', words: words('models show nope'), fails: 'MODEL_NOT_FOUND' },
+  { name: 'no aliases', words: words('models alias list'), schema: AliasList },
+  {
+    name: 'make an alias',
+    words: () => ['models', 'alias', 'set', 'fast', `flm://guarded/${MODEL}=2 | gone, ${MODEL}`],
+    schema: AliasView,
+  },
+  {
+    name: 'make one that hides a model',
+    words: words(`models alias set ${MODEL} other`),
+    schema: AliasView,
+  },
+  {
+    name: 'make one with a name that URLs swallow',
+    words: words('models alias set .. other'),
+    schema: AliasView,
+  },
+  { name: 'what an alias means', words: words('models show fast'), schema: ModelDetail },
+  { name: 'make one of an alias', words: words('models alias set x fast'), fails: 'INVALID_INPUT' },
+  { name: 'make one of nothing', words: () => ['models', 'alias', 'set', 'x', ''], fails: 'INVALID_INPUT' },
+  {
+    name: 'make one without a name',
+    words: () => ['models', 'alias', 'set', '', 'a'],
+    fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'make one that looks like an address',
+    words: words('models alias set flm://a/b other'),
+    fails: 'INVALID_INPUT',
+  },
+  { name: 'all aliases', words: words('models alias list'), schema: AliasList },
+  { name: 'set a strategy', words: words('models strategy set other highest-score'), schema: StrategyView },
+  { name: 'set one of an alias', words: words('models strategy set fast least-busy'), schema: StrategyView },
+  { name: 'set no strategy', words: words('models strategy set other best'), fails: 'INVALID_INPUT' },
+  {
+    name: 'set one of an address',
+    words: words('models strategy set flm://guarded/other manual'),
+    fails: 'INVALID_INPUT',
+  },
+  { name: 'all strategies', words: words('models strategy list'), schema: StrategyList },
+  { name: 'unset the strategy', words: words('models strategy unset other'), schema: StrategyView },
+  { name: 'unset what is not set', words: words('models strategy unset other'), schema: StrategyView },
+  { name: 'forget an alias', words: words(`models alias remove ${MODEL}`), schema: AliasRemoved },
+  { name: 'forget the one that URLs swallow', words: words('models alias remove ..'), schema: AliasRemoved },
+  { name: 'forget it again', words: words('models alias remove ..'), fails: 'ALIAS_NOT_FOUND' },
+  { name: 'forget what is none', words: words('models alias remove other'), fails: 'ALIAS_NOT_FOUND' },
   { name: 'remove an engine', words: words('engines remove guarded'), schema: EngineRemoved },
   { name: 'remove it again', words: words('engines remove guarded'), fails: 'ENGINE_NOT_FOUND' },
   { name: 'remove the one that never ran', words: words('engines remove llamacpp-9'), schema: EngineRemoved },
@@ -359,7 +417,7 @@ describe.each(STEPS)('$name', ({ name, schema, fails }) => {
 
 test('every verb that reads or changes state is among the steps, or is tested elsewhere', async () => {
   const stepped = new Set(STEPS.map((step) => step.words({}).filter((word) => !word.startsWith('-'))));
-  const tested = [...stepped].flatMap((line) => [line.slice(0, 2).join(' '), line[0] ?? '']);
+  const tested = [...stepped].flatMap((line) => [3, 2, 1].map((count) => line.slice(0, count).join(' ')));
   const elsewhere = ['up', 'chat', 'engines try', 'version', 'completions'];
   const verbs = (await everyCommand()).map((command) => command.name);
   expect(verbs.filter((verb) => !tested.includes(verb) && !elsewhere.includes(verb))).toEqual([]);

@@ -1,0 +1,58 @@
+/** Names of models from a client's side: aliases, keys that may use them alone, and what the lists show. */
+import { describe, expect, test } from 'bun:test';
+import { isRecord } from '../../src/lib/json';
+import { chat, type Gateway, MODEL, startGateway, workOf } from './support/gateway';
+import type { Answer } from './support/raw';
+
+const CHAT = '/v1/chat/completions';
+
+const jsonOf = (answer: Answer): Record<string, unknown> => {
+  const json: unknown = JSON.parse(answer.body.toString());
+  if (!isRecord(json)) throw new Error('not an object');
+  return json;
+};
+
+async function aliased(): Promise<Gateway> {
+  const gateway = await startGateway();
+  await gateway.app.models.setAlias({
+    name: 'fast',
+    places: [[{ model: 'gone' }], [{ model: MODEL.openai }]],
+  });
+  return gateway;
+}
+
+describe('an alias', () => {
+  test('reaches its target by the target’s name, and the answer says the alias', async () => {
+    await using gateway = await aliased();
+    const fake = await gateway.addFake('openai');
+    const answer = await gateway.post(CHAT, chat('fast'));
+    expect([answer.status, jsonOf(answer).model]).toEqual([200, 'fast']);
+    expect(workOf(fake).map(({ body }) => JSON.parse(String(body)).model)).toEqual([MODEL.openai]);
+  });
+
+  test('is all that a key may use which has it alone on its list', async () => {
+    await using gateway = await aliased();
+    await gateway.addFake('openai');
+    const { plain_key: key } = await gateway.app.keys.create({ label: 'guest', models: ['fast'] });
+    const headers = [['Authorization', `Bearer ${key}`]] as const;
+    expect((await gateway.post(CHAT, chat('fast'), { headers: [...headers] })).status).toBe(200);
+    for (const name of [MODEL.openai, `flm://openai/${MODEL.openai}`])
+      expect((await gateway.post(CHAT, chat(name), { headers: [...headers] })).status).toBe(403);
+    const get = async (path: string) =>
+      (await fetch(gateway.url + path, { headers: { authorization: `Bearer ${key}` } })).json();
+    const list: unknown = await get('/v1/models');
+    expect(list).toMatchObject({ data: [{ id: 'fast', owned_by: 'flm' }] });
+    expect(await get('/v1/models/fast')).toMatchObject({ id: 'fast' });
+    expect(JSON.stringify(list)).not.toContain(MODEL.openai);
+  });
+
+  test('of which nothing is there is a 404 with what it stands for', async () => {
+    await using gateway = await aliased();
+    const answer = await gateway.post(CHAT, chat('fast'));
+    expect([answer.status, jsonOf(answer).error]).toMatchObject([
+      404,
+      { code: 'model_not_found', param: 'model' },
+    ]);
+    expect(answer.body.toString()).toContain(`gone, ${MODEL.openai}`);
+  });
+});
