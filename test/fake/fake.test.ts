@@ -1,15 +1,8 @@
 /** The fakes answer as the recordings do, the same every time, and count what happened to each request. */
 import { afterAll, describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { listRecordings, maskAnswer, type Recording, readEvents, readRecording } from './golden';
-import {
-  FAKE_KINDS,
-  type FakeEngine,
-  type FakeKind,
-  type FakeModel,
-  type FakeOptions,
-  startFake,
-} from './index';
+import { maskAnswer, readEvents, readRecording } from './golden';
+import { FAKE_KINDS, type FakeEngine, type FakeKind, type FakeOptions, startFake } from './index';
 import { findHeader } from './message';
 import { asLocal, buildRequest, connectRaw, exchange, type RawAnswer, type ReadOptions } from './raw-client';
 
