@@ -15,8 +15,7 @@ interface Filling {
   readonly text: string;
   readonly model: unknown;
   readonly promptTokens: number;
-  /** Null: as in the recording, none or all but one. */
-  readonly cachedTokens: number | null;
+  readonly cachedTokens: number;
   readonly recipe: Recipe;
   /** Whether the recording ended for another reason than this answer does. */
   readonly borrowed: boolean;
@@ -56,7 +55,7 @@ export function answerNative(
   if (name === undefined) throw new Error(`test/golden/${folder} has no ${wanted}.http`);
   const text = speech.tokens.join('');
   const promptTokens = countPromptTokens(chat);
-  const { cachedTokens } = view;
+  const cachedTokens = view.cachedTokens ?? 0;
   const borrowed = name !== wanted;
   const filling = { fields, speech, text, model, promptTokens, cachedTokens, recipe, borrowed };
   if (streamed) {
@@ -202,7 +201,7 @@ function fillUsage(value: unknown, filling: Filling): unknown {
   if (!usage) return value;
   const { promptTokens, speech } = filling;
   const details = asFields(usage.input_tokens_details);
-  const cached = countCached(usage.cache_read_input_tokens ?? details?.cached_tokens, filling);
+  const cached = filling.cachedTokens;
   const numbers: Record<string, unknown> = {
     input_tokens: 'cache_read_input_tokens' in usage ? promptTokens - cached : promptTokens,
     cache_read_input_tokens: cached,
@@ -216,18 +215,13 @@ function fillUsage(value: unknown, filling: Filling): unknown {
 
 function fillTimings(value: unknown, filling: Filling): unknown {
   const timings = asFields(value) ?? {};
-  const cached = countCached(timings.cache_n, filling);
-  const { promptTokens, speech } = filling;
+  const { promptTokens, speech, cachedTokens: cached } = filling;
   return {
     ...timings,
     cache_n: cached,
     prompt_n: promptTokens - cached,
     predicted_n: speech.completionTokens,
   };
-}
-
-function countCached(recorded: unknown, { cachedTokens, promptTokens }: Filling): number {
-  return cachedTokens ?? (Number(recorded ?? 0) > 0 ? promptTokens - 1 : 0);
 }
 
 /** The request's tools with the keys that the engine shows. */

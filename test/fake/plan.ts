@@ -83,9 +83,11 @@ export function planAnswer(answer: Answer, fault: Fault | null, refuse: Refuse):
     case 'close-after-stream':
       return answer.body.type === 'stream' ? { ...plain(answer), ending: 'close' } : plain(answer);
     case 'bad-headers': {
-      const { steps } = plain({ ...answer, headers: [...answer.headers, ...BAD_HEADERS] });
+      const kept = answer.headers.filter(([name]) => !/^(connection|keep-alive)$/i.test(name));
+      const { steps } = plain({ ...answer, headers: [...kept, ...BAD_HEADERS] });
       const trailed = Buffer.from('0\r\nX-Checksum: not-for-you\r\n\r\n');
-      const body = answer.body.type === 'stream' ? [...steps.slice(0, -1), step(trailed)] : steps;
+      const chunked = answer.body.type === 'stream' || isChunked(answer);
+      const body = chunked ? [...steps.slice(0, -1), step(trailed)] : steps;
       return { steps: body, ending, whole: true };
     }
     case 'redirect': {

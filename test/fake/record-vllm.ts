@@ -112,16 +112,16 @@ function answered(response: Buffer, method: string): Section[] {
     const end = head.bytes + Math.min(length, content.length);
     return [{ title: 'response', bytes: response.subarray(0, end) }];
   }
-  const text = content.toString();
-  const events = text
-    .slice(0, text.lastIndexOf('\n\n'))
+  const events = content
+    .toString()
     .split('\n\n')
-    .filter((event) => event.trim() !== '');
+    .map((event) => event.trim())
+    .filter((event) => /^(data|event): /.test(event));
   const kept = events.length > 18 ? [...events.slice(0, 6), ...events.slice(-4)] : events;
   const left = note(`note: ${events.length - 10} events from the middle are left out here`);
   const bytes = Buffer.concat([
     response.subarray(0, head.bytes),
-    Buffer.from(kept.map((event) => `${event.trimStart()}\n\n`).join('')),
+    Buffer.from(kept.map((event) => `${event}\n\n`).join('')),
   ]);
   return [...(kept === events ? [] : [left]), { title: UNFRAMED, bytes }];
 }

@@ -33,7 +33,7 @@ const ROUTES: Record<string, string> = {
 };
 
 export const vllm: Dialect = {
-  models: [{ name: 'smollm2', loadedContextLength: 2048 }],
+  models: ['smollm2'],
   slots: 256,
   keepAliveMs: 5000,
   work: /^\/(invocations|v1\/(chat\/completions|completions|responses|messages))$/,
