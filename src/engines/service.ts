@@ -275,9 +275,11 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
 
     async close() {
       watch.stop();
-      if (flushing !== null) clearInterval(flushing);
       for (const stop of undo) stop();
-      await flush();
+      if (flushing !== null) {
+        clearInterval(flushing);
+        await flush();
+      }
       await trial.stop();
     },
   };

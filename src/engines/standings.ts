@@ -42,7 +42,10 @@ export function createStandings(clock: Clock, limits: () => BreakerLimits): Stan
     breakerOf: (engineId) => breakerOf(engineId).state,
     isOpenFor: (engineId) => breakerOf(engineId).retryAfterMs === 0,
     recent: traffic.of,
-    reset: (engineId) => breakers.get(engineId)?.reset(),
+    reset(engineId) {
+      breakers.get(engineId)?.reset();
+      traffic.forget(engineId);
+    },
     forget(engineId) {
       breakers.delete(engineId);
       traffic.forget(engineId);

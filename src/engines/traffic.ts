@@ -35,7 +35,8 @@ interface Line {
   summary: { readonly value: TrafficSummary; readonly untilMs: number } | null;
 }
 
-const WINDOW_MS = 600_000;
+/** Others are asked before a degraded engine, so nothing but time can clear it. */
+const WINDOW_MS = 120_000;
 const MAX_SAMPLES = 64;
 /** HL-081's picks. */
 const MAX_ERROR_RATE = 0.15;
