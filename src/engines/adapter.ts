@@ -21,8 +21,8 @@ export interface EngineIo {
   readonly signal: Cancel;
 }
 
-/** As EngineIo, with what was read of this engine's models before. */
-export interface ModelsIo extends EngineIo {
+/** For looks at an engine, which are repeated: with what was read of it before. */
+export interface LookIo extends EngineIo {
   readonly memo: Memo;
 }
 
@@ -32,6 +32,8 @@ export type Probe =
       readonly version: string | null;
       /** Requests it works on at once, where it tells. */
       readonly slots: number | null;
+      /** Its models, where the probe has read them already. */
+      readonly models?: readonly EngineModel[];
     }
   | { readonly status: 'needs-key' }
   /** It is there and takes no requests at the moment: it loads its model, or has too much to do. */
@@ -65,9 +67,9 @@ export interface EngineAdapter {
    * Asks whether this kind of engine answers there. Recognises what only it answers, never the port.
    * @returns null when it is something else. @throws EgressError when nothing usable answers.
    */
-  probe(target: EngineTarget, io: EngineIo): Promise<Probe | null>;
+  probe(target: EngineTarget, io: LookIo): Promise<Probe | null>;
   /** @throws EgressError; ENGINE_API_ERROR when the list is not one. */
-  listModels(target: EngineTarget, io: ModelsIo): Promise<readonly EngineModel[]>;
+  listModels(target: EngineTarget, io: LookIo): Promise<readonly EngineModel[]>;
   /** Sends one inference request and resolves with its headers. @throws EgressError; the signal's reason. */
   open(target: EngineTarget, call: EngineCall, io: EngineIo): Promise<EgressResponse>;
   /** How many requests it works on at once, by the environment its program was started with. */

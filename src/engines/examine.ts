@@ -49,7 +49,7 @@ export async function examine({ ref, target, slots }: Known, options: ExamineOpt
       return { ...unknown, found: 'needs-key', reason, latencyMs };
     }
     if (probe.status === 'busy') return { ...unknown, found: 'busy', reason: probe.reason, latencyMs };
-    const models = await adapter.listModels(target, io);
+    const models = probe.models ?? (await adapter.listModels(target, io));
     return {
       ...unknown,
       found: 'running',

@@ -3,10 +3,11 @@ import { describe, expect, test } from 'bun:test';
 import { egressMap } from '../../test/support/egress-map';
 import { httpStranger, type Stranger } from '../../test/support/strangers';
 import { getJson, integerOr } from './json';
+import { createMemo } from './memo';
 
 async function ask(stranger: Stranger) {
   using map = egressMap({ 'http://127.0.0.1:1': stranger.url });
-  const io = { egress: map.egress, signal: new AbortController().signal };
+  const io = { egress: map.egress, signal: new AbortController().signal, memo: createMemo() };
   return getJson({ baseUrl: 'http://127.0.0.1:1/prefix', credential: null }, '/path', io);
 }
 

@@ -2,7 +2,7 @@
 import { readAtMost } from '../egress';
 import { FlmError } from '../lib/errors';
 import { isRecord } from '../lib/json';
-import type { EngineIo, EngineTarget } from './adapter';
+import type { EngineTarget, LookIo } from './adapter';
 
 export interface JsonAnswer {
   readonly status: number;
@@ -19,17 +19,12 @@ const MAX_BYTES = 8 * 1024 * 1024;
  * GETs a path of the engine.
  * @throws EgressError when the conversation fails; the signal's reason when it aborts.
  */
-export function getJson(target: EngineTarget, path: string, io: EngineIo): Promise<JsonAnswer> {
+export function getJson(target: EngineTarget, path: string, io: LookIo): Promise<JsonAnswer> {
   return ask(target, path, 'GET', null, io);
 }
 
 /** POSTs JSON to a path of the engine. @throws as getJson */
-export function postJson(
-  target: EngineTarget,
-  path: string,
-  body: unknown,
-  io: EngineIo,
-): Promise<JsonAnswer> {
+export function postJson(target: EngineTarget, path: string, body: unknown, io: LookIo): Promise<JsonAnswer> {
   return ask(target, path, 'POST', JSON.stringify(body), io);
 }
 
@@ -38,7 +33,7 @@ async function ask(
   path: string,
   method: 'GET' | 'POST',
   body: string | null,
-  { egress, signal }: EngineIo,
+  { egress, signal, memo }: LookIo,
 ): Promise<JsonAnswer> {
   const type: Record<string, string> = body === null ? {} : { 'content-type': 'application/json' };
   const response = await egress.send({
@@ -52,7 +47,10 @@ async function ask(
   return {
     status: response.status,
     server: response.headers.get('server')?.toLowerCase() ?? '',
-    json: bytes === null ? undefined : decode(bytes),
+    json:
+      bytes === null
+        ? undefined
+        : memo.whileSame(`${method} ${target.baseUrl}${path} ${body}`, bytes, decode),
   };
 }
 

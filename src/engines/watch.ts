@@ -2,7 +2,7 @@
  * Keeps one list of how every engine is: looks at each on its own time, at once where a request went wrong, and tells
  * what has changed. Looks never overlap for one engine, and an engine that hangs holds up no other.
  */
-import type { Clock, EngineState } from '../contract';
+import type { Clock, EngineModel, EngineState } from '../contract';
 import type { Bus } from '../lib/bus';
 import type { Log } from '../lib/log';
 import type { Look } from './examine';
@@ -76,7 +76,7 @@ export function createWatch(options: WatchOptions): Watch {
     const before = health.get(id) ?? null;
     const old = before?.state ?? null;
     // The same list stays the same object: what is made of it need not be made again.
-    const models = old !== null && Bun.deepEquals(old.models, seen.models) ? old.models : seen.models;
+    const models = old !== null && isSameList(old.models, seen.models) ? old.models : seen.models;
     const after = judge(before, { ...seen, models }, options.limits());
     health.set(id, after);
     dueMs.set(id, clock.monotonicMs() + pauseAfter(after.state));
@@ -196,6 +196,18 @@ export function createWatch(options: WatchOptions): Watch {
       if (timer !== null) clearTimeout(timer);
     },
   };
+}
+
+/** Some engines say that every model was made at the moment of the question: that is no difference. */
+function isSameList(old: readonly EngineModel[], now: readonly EngineModel[]): boolean {
+  if (old === now) return true;
+  return (
+    old.length === now.length &&
+    old.every((model, index) => {
+      const other = now[index];
+      return other !== undefined && Bun.deepEquals(model, { ...other, createdSeconds: model.createdSeconds });
+    })
+  );
 }
 
 /** Whether nothing has changed that anybody but a dashboard would care about. */

@@ -25,8 +25,13 @@ export function flmFile(form: FlmForm): string {
   return form === 'executable' ? join(ROOT, 'dist', 'flm') : join(ROOT, 'src', 'main.ts');
 }
 
-/** Stores the mock engine and a key in a new data directory. @throws Error that says why there is no FLM row. */
-export async function prepareFlm(stage: Stage, form: FlmForm, enginePort: number): Promise<Flm> {
+/** Stores the mock engines and a key in a new data directory. @throws Error that says why there is no FLM row. */
+export async function prepareFlm(
+  stage: Stage,
+  form: FlmForm,
+  enginePorts: readonly number[],
+  extra: Record<string, string> = {},
+): Promise<Flm> {
   const file = flmFile(form);
   if (!existsSync(file)) {
     throw new Error(`${file} does not exist${form === 'executable' ? ' (bun run build makes it)' : ''}`);
@@ -34,14 +39,17 @@ export async function prepareFlm(stage: Stage, form: FlmForm, enginePort: number
   const command = form === 'executable' ? [file] : [process.execPath, file];
   const directory = stage.directory('data');
   // From an empty directory: the executable must not find a bunfig.toml or .env of ours.
-  const options = { cwd: directory, env: { FLM_DATA_DIR: directory, FLM_DISABLE_KEYRING: '1' } };
+  const env = { FLM_DATA_DIR: directory, FLM_DISABLE_KEYRING: '1', ...extra };
+  const options = { cwd: directory, env };
   const ask = async (words: string): Promise<Record<string, unknown>> => {
     const { stdout, stderr, exitCode } = await stage.run([...command, ...words.split(' ')], options);
     if (exitCode !== 0) throw new Error(`flm ${words}: exit ${exitCode}: ${stderr.trim()}`);
     return dataOf(words, stdout);
   };
   const version = await ask('version --format json');
-  await ask(`engines add --kind openai --url http://127.0.0.1:${enginePort} --id bench --format json`);
+  for (const [index, port] of enginePorts.entries()) {
+    await ask(`engines add --kind openai --url http://127.0.0.1:${port} --id bench-${index} --format json`);
+  }
   const made = await ask('api-keys create --label bench --format json');
   if (typeof made.plain_key !== 'string') throw new Error('flm api-keys create printed no data.plain_key');
   return { command, options, version: String(version.version ?? 'unknown'), key: made.plain_key };

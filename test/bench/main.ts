@@ -4,6 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
+import { benchCatalogue, catalogueGoals } from './catalogue';
 import { type Goal, goalTable, httpGoals, streamGoals } from './goals';
 import { benchHttp, httpFigures, httpTables } from './http';
 import { describeMachine, headerOf, watchOthers } from './machine';
@@ -14,12 +15,12 @@ import { benchStreams, streamFigures, streamTable } from './streams';
 
 const USAGE = `bun run bench [options]
   --quick         short runs, one round: the shape of the table, not figures to quote
-  --only PART     http, streams or startup
+  --only PART     http, streams, startup or catalogue
   --rounds N      interleaved rounds (default 5; streams take at most 3)
   --flm-source    run src/main.ts instead of dist/flm
   --json FILE     write every run to FILE`;
 
-const PARTS = ['http', 'streams', 'startup'] as const;
+const PARTS = ['http', 'streams', 'startup', 'catalogue'] as const;
 const TOKENS_PER_SECOND = 20;
 const STREAMS = 1000;
 const STREAM_ROUNDS_LIMIT = 3;
@@ -107,6 +108,11 @@ async function bench(stage: Stage, options: Options): Promise<void> {
     const [versionRuns, listenRuns] = quick ? [5, 3] : [20, 10];
     const figures = await benchStartup(stage, field, { form, versionRuns, listenRuns, say });
     return { text: '', goals: startupGoals(figures.flm, figures.ceiling), data: figures };
+  });
+  await section('catalogue', async () => {
+    const [requests, idleSeconds] = quick ? [200, 5] : [2_000, 30];
+    const figures = await benchCatalogue(stage, { form, requests, idleSeconds, say });
+    return { text: '', goals: catalogueGoals(figures), data: figures };
   });
 
   report.missing = field.missing;

@@ -58,7 +58,7 @@ export async function openField(stage: Stage, options: FieldOptions): Promise<Fi
     start: () => startScript(stage, 'ceiling.ts', `http://127.0.0.1:${engine.port}`),
   });
   try {
-    field.flm = await prepareFlm(stage, options.form, engine.port);
+    field.flm = await prepareFlm(stage, options.form, [engine.port]);
     field.rows.push(flmRow(stage, field.flm));
     field.versions.flm = `${field.flm.version} (${options.form})`;
     field.authorization = `Bearer ${field.flm.key}`;

@@ -16,7 +16,7 @@ const target: EngineTarget = { baseUrl: 'http://127.0.0.1:1', credential: null }
 
 async function probe(url: string, credential: string | null = null): Promise<Probe | null> {
   using map = egressMap({ 'http://127.0.0.1:1': url });
-  const io = { egress: map.egress, signal: new AbortController().signal };
+  const io = { egress: map.egress, signal: new AbortController().signal, memo: createMemo() };
   return llamacpp.probe({ ...target, credential }, io);
 }
 

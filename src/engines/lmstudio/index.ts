@@ -4,7 +4,7 @@
  */
 import type { Capability, EngineModel } from '../../contract';
 import { isRecord } from '../../lib/json';
-import type { EngineAdapter, EngineIo, EngineTarget } from '../adapter';
+import type { EngineAdapter, EngineTarget, LookIo } from '../adapter';
 import { getJson, integerOr, type JsonAnswer, recordsIn, textOr, unusable } from '../json';
 import { openai } from '../openai';
 
@@ -33,10 +33,7 @@ export const lmstudio: EngineAdapter = {
 
 type Entry = Record<string, unknown>;
 
-async function nativeList(
-  target: EngineTarget,
-  io: EngineIo,
-): Promise<readonly Entry[] | 'needs-key' | null> {
+async function nativeList(target: EngineTarget, io: LookIo): Promise<readonly Entry[] | 'needs-key' | null> {
   const now = await getJson(target, '/api/v1/models', io);
   if (wantsKey(now)) return 'needs-key';
   const entries = listIn(now, 'models', isOwn);

@@ -5,7 +5,7 @@
 import type { Capability, EngineModel } from '../../contract';
 import { isRecord } from '../../lib/json';
 import { mapAtOnce } from '../../lib/map-at-once';
-import type { EngineAdapter, EngineIo, EngineTarget, ModelsIo } from '../adapter';
+import type { EngineAdapter, EngineTarget, LookIo } from '../adapter';
 import { findProgram } from '../installed';
 import { getJson, integerOr, type JsonAnswer, postJson, recordsIn, textOr, unusable } from '../json';
 import { openai } from '../openai';
@@ -70,7 +70,7 @@ function hasName(entry: Record<string, unknown>): entry is Tag {
 }
 
 /** Names in memory, with the context each was loaded with. */
-async function loadedModels(target: EngineTarget, io: EngineIo): Promise<ReadonlyMap<string, number | null>> {
+async function loadedModels(target: EngineTarget, io: LookIo): Promise<ReadonlyMap<string, number | null>> {
   const { json } = await getJson(target, '/api/ps', io);
   const entries = recordsIn(json, 'models').filter(hasName);
   return new Map(entries.map((entry) => [entry.name, integerOr(entry.context_length, 1)]));
@@ -80,7 +80,7 @@ async function describe(
   entry: Tag,
   loaded: ReadonlyMap<string, number | null>,
   target: EngineTarget,
-  io: ModelsIo,
+  io: LookIo,
 ): Promise<EngineModel> {
   const details = isRecord(entry.details) ? entry.details : {};
   const digest = textOr(entry.digest) ?? '';
@@ -100,7 +100,7 @@ async function describe(
   };
 }
 
-async function show(model: string, target: EngineTarget, io: EngineIo): Promise<Shown> {
+async function show(model: string, target: EngineTarget, io: LookIo): Promise<Shown> {
   const { status, json } = await postJson(target, '/api/show', { model }, io);
   if (status !== 200 || !isRecord(json)) return { capabilities: [], contextLength: null };
   const told: unknown[] = Array.isArray(json.capabilities) ? json.capabilities : [];

@@ -26,7 +26,11 @@ export const openai: EngineAdapter = {
   ],
 
   async probe(target, io) {
-    return openaiProbe(await getJson(target, '/v1/models', io));
+    const answer = await getJson(target, '/v1/models', io);
+    const probe = openaiProbe(answer);
+    if (probe?.status !== 'running-healthy') return probe;
+    const models = () => parseModels(target, answer.status, answer.json);
+    return { ...probe, models: isRecord(answer.json) ? io.memo.derived(answer.json, models) : models() };
   },
 
   async listModels(target, io) {

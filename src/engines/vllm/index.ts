@@ -2,8 +2,9 @@
  * vLLM. Recognised by `/version` together with a list of models that it owns; its key guards `/v1` only, so the
  * version is told to anybody.
  */
+import type { EngineModel } from '../../contract';
 import { isRecord } from '../../lib/json';
-import type { EngineAdapter } from '../adapter';
+import type { EngineAdapter, EngineTarget } from '../adapter';
 import { getJson, type JsonAnswer, recordsIn, textOr } from '../json';
 import { openai, parseModels } from '../openai';
 
@@ -29,18 +30,20 @@ export const vllm: EngineAdapter = {
     const models = await getJson(target, '/v1/models', io);
     if (wantsKey(models)) return { status: 'needs-key' };
     const owned = recordsIn(models.json, 'data').some((entry) => entry.owned_by === 'vllm');
-    return owned ? { status: 'running-healthy', version, slots: null } : null;
+    return owned
+      ? { status: 'running-healthy', version, slots: null, models: modelsIn(target, models) }
+      : null;
   },
 
   async listModels(target, io) {
-    const { status, json } = await getJson(target, '/v1/models', io);
-    // It serves what it has loaded, and never anything else.
-    return parseModels(target, status, json).map((model) => ({
-      ...model,
-      loaded: true,
-    }));
+    return modelsIn(target, await getJson(target, '/v1/models', io));
   },
 };
+
+/** It serves what it has loaded, and never anything else. */
+function modelsIn(target: EngineTarget, { status, json }: JsonAnswer): EngineModel[] {
+  return parseModels(target, status, json).map((model) => ({ ...model, loaded: true }));
+}
 
 /** `{"error": "Unauthorized"}`: its error is a word and no object. */
 function wantsKey({ status, json }: JsonAnswer): boolean {
