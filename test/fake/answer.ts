@@ -22,6 +22,8 @@ export interface StreamBody {
   readonly type: 'stream';
   readonly chunks: readonly StreamChunk[];
   readonly framing: Framing;
+  /** How an error within a stream is written, where that is not as outside. */
+  readonly errorJson?: (text: string) => string;
 }
 
 /** Server-sent events, or one JSON value a line. */
@@ -54,6 +56,8 @@ export interface EngineView {
   /** Requests in a slot, and requests waiting for one. */
   readonly busy: number;
   readonly waiting: number;
+  /** How many tokens of a prompt usage calls cached; null: as the engine does when nothing is. */
+  readonly cachedTokens: number | null;
   /** Whether a llama.cpp server was started to rerank. */
   readonly reranking: boolean;
   /** The address it listens on: Ollama looks at the Host header only on loopback. */

@@ -1,7 +1,7 @@
 /** The fakes answer as the recordings do, the same every time, and count what happened to each request. */
 import { afterAll, describe, expect, test } from 'bun:test';
 import { join } from 'node:path';
-import { listRecordings, maskAnswer, type Recording, readEvents, readRecording } from './golden';
+import { maskAnswer, readEvents, readRecording } from './golden';
 import { FAKE_KINDS, type FakeEngine, type FakeKind, type FakeOptions, startFake } from './index';
 import { findHeader } from './message';
 import { asLocal, buildRequest, connectRaw, exchange, type RawAnswer, type ReadOptions } from './raw-client';
@@ -28,82 +28,6 @@ function chat(fields: object = {}): Buffer {
 function ask(engine: FakeEngine, bytes: Buffer, options: ReadOptions = {}): Promise<RawAnswer> {
   return exchange(engine.url, asLocal(bytes), { watchMs: 0, ...options });
 }
-
-/** Asks what was recorded. A close is waited for, and only so long that a missing one fails. */
-function replay(engine: FakeEngine, recording: Recording, closes: boolean): Promise<RawAnswer> {
-  const headOnly = recording.request.toString().startsWith('HEAD');
-  return ask(engine, restore(recording.request), { headOnly, watchMs: closes ? 2000 : 5 });
-}
-
-/** Long prompts are shortened in the recordings. */
-function restore(request: Buffer): Buffer {
-  const [head = '', body = ''] = request.toString().split('\r\n\r\n');
-  if (!body.includes('word … ')) return request;
-  const length = Number(/Content-Length: (\d+)/i.exec(head)?.[1] ?? 0);
-  const missing = length - Buffer.byteLength(body.replace('word … ', ''));
-  return Buffer.from(`${head}\r\n\r\n${body.replace('word … ', 'word '.repeat(missing / 5))}`);
-}
-
-/** How a kind of engine is held to its recordings. */
-interface Held {
-  /** Recordings that no fake repeats, and why. */
-  readonly notSpoken: Readonly<Record<string, string>>;
-  /** What the recorded server had been started with. */
-  readonly options: (name: string) => FakeOptions;
-  /** Whether chunks can be compared: recordings made with curl do not have them. */
-  readonly framed: boolean;
-}
-
-const withKey = (name: string): FakeOptions => (name.startsWith('key-') ? { apiKey: 'test-key' } : {});
-
-const HELD = {
-  llamacpp: {
-    notSpoken: {
-      'chat-stream-progress': 'return_progress is for the real engine',
-      'chat-stream-timings-per-token': 'so is timings_per_token',
-      ping: 'comments in silence: no fault needs them yet',
-      'slots-used': 'parameters of the last request of a slot',
-      'slots-busy': 'the same',
-      disconnect: 'times, tested below',
-      'connection-reused': 'tested below',
-      'connection-hundredth': 'tested below',
-      loading: 'tested below',
-    },
-    options: (name) => ({ ...withKey(name), reranking: /rerank(?!-unsupported)/.test(name) }),
-    framed: true,
-  },
-  ollama: {
-    notSpoken: {
-      disconnect: 'times, told in its README.md',
-      queue: 'the same',
-      'connection-reused': 'tested below',
-      'connection-reused-after-stream': 'tested below',
-      'connection-reused-after-error': 'tested below',
-      'connection-pipelined': 'tested below',
-      'error-queue-full': 'tested below',
-    },
-    options: (name) => (name === 'ps' ? { models: [{ name: 'smollm2', loaded: true }] } : {}),
-    framed: true,
-  },
-  openai: {
-    notSpoken: { 'error-frame': 'tested below' },
-    options: (name) => ({ models: ['smollm2'], ...withKey(name) }),
-    framed: false,
-  },
-} as const satisfies Partial<Record<FakeKind, Held>>;
-
-describe.each(Object.keys(HELD) as (keyof typeof HELD)[])('%s answers as recorded', (kind) => {
-  const { notSpoken, options, framed }: Held = HELD[kind];
-  const names = listRecordings(kind).filter((name) => !(name in notSpoken));
-  test.each(names)('%s', async (name) => {
-    const recording = readRecording(kind, name);
-    const engine = await start(kind, options(name));
-    const closes = recording.connection.startsWith('closed by the server (FIN)');
-    const answer = await replay(engine, recording, closes);
-    expect(maskAnswer(answer, framed)).toEqual(maskAnswer(recording.answer, framed));
-    expect(answer.ending).toBe(closes ? 'fin' : 'open');
-  });
-});
 
 describe('llamacpp', () => {
   test('keeps a connection after a whole answer, until it is idle for too long', async () => {
@@ -233,7 +157,7 @@ describe.each(FAKE_KINDS)('%s', (kind) => {
       const [base64] = await embed({ input: 'hello', encoding_format: 'base64' });
       const bytes = Buffer.from(String(base64), 'base64');
       expect([...new Float32Array(bytes.buffer, bytes.byteOffset, 8)]).toEqual([
-        ...new Float32Array(hello as number[]),
+        ...new Float32Array((hello as number[]).slice(0, 8)),
       ]);
     },
   );

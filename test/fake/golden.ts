@@ -114,9 +114,10 @@ export function maskJson(value: unknown): unknown {
 /** Headers with the values masked that differ from one answer to the next. */
 export function maskHeaders(headers: readonly HeaderPair[]): string[] {
   return headers.map(([name, value]) =>
-    /^(content-length|date|process-start-time-unix|x-request-id)$/i.test(name)
+    /^(content-length|date|etag|process-start-time-unix|x-request-id)$/i.test(name)
       ? `${name}: *`
-      : `${name}: ${value}`,
+      : // Redirects name the host that was asked.
+        `${name}: ${value.replace(/^http:\/\/[^/]*\//, 'http://*/')}`,
   );
 }
 

@@ -45,6 +45,8 @@ export interface FakeOptions {
   readonly fault?: Fault;
   /** How long an idle connection is kept. Default: as the engine does, 5000 but for Ollama, which keeps it for ever. */
   readonly keepAliveMs?: number;
+  /** How many tokens of each prompt usage calls cached, by llama.cpp and by a vLLM that was told to say so. Default: none. */
+  readonly cachedTokens?: number;
   /** Whether a llama.cpp answers /v1/rerank; without it says 501. Default false. */
   readonly reranking?: boolean;
 }
@@ -158,6 +160,7 @@ export async function startFake(kind: FakeKind, options: FakeOptions = {}): Prom
       tokenDelayMs: options.tokenDelayMs ?? 0,
       busy,
       waiting: queue.length,
+      cachedTokens: options.cachedTokens ?? null,
       reranking: options.reranking ?? false,
       hostname,
     };

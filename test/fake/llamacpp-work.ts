@@ -51,7 +51,7 @@ function chat(fields: Fields, view: EngineView, recipe: Recipe): Outcome {
   if (refused) return refused;
   const n = Number(fields.n ?? 1);
   const choices = Array.from({ length: n }, () => speak(fields, view.tokens, recipe));
-  const usage = countUsage(fields, choices);
+  const usage = countUsage(fields, choices, view);
   const withLogprobs = fields.logprobs === true;
   if (fields.stream === true) return { type: 'stream', chunks: chatChunks() };
   const body = {
@@ -136,7 +136,7 @@ function completion(fields: Fields, view: EngineView, recipe: Recipe): Outcome {
   if (refused) return refused;
   const count = prompts.length * Number(fields.n ?? 1);
   const choices = Array.from({ length: count }, () => speak(fields, view.tokens, recipe));
-  const usage = countUsage({ prompt: prompts[0] }, choices);
+  const usage = countUsage({ prompt: prompts[0] }, choices, view);
   const withLogprobs = typeof fields.logprobs === 'number';
   const body = (list: object[], extra: { usage?: object; timings?: object } = {}): object => ({
     choices: list,
@@ -228,28 +228,33 @@ interface Usage {
 }
 
 /** Counts the first choice only, as the server does when n > 1 or there are several prompts. */
-function countUsage(fields: Fields, choices: readonly Speech[]): Usage {
-  return makeUsage(countPromptTokens(fields), choices[0]?.completionTokens ?? 0);
+function countUsage(fields: Fields, choices: readonly Speech[], view: EngineView): Usage {
+  const cached = view.cachedTokens ?? 0;
+  return makeUsage(countPromptTokens(fields), choices[0]?.completionTokens ?? 0, cached);
 }
 
-function makeUsage(prompt: number, completed: number): Usage {
+function makeUsage(prompt: number, completed: number, cached: number): Usage {
   return {
     completion_tokens: completed,
     prompt_tokens: prompt,
     total_tokens: prompt + completed,
-    prompt_tokens_details: { cached_tokens: 0 },
+    prompt_tokens_details: { cached_tokens: cached },
   };
 }
 
 function soFar(usage: Usage, seen: number, recipe: Recipe): { usage?: Usage } {
-  return recipe.usage === 'every-chunk' ? { usage: makeUsage(usage.prompt_tokens, seen) } : {};
+  return recipe.usage === 'every-chunk'
+    ? { usage: makeUsage(usage.prompt_tokens, seen, usage.prompt_tokens_details.cached_tokens) }
+    : {};
 }
 
-function timings({ prompt_tokens, completion_tokens }: Usage): object {
+function timings({ prompt_tokens, completion_tokens, prompt_tokens_details }: Usage): object {
+  const { cached_tokens } = prompt_tokens_details;
+  const read = prompt_tokens - cached_tokens;
   return {
-    cache_n: 0,
-    prompt_n: prompt_tokens,
-    prompt_ms: prompt_tokens * 4.5,
+    cache_n: cached_tokens,
+    prompt_n: read,
+    prompt_ms: read * 4.5,
     prompt_per_token_ms: 4.5,
     prompt_per_second: 1000 / 4.5,
     predicted_n: completion_tokens,

@@ -12,7 +12,7 @@ export interface FakeModel {
   readonly loaded?: boolean;
   /** Tokens that it was trained for. Default 8192. */
   readonly contextLength?: number;
-  /** Tokens that it is loaded with. Default 4096. */
+  /** Tokens that it is loaded with. Default 2048. */
   readonly loadedContextLength?: number;
   /** 64 hexadecimal digits. Default: made from the name. */
   readonly digest?: string;
@@ -35,7 +35,7 @@ export function describeModel(model: string | FakeModel): KnownModel {
     capabilities: ['completion', 'tools'],
     loaded: false,
     contextLength: 8192,
-    loadedContextLength: 4096,
+    loadedContextLength: 2048,
     digest: createHash('sha256').update(given.name).digest('hex'),
     family: 'llama',
     parameterSize: '134.52M',

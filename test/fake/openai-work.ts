@@ -14,12 +14,20 @@ import {
   speak,
   toBase64,
 } from './generate';
+import { readWork } from './openai-refuse';
 
 const ID = 'FakeOpenAi000001';
 const CREATED = 1795444109;
-const FINGERPRINT = 'fp_fake';
-const CONTEXT = 2048;
 const DONE: StreamChunk = { events: ['[DONE]'], delayMs: 0 };
+
+/** The names by which one server of this kind is told from another. */
+export interface Persona {
+  readonly fingerprint: string;
+  /** Whether a tool that was asked for by name ends with `stop`, as text does. */
+  readonly namedToolStops: boolean;
+}
+
+const NOBODY: Persona = { fingerprint: 'fp_fake', namedToolStops: false };
 
 /** Answers the POST routes that take a slot. A client's X-Request-Id becomes part of the answer's id. */
 export function doWork(
@@ -28,26 +36,31 @@ export function doWork(
   requestId: string | null,
   view: EngineView,
   recipe: Recipe,
+  persona: Persona = NOBODY,
 ): Outcome {
-  let fields: Fields | null = null;
-  try {
-    fields = asFields(JSON.parse(text));
-  } catch {
-    // Refused below.
-  }
-  if (fields === null) return refuseJson(text);
-  const refused = refuseFields(path, fields, view);
-  if (refused) return refused;
+  const read = readWork(path, text, view);
+  if ('type' in read) return read;
+  const { fields } = read;
   const model = fields.model ?? view.models[0];
   const id = requestId ?? ID;
   if (path === '/v1/embeddings') return embeddings(fields, `embd-${id}`, model, view);
   return path === '/v1/completions'
-    ? completion(fields, `cmpl-${id}`, model, view, recipe)
-    : chat(fields, `chatcmpl-${id}`, model, view, recipe);
+    ? completion(fields, `cmpl-${id}`, model, view, recipe, persona)
+    : chat(fields, `chatcmpl-${id}`, model, view, recipe, persona);
 }
 
-function chat(fields: Fields, id: string, model: unknown, view: EngineView, recipe: Recipe): Outcome {
-  const choices = speakAll(fields, Number(fields.n ?? 1), view, recipe);
+function chat(
+  fields: Fields,
+  id: string,
+  model: unknown,
+  view: EngineView,
+  recipe: Recipe,
+  persona: Persona,
+): Outcome {
+  const stops = persona.namedToolStops && asFields(fields.tool_choice) !== null;
+  const choices = speakAll(fields, Number(fields.n ?? 1), view, recipe).map((speech) =>
+    stops && speech.tool ? { ...speech, finish: 'stop' as const } : speech,
+  );
   const usage = countUsage(countPromptTokens(fields), choices);
   const withLogprobs = fields.logprobs === true;
   if (fields.stream === true) return { type: 'stream', chunks: chunks() };
@@ -75,8 +88,8 @@ function chat(fields: Fields, id: string, model: unknown, view: EngineView, reci
       routed_experts: null,
     })),
     service_tier: null,
-    system_fingerprint: FINGERPRINT,
-    ...(recipe.usage === 'never' ? {} : { usage: { ...usage, ...NO_DETAILS } }),
+    system_fingerprint: persona.fingerprint,
+    ...(recipe.usage === 'never' ? {} : { usage: { ...usage, ...details(view) } }),
     prompt_logprobs: null,
     prompt_token_ids: null,
     prompt_text: null,
@@ -122,24 +135,32 @@ function chat(fields: Fields, id: string, model: unknown, view: EngineView, reci
           ...(ends ? { finish_reason: 'length', stop_reason: null } : {}),
           token_ids: null,
         };
-        const extra = ends && !asks.usage ? { system_fingerprint: FINGERPRINT } : {};
+        const extra = ends && !asks.usage ? { system_fingerprint: persona.fingerprint } : {};
         return { events: [event(at + 1, [delta(index, change, more)], extra)], delayMs: view.tokenDelayMs };
       });
       if (speech.finish === 'length' || recipe.finish === 'missing') return spoken;
       const last = delta(index, {}, { finish_reason: speech.finish, stop_reason: null, token_ids: null });
-      const extra = asks.usage ? {} : { system_fingerprint: FINGERPRINT };
+      const extra = asks.usage ? {} : { system_fingerprint: persona.fingerprint };
       return [...spoken, { events: [event(speech.completionTokens, [last], extra)], delayMs: 0 }];
     });
     return [...roles, ...interleave(pieces), ...ending(asks.usage ? usageEvent() : null, recipe)];
 
     function usageEvent(): string {
       const head = { id, object: 'chat.completion.chunk', created: CREATED, model, choices: [] };
-      return JSON.stringify({ ...head, usage, system_fingerprint: FINGERPRINT });
+      const last = lastUsage(usage, view);
+      return JSON.stringify({ ...head, usage: last, system_fingerprint: persona.fingerprint });
     }
   }
 }
 
-function completion(fields: Fields, id: string, model: unknown, view: EngineView, recipe: Recipe): Outcome {
+function completion(
+  fields: Fields,
+  id: string,
+  model: unknown,
+  view: EngineView,
+  recipe: Recipe,
+  persona: Persona,
+): Outcome {
   const count = asTexts(fields.prompt).length * Number(fields.n ?? 1);
   const choices = speakAll(fields, count, view, recipe);
   const usage = countUsage(countPromptTokens(fields), choices);
@@ -160,8 +181,8 @@ function completion(fields: Fields, id: string, model: unknown, view: EngineView
       ...head,
       choices: list,
       service_tier: null,
-      system_fingerprint: FINGERPRINT,
-      ...(recipe.usage === 'never' ? {} : { usage: { ...usage, ...NO_DETAILS } }),
+      system_fingerprint: persona.fingerprint,
+      ...(recipe.usage === 'never' ? {} : { usage: { ...usage, ...details(view) } }),
       kv_transfer_params: null,
       ec_transfer_params: null,
       metrics: null,
@@ -183,14 +204,19 @@ function completion(fields: Fields, id: string, model: unknown, view: EngineView
           prompt_token_ids: null,
           token_ids: null,
         };
-        const extra = ends && !asks.usage ? { system_fingerprint: FINGERPRINT } : {};
+        const extra = ends && !asks.usage ? { system_fingerprint: persona.fingerprint } : {};
         const seen = soFar(usage.prompt_tokens, at + 1, asks.continuous);
         const event = JSON.stringify({ ...head, choices: [choice], ...seen, ...extra });
         return { events: [event], delayMs: text === '' ? 0 : view.tokenDelayMs };
       },
     ),
   );
-  const last = JSON.stringify({ ...head, choices: [], usage, system_fingerprint: FINGERPRINT });
+  const last = JSON.stringify({
+    ...head,
+    choices: [],
+    usage: lastUsage(usage, view),
+    system_fingerprint: persona.fingerprint,
+  });
   return { type: 'stream', chunks: [...interleave(pieces), ...ending(asks.usage ? last : null, recipe)] };
 }
 
@@ -207,43 +233,21 @@ function embeddings(fields: Fields, id: string, model: unknown, view: EngineView
   return { type: 'json', body, delayMs: view.tokenDelayMs };
 }
 
-function refuseFields(path: string, fields: Fields, view: EngineView): Outcome | null {
-  const model = fields.model;
-  if (model !== undefined && !view.models.includes(String(model))) {
-    const message = `The model \`${String(model)}\` does not exist. Valid aliases: ${view.models.join(', ')}.`;
-    return failure(404, message, 'NotFoundError', 'model');
-  }
-  const needed = path === '/v1/embeddings' ? 'input' : path === '/v1/completions' ? 'prompt' : 'messages';
-  if (fields[needed] === undefined) {
-    const count = Object.keys(fields).length;
-    const what = `{'type': 'missing', 'loc': 'body.${needed}', 'msg': 'Field required', 'input': '<dict of ${count} items>'}`;
-    return failure(400, `1 validation error:\n  ${what}`, 'Bad Request', `body.${needed}`);
-  }
-  if (fields.stream_options !== undefined && fields.stream !== true) {
-    const message = 'Stream options can only be defined when `stream=True`. (parameter=stream_options)';
-    return failure(400, message, 'BadRequestError', 'stream_options');
-  }
-  const tokens = countPromptTokens(fields);
-  if (tokens <= CONTEXT) return null;
-  const message = `This model's maximum context length is ${CONTEXT} tokens. However, your request has ${tokens} input tokens. Please reduce the length of the input messages.`;
-  return failure(400, message, 'BadRequestError', 'input_tokens');
+/** Details come only from a server that was told to send them, and differ by one key when streamed. */
+function details(view: EngineView): object {
+  const cached = cachedDetails(view);
+  const whole = cached ? { ...cached, multimodal_tokens: null } : null;
+  return { prompt_tokens_details: whole, completion_tokens_details: null };
 }
 
-function refuseJson(text: string): Outcome {
-  if (text === '') {
-    const what = "{'type': 'missing', 'loc': 'body', 'msg': 'Field required', 'input': 'None'}";
-    return failure(400, `1 validation error:\n  ${what}`, 'Bad Request', 'body');
-  }
-  const at = `body.${text.length}`;
-  const what = `{'type': 'json_invalid', 'loc': '${at}', 'msg': 'JSON decode error', 'input': '<dict of 0 items>', 'ctx': {'error': 'Expecting value'}}`;
-  return failure(400, `1 validation error:\n  ${what}`, 'Bad Request', at);
+function cachedDetails({ cachedTokens }: EngineView): object | null {
+  return cachedTokens === null ? null : { cached_tokens: cachedTokens, created_cache_tokens: 0 };
 }
 
-function failure(code: number, message: string, type: string, param: string): Outcome {
-  return { type: 'error', status: code, body: { error: { message, type, param, code } } };
+function lastUsage(usage: Usage, view: EngineView): object {
+  const cached = cachedDetails(view);
+  return cached ? { ...usage, prompt_tokens_details: cached } : usage;
 }
-
-const NO_DETAILS = { prompt_tokens_details: null, completion_tokens_details: null };
 
 interface Usage {
   readonly prompt_tokens: number;

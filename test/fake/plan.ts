@@ -83,9 +83,11 @@ export function planAnswer(answer: Answer, fault: Fault | null, refuse: Refuse):
     case 'close-after-stream':
       return answer.body.type === 'stream' ? { ...plain(answer), ending: 'close' } : plain(answer);
     case 'bad-headers': {
-      const { steps } = plain({ ...answer, headers: [...answer.headers, ...BAD_HEADERS] });
+      const kept = answer.headers.filter(([name]) => !/^(connection|keep-alive)$/i.test(name));
+      const { steps } = plain({ ...answer, headers: [...kept, ...BAD_HEADERS] });
       const trailed = Buffer.from('0\r\nX-Checksum: not-for-you\r\n\r\n');
-      const body = answer.body.type === 'stream' ? [...steps.slice(0, -1), step(trailed)] : steps;
+      const chunked = answer.body.type === 'stream' || isChunked(answer);
+      const body = chunked ? [...steps.slice(0, -1), step(trailed)] : steps;
       return { steps: body, ending, whole: true };
     }
     case 'redirect': {
@@ -198,7 +200,8 @@ function rechunked(answer: Answer): Plan {
 function withErrorFrame(answer: Answer, body: StreamBody, afterChunks: number, refuse: Refuse): Answer {
   const refused = refuse(503).body;
   // Go ends its JSON with a line feed, which would end the event.
-  const text = refused.type === 'whole' ? refused.bytes.toString().trimEnd() : '{}';
+  const outside = refused.type === 'whole' ? refused.bytes.toString().trimEnd() : '{}';
+  const text = body.errorJson?.(outside) ?? outside;
   const spoken = body.chunks.slice(0, afterChunks);
   const done = body.chunks.some(({ events }) => events.includes('[DONE]')) ? ['[DONE]'] : [];
   const named = body.chunks.some(({ events }) => events.some((event) => typeof event === 'object'));
