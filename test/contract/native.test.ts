@@ -78,7 +78,7 @@ const WRITTEN: readonly (readonly [name: string, InferenceRoute, body: string])[
   ['a query and no documents', RERANK, JSON.stringify({ model: ALL, query: 'x', documents: [] })],
 ];
 
-describe.each(['llamacpp', 'ollama'] as const)('%s', (kind) => {
+describe.each(['llamacpp', 'ollama', 'vllm', 'lmstudio'] as const)('%s', (kind) => {
   let gateway: Gateway;
   let fake: FakeEngine;
   beforeAll(async () => {
@@ -292,20 +292,23 @@ describe("OpenAI's own client, responses", () => {
     new OpenAI({ apiKey: gateway.key, baseURL: `${gateway.url}/v1`, maxRetries: 0 });
   const request = { model: ALL, input: 'What is the capital of France?' };
 
-  test.each(['llamacpp', 'ollama'] as const)('%s: whole, streamed, collected', async (kind) => {
-    await using gateway = await startGateway();
-    await gateway.addFake(kind, ALL_ROUND);
-    const client = clientOf(gateway);
-    const whole = await client.responses.create(request);
-    expect(whole.output_text).not.toBe('');
-    let text = '';
-    let last = '';
-    for await (const event of await client.responses.create({ ...request, stream: true })) {
-      if (event.type === 'response.output_text.delta') text += event.delta;
-      last = event.type;
-    }
-    expect([text, last]).toEqual([whole.output_text, 'response.completed']);
-  });
+  test.each(['llamacpp', 'ollama', 'vllm', 'lmstudio'] as const)(
+    '%s: whole, streamed, collected',
+    async (kind) => {
+      await using gateway = await startGateway();
+      await gateway.addFake(kind, ALL_ROUND);
+      const client = clientOf(gateway);
+      const whole = await client.responses.create(request);
+      expect(whole.output_text).not.toBe('');
+      let text = '';
+      let last = '';
+      for await (const event of await client.responses.create({ ...request, stream: true })) {
+        if (event.type === 'response.output_text.delta') text += event.delta;
+        last = event.type;
+      }
+      expect([text, last]).toEqual([whole.output_text, 'response.completed']);
+    },
+  );
 
   const BROKEN = [
     ['die-mid-stream', { kind: 'die-mid-stream', afterChunks: 6 }],
