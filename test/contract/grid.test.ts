@@ -98,6 +98,11 @@ const VARIANTS: readonly (readonly [name: string, Fault, Row])[] = [
     { stream: failed(200, "engine's error"), whole: failed(500, "engine's error") },
   ],
   [
+    'silence after some words',
+    { kind: 'stall-mid-stream', afterChunks: 6 },
+    { stream: { ...failed(200, 'error streaming_timeout'), silent: true }, whole: TIMED_OUT },
+  ],
+  [
     'wrong-json: a web page',
     { kind: 'wrong-json', form: 'not-json' },
     both({ status: 200, last: "engine's bytes", outcome: 'done' }),
