@@ -15,7 +15,7 @@ export interface Usage {
 
 /** What an attempt showed of the engine, as far as it came. */
 export interface Seen {
-  /** From the request's leaving for the engine to the first event, or the whole answer where it is not streamed. */
+  /** From the request's leaving for the engine to the first words of a stream; null for an answer in one piece. */
   readonly firstTokenMs: number | null;
   readonly usage: Usage | null;
 }

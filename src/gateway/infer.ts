@@ -28,10 +28,7 @@ export interface GatewayDeps {
       | { readonly principal: null; readonly refusal: RefusalReason };
     anyUsable(): boolean;
   };
-  readonly models: {
-    /** Who can be asked for the model on that route. @throws ROUTE_NOT_SUPPORTED when its engines do not speak it. */
-    plan(model: string, route: InferenceRoute): Plan | Promise<Plan>;
-  };
+  readonly models: { plan(model: string, route: InferenceRoute): Plan | Promise<Plan> };
   readonly admission: { admit(id: string, principal: Principal, plan: Plan): Ticket };
   /** Whether a principal may use a candidate, for lists. */
   readonly mayUse: (principal: Principal, candidate: Candidate) => boolean;

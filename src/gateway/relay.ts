@@ -19,9 +19,9 @@ export async function relayWhole(attempt: Attempt): Promise<Response> {
     status,
     headers: relayedHeaders(response.headers, exchange.id, engine.id),
   });
-  // How soon an engine refuses says nothing of how soon it answers.
-  const firstTokenMs = status === 200 ? exchange.heard() - attempt.sentMs : null;
-  attempt.end(outcomeOfStatus(status), { firstTokenMs, usage: dialect.usageOfAnswer(bytes) });
+  exchange.heard();
+  // All tokens come at once: when the first was made, nobody can see.
+  attempt.end(outcomeOfStatus(status), { firstTokenMs: null, usage: dialect.usageOfAnswer(bytes) });
   return answer;
 }
 

@@ -1,6 +1,6 @@
 /** The routes of the API for clients (FLM-074, as design §3 has them). Mounted by the gateway alone. */
 import { Elysia } from 'elysia';
-import type { Candidate } from '../contract';
+import type { Candidate, Principal } from '../contract';
 import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
 import { INFERENCE_ROUTES } from './dialects';
@@ -12,13 +12,16 @@ export interface RoutesOptions {
   readonly deps: GatewayDeps;
   /** The catalogue as OpenAI's clients see it. */
   readonly catalogue: {
-    openAiList(allowed: (candidate: Candidate) => boolean): unknown[];
-    openAiModel(model: string, allowed: (candidate: Candidate) => boolean): Promise<unknown>;
+    /** The whole list as JSON; null stands for somebody who may use everything. */
+    openAiListJson(allowed: Allowed | null): string;
+    openAiModel(model: string, allowed: Allowed): Promise<unknown>;
   };
   /** Whether at least one engine can be asked. */
   readonly isReady: () => boolean;
   readonly log: Log;
 }
+
+type Allowed = (candidate: Candidate) => boolean;
 
 type Handle = (context: RequestContext) => Response | Promise<Response>;
 
@@ -39,6 +42,10 @@ export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): 
       return failed(error, context, log);
     }
   };
+  const allowedFor =
+    (principal: Principal): Allowed =>
+    (candidate) =>
+      deps.mayUse(principal, candidate);
   // The body is read after authentication, by the handler itself.
   const unparsed = { parse: 'none' } as const;
 
@@ -57,16 +64,15 @@ export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): 
       '/v1/models',
       route((context) => {
         const principal = identify(context, deps);
-        const data = catalogue.openAiList((candidate) => deps.mayUse(principal, candidate));
-        return json({ object: 'list', data }, context);
+        const allowed = principal.models === null ? null : allowedFor(principal);
+        return jsonText(catalogue.openAiListJson(allowed), context);
       }),
     )
     .get(
       '/v1/models/*',
       route(async (context) => {
         const principal = identify(context, deps);
-        const allowed = (candidate: Candidate) => deps.mayUse(principal, candidate);
-        return json(await catalogue.openAiModel(modelIn(context.request), allowed), context);
+        return json(await catalogue.openAiModel(modelIn(context.request), allowedFor(principal)), context);
       }),
     )
     .all(
@@ -147,8 +153,12 @@ function baseUrlHint(path: string, origin: string): string | null {
   return null;
 }
 
-function json(body: unknown, { id }: RequestContext, status = 200): Response {
-  return new Response(JSON.stringify(body), {
+function json(body: unknown, context: RequestContext, status = 200): Response {
+  return jsonText(JSON.stringify(body), context, status);
+}
+
+function jsonText(text: string, { id }: RequestContext, status = 200): Response {
+  return new Response(text, {
     status,
     headers: { ...ownHeaders(id), 'content-type': 'application/json' },
   });

@@ -85,11 +85,15 @@ function omitsUsage(streamOptions: unknown): boolean {
  * `envelope`. Nowhere when the text is no JSON object.
  */
 export function findModels(text: string, envelope: string | null): readonly Span[] {
-  const spans = membersOf(text, envelope === null ? MODEL_KEY : [...MODEL_KEY, envelope]);
+  const names = envelope === null ? MODEL_KEY : [...MODEL_KEY, envelope];
+  const spans = membersOf(text, names);
+  const outer = spans?.get('model');
+  const found = outer === undefined ? [] : [outer];
   const inner = envelope === null ? undefined : spans?.get(envelope);
-  const within = inner && membersOf(text.slice(inner.start, inner.end), MODEL_KEY)?.get('model');
-  const found = [spans?.get('model'), within && moved(within, inner.start)];
-  return found.filter((span) => span !== undefined).sort((a, b) => a.start - b.start);
+  if (inner === undefined) return found;
+  const within = membersOf(text.slice(inner.start, inner.end), MODEL_KEY)?.get('model');
+  if (within !== undefined) found.push(moved(within, inner.start));
+  return found.sort((a, b) => a.start - b.start);
 }
 
 function membersOf(text: string, names: readonly string[]): ReadonlyMap<string, Span> | null {

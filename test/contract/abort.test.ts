@@ -83,6 +83,12 @@ const PLACES: readonly (readonly [FakeKind, InferenceRoute, ways: readonly ('clo
   ['llamacpp', RERANK, ['close']],
   ['ollama', RESPONSES, ['close']],
   ['ollama', MESSAGES, ['close']],
+  ['vllm', CHAT, ['close']],
+  ['vllm', RESPONSES, ['close']],
+  ['vllm', MESSAGES, ['close']],
+  ['lmstudio', CHAT, ['close']],
+  ['lmstudio', RESPONSES, ['close']],
+  ['lmstudio', MESSAGES, ['close']],
 ];
 
 describe.each(PLACES)('%s, %s: the client leaves', (kind, route, ways) => {

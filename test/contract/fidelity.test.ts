@@ -5,9 +5,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { FAULTS, type FakeEngine, type FaultKind } from '../fake';
 import { chat, type Gateway, MODEL, requestIdOf, startGateway, workOf } from './support/gateway';
-import { type Answer, ask, headerOf, type WireRequest } from './support/raw';
+import { ask, headerOf } from './support/raw';
 import { chunkOf, DONE, LAST_CHUNK, STREAM_HEAD, startScripted, whole } from './support/scripted';
 import { asRecord, jsonIn, readStream } from './support/sse';
+import { expectSame, twice } from './support/twice';
 
 const KINDS = ['llamacpp', 'openai'] as const;
 
@@ -19,50 +20,6 @@ const TOOL = {
     parameters: { type: 'object', properties: { city: { type: 'string' } }, required: ['city'] },
   },
 };
-
-/** Response headers that may differ: of one connection, of whoever sends them, or FLM's own (design §3, headers.ts). */
-const MAY_DIFFER =
-  /^(connection|keep-alive|te|trailer|transfer-encoding|upgrade|proxy-.*|content-length|date|server|set-cookie|strict-transport-security|alt-svc|access-control-.*|x-request-id|x-flm-.*)$/;
-
-interface Exchange {
-  readonly answer: Answer;
-  /** The body as it reached the engine. */
-  readonly received: Buffer;
-}
-
-interface Pair {
-  readonly direct: Exchange;
-  readonly through: Exchange;
-}
-
-/** Makes a request twice. The key goes only to FLM. */
-async function twice(gateway: Gateway, fake: FakeEngine, request: WireRequest): Promise<Pair> {
-  const answerOf = async (url: string, sent: WireRequest): Promise<Exchange> => {
-    const before = workOf(fake).length;
-    const answer = await ask(url, sent);
-    const received = workOf(fake)[before]?.body ?? Buffer.from('(nothing)');
-    return { answer, received };
-  };
-  const direct = await answerOf(fake.url, request);
-  const headers = [...(request.headers ?? []), gateway.auth];
-  return { direct, through: await answerOf(gateway.url, { ...request, headers }) };
-}
-
-function comparable({ headers }: Answer): string[] {
-  return headers
-    .filter(([name]) => !MAY_DIFFER.test(name.toLowerCase()))
-    .map(([name, value]) => `${name.toLowerCase()}: ${value}`)
-    .sort();
-}
-
-/** The client saw the same: status, headers, every byte of the body. */
-function expectSame({ direct, through }: Pair, change: (body: string) => string = (body) => body): void {
-  expect(direct.answer.complete).toBe(true);
-  expect(through.answer.complete).toBe(true);
-  expect(through.answer.status).toBe(direct.answer.status);
-  expect(through.answer.body.toString('latin1')).toBe(change(direct.answer.body.toString('latin1')));
-  expect(comparable(through.answer)).toEqual(comparable(direct.answer));
-}
 
 describe.each(KINDS)('%s', (kind) => {
   let gateway: Gateway;

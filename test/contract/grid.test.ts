@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { InferenceRoute, LeaseOutcome } from '../../src/contract';
-import { FAULTS, type FakeEngine, type FakeKind, type Fault, type FaultKind } from '../fake';
+import { FAKE_KINDS, FAULTS, type FakeEngine, type FakeKind, type Fault, type FaultKind } from '../fake';
 import { type Gateway, requestIdOf, startGateway } from './support/gateway';
 import type { Answer } from './support/raw';
 import {
@@ -12,7 +12,6 @@ import {
   ALL_ROUND,
   bodyFor,
   COUNT_TOKENS,
-  KINDS,
   MESSAGES,
   type Mode,
   modesOf,
@@ -99,6 +98,11 @@ const VARIANTS: readonly (readonly [name: string, Fault, Row])[] = [
     { stream: failed(200, "engine's error"), whole: failed(500, "engine's error") },
   ],
   [
+    'silence after some words',
+    { kind: 'stall-mid-stream', afterChunks: 6 },
+    { stream: { ...failed(200, 'error streaming_timeout'), silent: true }, whole: TIMED_OUT },
+  ],
+  [
     'wrong-json: a web page',
     { kind: 'wrong-json', form: 'not-json' },
     both({ status: 200, last: "engine's bytes", outcome: 'done' }),
@@ -162,7 +166,7 @@ const HEAD = ['engine', 'route', 'mode', 'fault', 'status', 'last frame', 'slot'
 const printed: string[][] = [HEAD];
 afterAll(() => console.log(`\n${table(printed)}\n`));
 
-describe.each(KINDS)('%s', (kind) => {
+describe.each(FAKE_KINDS)('%s', (kind) => {
   const cells = cellsOf(kind);
   let gateway: Gateway;
   let fake: FakeEngine;
@@ -212,7 +216,7 @@ describe.each(KINDS)('%s', (kind) => {
     fake.setFault(null);
     await gateway.settled();
     // Where it met everything, FLM has found the engine out of order.
-    if (route === COUNT_TOKENS) await gateway.app.engines.detect();
+    if (route === COUNT_TOKENS) await gateway.recovered();
     return { fake, answer, at: gateway };
   }
 

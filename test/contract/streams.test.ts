@@ -15,7 +15,9 @@ import {
   startGateway,
   workOf,
 } from './support/gateway';
+import { startPair } from './support/pair';
 import { type Answer, ask, connectRaw, headerOf, type RawClient } from './support/raw';
+import { ALL } from './support/routes';
 import {
   chunkOf,
   DONE,
@@ -481,29 +483,21 @@ describe('connections to engines', () => {
   });
 
   test('another engine with the model takes over while nothing has been sent, and only then', async () => {
-    await using gateway = await startGateway();
-    const name = 'shared';
-    const fakes = [
-      await gateway.addFake('openai', { models: [name] }, { id: 'one' }),
-      await gateway.addFake('openai', { models: [name] }, { id: 'two' }),
-    ];
-    // Always the same one first, also after it has failed; by default they take turns.
-    await gateway.app.models.setStrategy({ name, strategy: 'manual' });
-    const first = await gateway.post(CHAT, chat(name));
-    const [used, other] = headerOf(first, 'x-flm-engine') === 'one' ? fakes : fakes.toReversed();
+    await using pair = await startPair('openai');
+    const { gateway } = pair;
     for (const fault of [{ kind: 'die-before-headers' }, { kind: 'garbage' }] as const) {
       for (const stream of [true, false]) {
-        used?.setFault(fault);
-        const before = other?.served() ?? 0;
-        const answer = await gateway.post(CHAT, chat(name, { stream }));
+        pair.faultNext(fault);
+        const answer = await gateway.post(CHAT, chat(ALL, { stream }));
         expect([answer.status, judge(answer)]).toEqual([200, stream ? '[DONE]' : "engine's JSON"]);
-        expect(other?.served()).toBe(before + 1);
+        expect(pair.met().second.busy()).toBe(0);
         await gateway.settled();
         expect(outcomes(gateway.account(requestIdOf(answer)))).toEqual(['failed', 'done', 'done']);
+        await pair.heal();
       }
     }
-    used?.setFault({ kind: 'die-mid-stream' });
-    const broken = await gateway.post(CHAT, chat(name, STREAM));
+    pair.faultNext({ kind: 'die-mid-stream' });
+    const broken = await gateway.post(CHAT, chat(ALL, STREAM));
     expect(judge(broken)).toBe('error network_error');
     await gateway.settled();
     expect(outcomes(gateway.account(requestIdOf(broken)))).toEqual(['failed', 'failed']);

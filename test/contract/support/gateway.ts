@@ -61,6 +61,8 @@ export interface Gateway extends AsyncDisposable {
   account(requestId?: string): Account;
   /** Resolves when nothing is under way any more; fails when that takes too long. */
   settled(): Promise<void>;
+  /** Looks at the engines until all of them run: one may have been looked at while it was out of order. */
+  recovered(): Promise<void>;
   /** Errors inside FLM, as the log had them. */
   readonly faults: readonly unknown[];
 }
@@ -122,6 +124,11 @@ export async function startGateway({
     faults,
     settled,
     addEngine,
+    async recovered() {
+      const isOut = async () =>
+        (await app.engines.detect()).items.some(({ status }) => !status.status.startsWith('running-'));
+      for (let tries = 0; await isOut(); tries += 1) expect(tries).toBeLessThan(20);
+    },
     async addFake(kind, fakeOptions = {}, engine = {}) {
       const fake = await startFake(kind, fakeOptions);
       fakes.push(fake);

@@ -43,7 +43,7 @@ export async function startPair(kind: FakeKind, settings: Partial<ConfigSnapshot
     async heal() {
       onWork = () => {};
       for (const fake of [one, two]) fake.setFault(null);
-      await gateway.app.engines.detect();
+      await gateway.recovered();
     },
     [Symbol.asyncDispose]: () => gateway[Symbol.asyncDispose](),
   };

@@ -15,12 +15,10 @@ export const SPOKEN: Readonly<Record<FakeKind, readonly InferenceRoute[]>> = {
   llamacpp: [...OPENAI, RESPONSES, MESSAGES, COUNT_TOKENS, RERANK],
   ollama: [...OPENAI, RESPONSES, MESSAGES],
   openai: OPENAI,
-  vllm: OPENAI,
-  lmstudio: OPENAI,
+  // A vLLM with a model that chats; one that embeds or reranks answers on those routes alone.
+  vllm: [CHAT, '/v1/completions', RESPONSES, MESSAGES, COUNT_TOKENS],
+  lmstudio: [...OPENAI, RESPONSES, MESSAGES],
 };
-
-/** The kinds that the tables go through. */
-export const KINDS = ['llamacpp', 'ollama', 'openai'] as const satisfies readonly FakeKind[];
 
 /** A model that does everything its engine can. */
 export const ALL = 'all-round:latest';
