@@ -29,6 +29,8 @@ export interface Databases {
   readonly sealedBy: SealSource;
   /** True when this call made config.db, that is on the very first start. */
   readonly firstStart: boolean;
+  /** From here on no statement waits for another process for longer than a moment. */
+  hurry(): void;
   /** Closes both files and frees the data directory. */
   close(): void;
 }
@@ -40,6 +42,9 @@ export interface OpenDatabasesOptions {
   /** How long to wait for another FLM process on the same directory. */
   readonly lockWaitMs: number;
 }
+
+/** How long a statement waits for another process once FLM is to stop. */
+const HURRIED_MS = 200;
 
 /**
  * Takes the data directory and opens both databases, creating and migrating what is not there.
@@ -71,6 +76,9 @@ export async function openDatabases(options: OpenDatabasesOptions): Promise<Data
       security: withSchema(security, securitySchema),
       sealedBy: seal.source,
       firstStart,
+      hurry() {
+        for (const sqlite of [config, security]) sqlite.pragma(`busy_timeout = ${HURRIED_MS}`);
+      },
       close,
     };
   } catch (error) {
