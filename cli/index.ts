@@ -1,7 +1,7 @@
 /** Runs one command line: finds the command, prints its result or its error, and says the exit code. */
 import { createEgress } from '../src/egress';
 import { systemClock } from '../src/lib/clock';
-import { FlmError, toFlmError } from '../src/lib/errors';
+import { type FlmError, toFlmError } from '../src/lib/errors';
 import { dataDir, type Env, pathsIn } from '../src/lib/paths';
 import { redact } from '../src/lib/redact';
 import { type Cli, type Format, INTERRUPTED, OUTPUT_VERSION } from './cli';
