@@ -5,8 +5,8 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Clock } from '../src/contract';
+import { ensureDataDir } from '../src/lib/data-dir';
 import { FlmError } from '../src/lib/errors';
-import { ensurePrivateDir } from '../src/lib/files';
 import type { Env, Paths } from '../src/lib/paths';
 import { loadAddon } from './addon';
 import * as configSchema from './config/schema';
@@ -53,7 +53,7 @@ const HURRIED_MS = 200;
  */
 export async function openDatabases(options: OpenDatabasesOptions): Promise<Databases> {
   const { paths, env, clock } = options;
-  ensurePrivateDir(paths.dir);
+  ensureDataDir(paths, env);
   const addon = await loadAddon(paths.libDir);
   const opened: (Sqlite | Lock)[] = [];
   const close = () => {
