@@ -103,7 +103,9 @@ Seen on Linux x86-64, two cores, without a GPU, with SmolLM2-135M; the recording
 - Told to stop with \`--shutdown-timeout\`, it goes on with its streams for that long, while \`/health\` and \`/v1/models\` say that
   all is well and every new request is answered with 500 (\`cannot schedule new futures after shutdown\`). FLM asks another
   engine then, where one has the model. What is not done in time hangs as above.
-- A client that leaves is noticed within 0.3 s, streamed or not.
+- Killed (\`kill -9\`), it breaks its streams off at once, and its \`VLLM::EngineCore\` and \`VLLM::Worker\` work on without it
+  until somebody ends them. FLM asks nothing of them: they listen on a dozen ports each that are not for HTTP.
+- A client that leaves is noticed within 0.3 s, streamed or not, also while it waits inside vLLM.
 
 ### LM Studio
 

@@ -3,18 +3,17 @@
  * shared/vllm/setup.sh has filled; `bun run verify:real` else fills one in the cache with that script, found at
  * FLM_TEST_VLLM_SETUP or beside the repository: 1 GB to download, 2.8 GB of disk, about a minute.
  */
-import { existsSync, mkdirSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { missingTrialEngine, trialCacheDir, trialModelFile } from '../real/trial-engine';
 import { eventually } from '../support/eventually';
 import { REPOSITORY } from '../support/executable';
 import { freePort } from '../support/ports';
-import { processesWith } from '../support/processes';
+import { pidsIn } from '../support/processes';
 
 /** A little more than the two minutes that two busy cores take. */
 const READY_MS = 240_000;
-/** Words of its own in the environment of everything it starts. */
-const MARK = 'FLM_TEST_VLLM_RUN';
 
 export interface VllmOptions {
   /** Default: a free one. */
@@ -86,7 +85,8 @@ export async function startVllm({ port, key, atOnce = 8 }: VllmOptions = {}): Pr
   const dir = directory();
   const bound = port ?? (await freePort());
   const baseUrl = `http://127.0.0.1:${bound}`;
-  const mark = `${MARK}=${crypto.randomUUID()}`;
+  // Its processes write titles over their arguments and environments: what is left of them is known by this directory.
+  const home = realpathSync(mkdtempSync(join(tmpdir(), 'flm-vllm-')));
   const model = 'smollm2';
   const log = join(dir, 'server.log');
   const flags = {
@@ -108,11 +108,10 @@ export async function startVllm({ port, key, atOnce = 8 }: VllmOptions = {}): Pr
       ...words,
     ],
     {
-      cwd: dir,
+      cwd: home,
       env: {
         PATH: process.env.PATH,
-        HOME: dir,
-        [MARK]: mark.slice(MARK.length + 1),
+        HOME: home,
         HF_HUB_OFFLINE: '1',
         VLLM_NO_USAGE_STATS: '1',
         DO_NOT_TRACK: '1',
@@ -127,9 +126,10 @@ export async function startVllm({ port, key, atOnce = 8 }: VllmOptions = {}): Pr
   const stop = async () => {
     server.kill('SIGKILL');
     await server.exited;
-    // What it started notices that by itself, but not at once.
-    for (const { pid } of processesWith(mark)) end(pid);
-    await eventually(() => processesWith(mark).length === 0, 20_000, 50);
+    // What it started works on without it.
+    for (const pid of pidsIn(home)) end(pid);
+    await eventually(() => pidsIn(home).length === 0, 20_000, 50);
+    rmSync(home, { recursive: true, force: true });
   };
   try {
     await eventually(
