@@ -20,8 +20,11 @@ export interface ListeningProgram {
 const ENGINE_WORDS =
   /ollama|llama|vllm|sglang|lm[ _-]?studio|llmster|koboldcpp|local-?ai|text-generation|tabbyapi|aphrodite|exllama|mlx|mistral\.?rs|gguf/i;
 
-/** Ollama's own helpers: each serves one model to Ollama alone. */
-const INNER_WORKS = /\bollama(?:\.exe)? runner\b/;
+/**
+ * Helpers that serve their own engine alone: Ollama's, one for each model, and vLLM's, which are known by a title and
+ * listen on a dozen ports each where nobody answers HTTP.
+ */
+const INNER_WORKS = /\bollama(?:\.exe)? runner\b|^VLLM::(?!APIServer)/;
 
 /** Addresses in /proc/net/tcp, as their bytes stand in memory. */
 const HERE_4 = new Set(['0100007F', '00000000']);
