@@ -28,7 +28,7 @@ function principal(models: readonly string[] | null = null, scopes: Scope[] = ['
 }
 
 /** Breakers that never open. */
-const openGate = { enter: () => {}, leave: () => {} };
+const openGate = { enter: () => {}, answered: () => {}, leave: () => {} };
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 

@@ -6,6 +6,7 @@ import type {
   Cancel,
   Candidate,
   Clock,
+  EngineGate,
   Lease,
   LeaseOutcome,
   Plan,
@@ -28,14 +29,6 @@ export interface Admission {
   admit(id: string, principal: Principal, plan: Plan): Ticket;
   /** Tickets and Leases that are open now: both are zero when nothing runs. */
   open(): { readonly tickets: number; readonly leases: number };
-}
-
-/** The breakers of the engines: nobody gets a Lease without passing, and every Lease tells how it went. */
-export interface EngineGate {
-  /** Takes a place at the engine. @throws ENGINE_UNAVAILABLE while its breaker is open */
-  enter(candidate: Candidate): void;
-  /** Gives the place back, after `durationMs`. */
-  leave(candidate: Candidate, outcome: LeaseOutcome, durationMs: number, seen: Seen | null): void;
 }
 
 export interface AdmissionOptions {
@@ -140,6 +133,7 @@ class OpenLease implements Lease {
   readonly #parts: Parts;
   readonly #startedMs: number;
   #closed = false;
+  #answered = false;
 
   constructor(ticket: OpenTicket, candidate: Candidate, waitedMs: number, parts: Parts) {
     this.candidate = candidate;
@@ -148,6 +142,12 @@ class OpenLease implements Lease {
     this.#parts = parts;
     this.#startedMs = parts.clock.monotonicMs();
     parts.count.leases++;
+  }
+
+  answered(): void {
+    if (this.#answered || this.#closed) return;
+    this.#answered = true;
+    this.#parts.gate.answered(this.candidate);
   }
 
   close(outcome: LeaseOutcome, seen: Seen | null): void {
@@ -160,7 +160,7 @@ class OpenLease implements Lease {
     const engineId = candidate.engine.id;
     count.leases--;
     this.#ticket.returned();
-    gate.leave(candidate, outcome, durationMs, seen);
+    gate.leave(candidate, outcome, durationMs, seen, this.#answered);
     slots.release(engineId, durationMs);
     bus.publish({
       name: 'attempt.finished',

@@ -18,4 +18,4 @@ export type {
 export type { Event, EventName } from './event';
 export type { Candidate, Plan } from './plan';
 export type { Principal, Scope } from './principal';
-export type { Lease, LeaseOutcome, Seen, Ticket, TicketOutcome, Usage } from './ticket';
+export type { EngineGate, Lease, LeaseOutcome, Seen, Ticket, TicketOutcome, Usage } from './ticket';

@@ -18,6 +18,8 @@ export interface Seen {
   /** From the request's leaving for the engine to the first words of a stream; null for an answer in one piece. */
   readonly firstTokenMs: number | null;
   readonly usage: Usage | null;
+  /** The HTTP status it answered with. */
+  readonly status: number;
 }
 
 /**
@@ -33,6 +35,8 @@ export interface Lease {
   readonly candidate: Candidate;
   /** Time spent in the engine's queue. */
   readonly waitedMs: number;
+  /** The engine has begun to answer: its breaker need not wait for the end to know that it is well. At most once. */
+  answered(): void;
   /**
    * Gives the slot back, and tells the engine's breaker how it went.
    * @throws INTERNAL_ERROR when called twice: a Lease belongs to one attempt.
@@ -56,4 +60,20 @@ export interface Ticket {
    * @throws INTERNAL_ERROR when called twice or while a Lease is open or waited for.
    */
   close(outcome: TicketOutcome, usage: Usage | null): void;
+}
+
+/** The breakers of the engines: nobody gets a Lease without passing, and every Lease tells how it went. */
+export interface EngineGate {
+  /** Takes a place at the engine. @throws ENGINE_UNAVAILABLE while its breaker is open */
+  enter(candidate: Candidate): void;
+  /** The engine has begun to answer, which is all that a breaker wants to know of a success. */
+  answered(candidate: Candidate): void;
+  /** Gives the place back, after `durationMs`; `answered` says whether that was told before. */
+  leave(
+    candidate: Candidate,
+    outcome: LeaseOutcome,
+    durationMs: number,
+    seen: Seen | null,
+    answered: boolean,
+  ): void;
 }

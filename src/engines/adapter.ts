@@ -24,6 +24,8 @@ export interface EngineIo {
 /** For looks at an engine, which are repeated: with what was read of it before. */
 export interface LookIo extends EngineIo {
   readonly memo: Memo;
+  /** Whether this kind of engine is known to be there: then a status of trouble is trouble, and not somebody else. */
+  readonly known: boolean;
 }
 
 export type Probe =

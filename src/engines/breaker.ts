@@ -22,7 +22,8 @@ export class Breaker {
   #successes = 0;
   /** Monotonic time at which it opened, or null while it is closed. */
   #openedMs: number | null = null;
-  #trying = false;
+  /** Since when one request tries it, or null when none does. */
+  #triedMs: number | null = null;
 
   constructor(clock: Clock, limits: () => BreakerLimits) {
     this.#clock = clock;
@@ -36,21 +37,20 @@ export class Breaker {
 
   /** Milliseconds until a request may try it, or 0 when one may now. */
   get retryAfterMs(): number {
-    if (this.state === 'half-open' && this.#trying) return this.#limits().openMs;
-    return this.#waitMs();
+    return this.#openedMs === null ? 0 : Math.max(this.#waitMs(), this.#tryMs());
   }
 
   /** Whether a request may go to the engine now; true takes the one place there is while it is half open. */
   enter(): boolean {
     if (this.#openedMs === null) return true;
-    if (this.#waitMs() > 0 || this.#trying) return false;
-    this.#trying = true;
+    if (this.#waitMs() > 0 || this.#tryMs() > 0) return false;
+    this.#triedMs = this.#clock.monotonicMs();
     return true;
   }
 
   /** Tells how a request that had entered came out. */
   leave(outcome: LeaseOutcome): void {
-    this.#trying = false;
+    this.#triedMs = null;
     if (outcome === 'aborted') return;
     if (outcome === 'done') this.#succeeded();
     else this.#failed();
@@ -61,10 +61,12 @@ export class Breaker {
     this.#failures = 0;
     this.#successes = 0;
     this.#openedMs = null;
-    this.#trying = false;
+    this.#triedMs = null;
   }
 
   #succeeded(): void {
+    // While it is open, what ends well went out before, as what fails did: that is no news.
+    if (this.#waitMs() > 0) return;
     this.#failures = 0;
     if (this.#openedMs === null) return;
     this.#successes++;
@@ -81,6 +83,12 @@ export class Breaker {
     if (this.#openedMs !== null || this.#failures >= failuresToOpen) {
       this.#openedMs = this.#clock.monotonicMs();
     }
+  }
+
+  /** How long whoever tries it keeps others away: no longer than it was left alone, however long a stream lasts. */
+  #tryMs(): number {
+    if (this.#triedMs === null) return 0;
+    return Math.max(0, this.#triedMs + this.#limits().openMs - this.#clock.monotonicMs());
   }
 
   #waitMs(): number {

@@ -113,7 +113,7 @@ async function identify(
   target: EngineTarget,
   { egress, timeoutMs }: IdentifyOptions,
 ): Promise<FoundEngine | null> {
-  const io = { egress, signal: AbortSignal.timeout(timeoutMs), memo: createMemo() };
+  const io = { egress, signal: AbortSignal.timeout(timeoutMs), memo: createMemo(), known: false };
   // Another FLM says so on its health page, without being asked for a key.
   const health = await getJson(target, '/health', io);
   if (health.server === 'flm') return null;
@@ -134,7 +134,7 @@ export async function whoListens(egress: Egress, bind: string, port: number): Pr
   const host =
     bind === '0.0.0.0' ? '127.0.0.1' : bind === '::' ? '[::1]' : bind.includes(':') ? `[${bind}]` : bind;
   const target = { baseUrl: `http://${host}:${port}`, credential: null };
-  const io = { egress, signal: AbortSignal.timeout(WHO_TIMEOUT_MS), memo: createMemo() };
+  const io = { egress, signal: AbortSignal.timeout(WHO_TIMEOUT_MS), memo: createMemo(), known: false };
   const server = await getJson(target, '/health', io).then(
     (health) => health.server,
     () => '',

@@ -1,5 +1,5 @@
 /** One look at one engine: does it answer, is it what it is said to be, what has it. */
-import type { Clock, EngineState } from '../contract';
+import type { Clock, EngineModel, EngineState } from '../contract';
 import { type Egress, EgressError } from '../egress';
 import { FlmError, reasonOf } from '../lib/errors';
 import type { Memo } from './memo';
@@ -43,7 +43,7 @@ export async function examine({ ref, target, slots }: Known, options: ExamineOpt
   };
   try {
     await egress.checkEngineUrl(target.baseUrl);
-    const io = { egress, signal: AbortSignal.timeout(timeoutMs), memo };
+    const io = { egress, signal: AbortSignal.timeout(timeoutMs), memo, known: true };
     const probe = await adapter.probe(target, io);
     if (probe === null)
       return { ...unknown, found: 'other', reason: `what answers there is not ${adapter.title}` };
@@ -54,7 +54,7 @@ export async function examine({ ref, target, slots }: Known, options: ExamineOpt
       return { ...unknown, found: 'needs-key', reason, latencyMs };
     }
     if (probe.status === 'busy') return { ...unknown, found: 'faulty', reason: probe.reason, latencyMs };
-    const models = probe.models ?? (await adapter.listModels(target, io));
+    const models = usable(probe.models ?? (await adapter.listModels(target, io)));
     return {
       ...unknown,
       found: 'running',
@@ -68,6 +68,15 @@ export async function examine({ ref, target, slots }: Known, options: ExamineOpt
     const failure = failureOf(error);
     return { ...unknown, ...failure, found: works && failure.found === 'silent' ? 'working' : failure.found };
   }
+}
+
+/** More models than anybody has, and names that nobody may ask for (FLM-050), only cost. */
+const MAX_MODELS = 5_000;
+const MAX_NAME = 200;
+
+function usable(models: readonly EngineModel[]): readonly EngineModel[] {
+  const fits = models.length <= MAX_MODELS && models.every(({ id }) => id.length <= MAX_NAME);
+  return fits ? models : models.filter(({ id }) => id.length <= MAX_NAME).slice(0, MAX_MODELS);
 }
 
 function failureOf(error: unknown): Pick<Look, 'found' | 'reason'> {

@@ -7,7 +7,7 @@ import { createMemo } from './memo';
 
 async function ask(stranger: Stranger) {
   using map = egressMap({ 'http://127.0.0.1:1': stranger.url });
-  const io = { egress: map.egress, signal: new AbortController().signal, memo: createMemo() };
+  const io = { egress: map.egress, signal: new AbortController().signal, memo: createMemo(), known: false };
   return getJson({ baseUrl: 'http://127.0.0.1:1/prefix', credential: null }, '/path', io);
 }
 

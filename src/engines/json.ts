@@ -1,5 +1,5 @@
 /** Small JSON conversations with engines: ask, read with a bound, check the shape. */
-import { readAtMost } from '../egress';
+import { type EgressResponse, readAtMost } from '../egress';
 import { FlmError } from '../lib/errors';
 import { isRecord } from '../lib/json';
 import type { EngineTarget, LookIo } from './adapter';
@@ -33,7 +33,7 @@ async function ask(
   path: string,
   method: 'GET' | 'POST',
   body: string | null,
-  { egress, signal, memo }: LookIo,
+  { egress, signal, memo, known }: LookIo,
 ): Promise<JsonAnswer> {
   const type: Record<string, string> = body === null ? {} : { 'content-type': 'application/json' };
   const response = await egress.send({
@@ -43,6 +43,10 @@ async function ask(
     body,
     signal,
   });
+  if (known && isTrouble(response)) {
+    response.body.reader().cancel();
+    unusable(target.baseUrl, `it answers ${response.status}`);
+  }
   const bytes = await readAtMost(response.body.reader(), MAX_BYTES);
   return {
     status: response.status,
@@ -52,6 +56,12 @@ async function ask(
         ? undefined
         : memo.whileSame(`${method} ${target.baseUrl}${path} ${body}`, bytes, decode),
   };
+}
+
+/** Overload and failures, of the engine or of what stands before it. llama.cpp's 503 says that it loads. */
+function isTrouble({ status, headers }: EgressResponse): boolean {
+  if (status === 503) return headers.get('server') !== 'llama.cpp';
+  return status === 429 || status === 500 || status === 502 || status === 504;
 }
 
 /** The header that shows FLM's credential to an engine; nothing when it needs none. */

@@ -1,32 +1,45 @@
 /** What has been read of an engine and need not be read again: while a digest, or the bytes of an answer, stay the same. */
 
 export interface Memo {
-  /** The value under `key`; made and kept when there is none. What fails to be made is not kept. */
-  get<Value>(key: string, make: () => Promise<Value>): Promise<Value>;
+  /** The value under `key`, or null when there is none. */
+  find<Value>(key: string): Value | null;
+  keep<Value>(key: string, value: Value): void;
+  /** Runs something unless it is running already under that name; resolves when it is done. Never rejects. */
+  once(name: string, run: () => Promise<void>): Promise<void>;
   /** What `make` made of the bytes under `key` last time, when they are the same; else what it makes of them now. */
   whileSame<Value>(key: string, bytes: Uint8Array, make: (bytes: Uint8Array) => Value): Value;
   /** What `make` makes of an object, once for the same object. One kind of thing is made of each. */
   derived<Value>(source: object, make: () => Value): Value;
 }
 
-/** More models than one engine ever has; above this the oldest entries go. */
-const MAX_ENTRIES = 4_096;
+/** More models than FLM takes of one engine; above this the oldest entries go. */
+const MAX_ENTRIES = 8_192;
 
 export function createMemo(): Memo {
   const values = new Map<string, unknown>();
+  const underWay = new Map<string, Promise<void>>();
   const derivatives = new WeakMap<object, unknown>();
   const latest = new Map<string, { readonly hash: number | bigint; readonly value: unknown }>();
   return {
-    async get<Value>(key: string, make: () => Promise<Value>): Promise<Value> {
-      // Only `make` of the same key has put something there, and one key is always made by one caller.
-      if (values.has(key)) return values.get(key) as Value;
-      const value = await make();
+    // One key always holds one kind of thing: whoever keeps it also looks for it.
+    find: <Value>(key: string) => (values.get(key) as Value | undefined) ?? null,
+
+    keep(key, value) {
       values.set(key, value);
       for (const oldest of values.keys()) {
         if (values.size <= MAX_ENTRIES) break;
         values.delete(oldest);
       }
-      return value;
+    },
+
+    once(name, run) {
+      const running = underWay.get(name);
+      if (running !== undefined) return running;
+      const started = run()
+        .catch(() => {}) // It is tried again at the next look.
+        .finally(() => underWay.delete(name));
+      underWay.set(name, started);
+      return started;
     },
 
     whileSame<Value>(key: string, bytes: Uint8Array, make: (bytes: Uint8Array) => Value): Value {

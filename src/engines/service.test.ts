@@ -120,7 +120,7 @@ const DEFAULT_PLACE = 'http://127.0.0.1:8080';
 
 function leaseOn(id: string): Lease {
   const engine: EngineRef = { id, kind: 'openai', baseUrl: DEFAULT_PLACE, origin: 'manual' };
-  return { candidate: { engine, model: 'm' }, waitedMs: 0, close() {} };
+  return { candidate: { engine, model: 'm' }, waitedMs: 0, answered() {}, close() {} };
 }
 
 const CALL = {
@@ -237,7 +237,7 @@ describe('an engine that is found', () => {
     for (let looks = 0; looks < 5; looks++) await engines.refresh(0);
     expect(engines.states()[0]).toMatchObject({ status: 'running-degraded', consecutiveFailures: 0 });
     expect(engines.states()[0]?.models).toHaveLength(1);
-    engines.leave(candidate, 'done', 1, null);
+    engines.leave(candidate, 'done', 1, null, false);
     for (let looks = 0; looks < 3; looks++) await engines.refresh(0);
     expect(engines.states()[0]?.status).toBe('error-network');
   });

@@ -8,12 +8,11 @@ import type {
   Cancel,
   Candidate,
   Clock,
+  EngineGate,
   EngineRef,
   EngineState,
   InferenceRoute,
   Lease,
-  LeaseOutcome,
-  Seen,
   Standing,
 } from '../contract';
 import { type Egress, EgressError, type EgressFailure, type EgressResponse } from '../egress';
@@ -27,7 +26,7 @@ import { detectEngines, Strangers } from './detect';
 import { examine, type Look } from './examine';
 import { createHistory } from './history';
 import type { HistoryStore } from './history/store';
-import { createMemo } from './memo';
+import { createMemo, type Memo } from './memo';
 import type { EnginesApi, EngineView } from './model';
 import type { ListeningProgram, ProcessTable } from './processes';
 import { checkedEngine } from './registration';
@@ -39,7 +38,7 @@ import type { Trial } from './trial';
 import { installedOnly, trialView, viewOf } from './view';
 import { createWatch } from './watch';
 
-export interface Engines extends EnginesApi {
+export interface Engines extends EnginesApi, EngineGate {
   /** How every engine was when last looked at. */
   states(): readonly EngineState[];
   /** Starts looking at them on a timer. Without it they are looked at only when somebody asks. */
@@ -57,9 +56,6 @@ export interface Engines extends EnginesApi {
   open(lease: Lease, call: EngineCall, signal: Cancel): Promise<EgressResponse>;
   /** How the engine is doing for one of its models; `waiting` and `active` are what FLM itself has sent there. */
   standingOf(candidate: Candidate, load: { readonly active: number; readonly waiting: number }): Standing;
-  /** Passes a request through the engine's breaker. @throws ENGINE_UNAVAILABLE */
-  enter(candidate: Candidate): void;
-  leave(candidate: Candidate, outcome: LeaseOutcome, durationMs: number, seen: Seen | null): void;
   /** How the engine is at this moment; `unsure` when it does not answer in time, as a busy one may. */
   liveness(engine: EngineRef): Promise<'alive' | 'unsure' | 'gone'>;
   close(): Promise<void>;
@@ -93,7 +89,7 @@ const FRESH_MS = 15_000;
 export async function createEngines(options: EnginesOptions): Promise<Engines> {
   const { egress, config, clock, bus, trial, env, isOwnPort } = options;
   const roster = await createRoster(options.store, trial, clock);
-  const memo = createMemo();
+  const memos = new Map<string, Memo>();
   const strangers = new Strangers(clock);
   const standings = createStandings(clock, () => ({
     failuresToOpen: config()['engine.breaker_failures'],
@@ -109,6 +105,12 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
   /** Programs that listen on this machine, as of the last search. */
   let programs: readonly ListeningProgram[] = [];
 
+  function memoOf(engineId: string): Memo {
+    const memo = memos.get(engineId) ?? createMemo();
+    memos.set(engineId, memo);
+    return memo;
+  }
+
   function examineNow(engine: Known): Promise<Look> {
     const place = placeOf(engine.ref.baseUrl);
     const program = programs.find(({ baseUrl }) => placeOf(baseUrl) === place) ?? null;
@@ -116,7 +118,7 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
       egress,
       clock,
       timeoutMs: timeoutMs(),
-      memo,
+      memo: memoOf(engine.ref.id),
       program,
       works: standings.works(engine.ref.id),
     });
@@ -158,7 +160,10 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     onChange: options.onChange,
   });
   const undo = [
-    bus.subscribe('engine.removed', ({ engineId }) => standings.forget(engineId)),
+    bus.subscribe('engine.removed', ({ engineId }) => {
+      standings.forget(engineId);
+      memos.delete(engineId);
+    }),
     bus.subscribe('attempt.finished', (event) => history.attempted(event)),
   ];
   let flushing: ReturnType<typeof setInterval> | null = null;
@@ -210,12 +215,13 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
 
     enter: standings.enter,
 
-    leave(candidate, outcome, durationMs, seen) {
+    answered: standings.answered,
+
+    leave(candidate, outcome, durationMs, seen, answered) {
+      standings.leave(candidate, outcome, durationMs, seen, answered);
       const entry = roster.find(candidate.engine.id);
-      // It was taken away while it worked.
-      if (entry === null) return;
-      standings.leave(candidate, outcome, durationMs, seen);
-      if (outcome === 'failed') watch.suspect(entry);
+      // It may have been taken away while it worked.
+      if (outcome === 'failed' && entry !== null) watch.suspect(entry);
     },
 
     async liveness(engine) {

@@ -1,5 +1,5 @@
 /** How engines are doing with requests: their breakers, and what they showed lately. All in memory. */
-import type { Candidate, Clock, LeaseOutcome, Seen } from '../contract';
+import type { Candidate, Clock, EngineGate, LeaseOutcome, Seen } from '../contract';
 import { FlmError } from '../lib/errors';
 import { Breaker, type BreakerLimits, type BreakerState } from './breaker';
 import { createTraffic, type TrafficSummary } from './traffic';
@@ -8,7 +8,9 @@ export interface Standings {
   /** Lets a request through to the engine. @throws ENGINE_UNAVAILABLE while its breaker is open */
   enter(candidate: Candidate): void;
   /** Takes note of how a request that was let through came out. */
-  leave(candidate: Candidate, outcome: LeaseOutcome, durationMs: number, seen: Seen | null): void;
+  leave: EngineGate['leave'];
+  /** A request that was let through has its first words. */
+  answered: EngineGate['answered'];
   breakerOf(engineId: string): BreakerState;
   /** Whether a request would be let through now. */
   isOpenFor(engineId: string): boolean;
@@ -44,9 +46,10 @@ export function createStandings(clock: Clock, limits: () => BreakerLimits): Stan
       const retryAfterSeconds = Math.max(1, Math.ceil(breaker.retryAfterMs / 1_000));
       throw new FlmError('ENGINE_UNAVAILABLE', { meta: { engine: engine.id, retryAfterSeconds } });
     },
-    leave(candidate, outcome, durationMs, seen) {
+    answered: ({ engine }) => breakerOf(engine.id).leave('done'),
+    leave(candidate, outcome, durationMs, seen, answered) {
       count(candidate.engine.id, -1);
-      breakerOf(candidate.engine.id).leave(outcome);
+      breakerOf(candidate.engine.id).leave(newsOf(outcome, seen, answered));
       traffic.add(candidate, outcome, durationMs, seen);
     },
     breakerOf: (engineId) => breakerOf(engineId).state,
@@ -63,4 +66,18 @@ export function createStandings(clock: Clock, limits: () => BreakerLimits): Stan
       traffic.forget(engineId);
     },
   };
+}
+
+/** Statuses that say that the engine itself is out of order, whatever it was asked. */
+const OUT_OF_ORDER: ReadonlySet<number> = new Set([502, 503, 504]);
+
+/**
+ * What an end is to the breaker. Engines answer 500 to requests they cannot make sense of, so a client could shut one for
+ * everybody: such an end is no news of the engine. It counts for the model, which is asked last when it fails often.
+ */
+function newsOf(outcome: LeaseOutcome, seen: Seen | null, answered: boolean): LeaseOutcome {
+  if (outcome === 'done' && answered) return 'aborted'; // It has been told.
+  const { status } = seen ?? {};
+  const refused = outcome === 'failed' && status !== undefined && status >= 500 && !OUT_OF_ORDER.has(status);
+  return refused ? 'aborted' : outcome;
 }

@@ -14,7 +14,7 @@ function fixture() {
   const traffic = createTraffic(clock);
   const add = (outcome: LeaseOutcome, times = 1, firstTokenMs: number | null = null, tokens = 0) => {
     const usage = { promptTokens: 1, completionTokens: tokens, cachedTokens: null, reasoningTokens: null };
-    const seen: Seen = { firstTokenMs, usage };
+    const seen: Seen = { firstTokenMs, usage, status: outcome === 'failed' ? 503 : 200 };
     for (let i = 0; i < times; i++) traffic.add(CANDIDATE, outcome, (firstTokenMs ?? 0) + 1_000, seen);
   };
   return { clock, traffic, add, now: () => traffic.of('e', 'm') };

@@ -65,7 +65,7 @@ export interface Attempt {
   /** Whether somebody else is there to be asked. */
   othersRemain(): boolean;
   /** Closes Lease, Ticket and exchange. The first call counts: a stream can end in several ways at once. */
-  end(outcome: LeaseOutcome, seen: Seen): void;
+  end(outcome: LeaseOutcome, seen: Omit<Seen, 'status'>): void;
   /** Closes the Lease alone: the next candidate is asked. */
   giveWay(outcome: LeaseOutcome): void;
 }
@@ -100,7 +100,10 @@ export async function askInTurn<Answer>(
         continue;
       }
       const answer = await read(attempt);
-      if (answer !== null) return answer;
+      if (answer !== null) {
+        lease.answered();
+        return answer;
+      }
     } catch (error) {
       failure = error;
       lease?.close(outcomeOf(error), null);
@@ -167,17 +170,17 @@ class OpenAttempt implements Attempt {
     return this.#turns.remain();
   }
 
-  end(outcome: LeaseOutcome, seen: Seen): void {
+  end(outcome: LeaseOutcome, seen: Omit<Seen, 'status'>): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#lease.close(outcome, seen);
+    this.#lease.close(outcome, { ...seen, status: this.response.status });
     this.#ticket.close(outcome, seen.usage);
     this.exchange.close();
   }
 
   giveWay(outcome: LeaseOutcome): void {
     this.#ended = true;
-    this.#lease.close(outcome, null);
+    this.#lease.close(outcome, { firstTokenMs: null, usage: null, status: this.response.status });
     this.exchange.workingOn(null, false);
   }
 }
@@ -227,6 +230,9 @@ const NOT_THE_ENGINE: ReadonlySet<ErrorCode> = new Set([
   'CLIENT_CLOSED_REQUEST',
   'INVALID_API_KEY',
   'SHUTTING_DOWN',
+  // How much time there is, FLM says; whether an engine that is silent still lives, it asks by itself.
+  'REQUEST_TIMEOUT',
+  'STREAMING_TIMEOUT',
 ]);
 
 /** Whether FLM answers in place of an engine when it fails with this. */

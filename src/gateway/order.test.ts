@@ -87,6 +87,7 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
             return {
               candidate: asked,
               waitedMs: 0,
+              answered() {},
               close: (outcome) => void closed.push(`lease ${asked.engine.id} ${outcome}`),
             };
           },

@@ -34,9 +34,9 @@ export const llamacpp: EngineAdapter = {
     const { status, json } = await getJson(target, '/v1/models', io);
     const models = parseModels(target, status, json);
     const props = await getJson(target, '/props', io);
-    return models.map((model) =>
-      describe(model, recordsIn(json, 'data'), isRecord(props.json) ? props.json : {}),
-    );
+    const entries = new Map(recordsIn(json, 'data').map((entry) => [entry.id, entry]));
+    const told = isRecord(props.json) ? props.json : {};
+    return models.map((model) => describe(model, entries.get(model.id), told));
   },
 
   findInstalled: findLlamaServer,
@@ -49,8 +49,7 @@ function isLlamaServer({ server, json }: JsonAnswer): boolean {
 type Told = Record<string, unknown>;
 
 /** One model from its entry in the list and from `/props`, which speaks of the model in memory. */
-function describe(model: EngineModel, entries: readonly Told[], props: Told): EngineModel {
-  const entry = entries.find(({ id }) => id === model.id);
+function describe(model: EngineModel, entry: Told | undefined, props: Told): EngineModel {
   // It answers only once its model is in memory; a router's other models carry no meta.
   const loaded = isRecord(entry?.meta);
   const meta = isRecord(entry?.meta) ? entry.meta : {};

@@ -16,7 +16,7 @@ const target: EngineTarget = { baseUrl: 'http://127.0.0.1:1', credential: null }
 
 async function probe(url: string, credential: string | null = null): Promise<Probe | null> {
   using map = egressMap({ 'http://127.0.0.1:1': url });
-  const io = { egress: map.egress, signal: new AbortController().signal, memo: createMemo() };
+  const io = { egress: map.egress, signal: new AbortController().signal, memo: createMemo(), known: false };
   return llamacpp.probe({ ...target, credential }, io);
 }
 
@@ -80,7 +80,7 @@ describe('probe', () => {
 describe('listModels', () => {
   async function models(url: string) {
     using map = egressMap({ 'http://127.0.0.1:1': url });
-    const io = { egress: map.egress, signal: new AbortController().signal, memo: createMemo() };
+    const io = { egress: map.egress, signal: new AbortController().signal, memo: createMemo(), known: false };
     return llamacpp.listModels(target, io);
   }
 

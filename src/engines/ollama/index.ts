@@ -12,6 +12,9 @@ import { openai } from '../openai';
 
 /** How many models are asked about at once: Ollama reads a file for each. */
 const SHOWN_AT_ONCE = 4;
+/** How long a look waits for what it asks about models, and how long one of them may take. */
+const DETAILS_WAIT_MS = 1_000;
+const DETAILS_MS = 30_000;
 
 export const ollama: EngineAdapter = {
   ...openai,
@@ -36,9 +39,9 @@ export const ollama: EngineAdapter = {
     const tags = await getJson(target, '/api/tags', io);
     if (!isTagList(tags)) unusable(target.baseUrl, 'its /api/tags is not a list of models');
     const loaded = await loadedModels(target, io);
-    return mapAtOnce(recordsIn(tags.json, 'models').filter(hasName), SHOWN_AT_ONCE, (entry) =>
-      describe(entry, loaded, target, io),
-    );
+    const entries = recordsIn(tags.json, 'models').filter(hasName);
+    await Promise.race([readDetails(entries, target, io), Bun.sleep(DETAILS_WAIT_MS)]);
+    return entries.map((entry) => describe(entry, loaded, io));
   },
 
   // It never tells. What its owner has set holds for each model, so it is a lower bound.
@@ -61,6 +64,8 @@ interface Shown {
   readonly contextLength: number | null;
 }
 
+const NOT_READ: Shown = { capabilities: [], contextLength: null };
+
 function isTagList({ status, json }: JsonAnswer): boolean {
   return status === 200 && isRecord(json) && Array.isArray(json.models);
 }
@@ -76,15 +81,30 @@ async function loadedModels(target: EngineTarget, io: LookIo): Promise<ReadonlyM
   return new Map(entries.map((entry) => [entry.name, integerOr(entry.context_length, 1)]));
 }
 
-async function describe(
-  entry: Tag,
-  loaded: ReadonlyMap<string, number | null>,
-  target: EngineTarget,
-  io: LookIo,
-): Promise<EngineModel> {
+/**
+ * Reads what is not known yet of models, in the background and with a time of its own: how long that takes says nothing
+ * of how the engine is. The next look has what this one did not wait for.
+ */
+function readDetails(entries: readonly Tag[], target: EngineTarget, io: LookIo): Promise<void> {
+  const missing = entries.filter((entry) => io.memo.find(keyOf(entry)) === null);
+  if (missing.length === 0) return Promise.resolve();
+  return io.memo.once('details', async () => {
+    await mapAtOnce(missing, SHOWN_AT_ONCE, async (entry) => {
+      const own = { ...io, known: false, signal: AbortSignal.timeout(DETAILS_MS) };
+      const shown = await show(entry.name, target, own).catch(() => null);
+      if (shown !== null) io.memo.keep(keyOf(entry), shown);
+    });
+  });
+}
+
+/** What a digest stands for does not change. */
+function keyOf({ name, digest }: Tag): string {
+  return `${name} ${textOr(digest) ?? ''}`;
+}
+
+function describe(entry: Tag, loaded: ReadonlyMap<string, number | null>, io: LookIo): EngineModel {
   const details = isRecord(entry.details) ? entry.details : {};
-  const digest = textOr(entry.digest) ?? '';
-  const shown = await io.memo.get(`${entry.name} ${digest}`, () => show(entry.name, target, io));
+  const shown = io.memo.find<Shown>(keyOf(entry)) ?? NOT_READ;
   return {
     id: entry.name,
     otherNames: entry.name.endsWith(':latest') ? [entry.name.slice(0, -':latest'.length)] : [],
@@ -100,25 +120,26 @@ async function describe(
   };
 }
 
-async function show(model: string, target: EngineTarget, io: LookIo): Promise<Shown> {
+/** Null when it does not say now. */
+async function show(model: string, target: EngineTarget, io: LookIo): Promise<Shown | null> {
   const { status, json } = await postJson(target, '/api/show', { model }, io);
-  if (status !== 200 || !isRecord(json)) return { capabilities: [], contextLength: null };
+  if (status !== 200 || !isRecord(json)) return null;
   const told: unknown[] = Array.isArray(json.capabilities) ? json.capabilities : [];
   return {
-    capabilities: told.flatMap((word) => CAPABILITIES[String(word)] ?? []),
+    capabilities: told.flatMap((word) => CAPABILITIES.get(String(word)) ?? []),
     contextLength: configuredContext(json.parameters) ?? trainedContext(json.model_info),
   };
 }
 
 /** Ollama's words for what a model can do (types/model/capability.go). */
-const CAPABILITIES: Readonly<Record<string, readonly Capability[]>> = {
-  completion: ['chat', 'completions'],
-  embedding: ['embeddings'],
-  tools: ['tools'],
-  vision: ['vision'],
-  audio: ['audio'],
-  thinking: ['reasoning'],
-};
+const CAPABILITIES: ReadonlyMap<string, readonly Capability[]> = new Map([
+  ['completion', ['chat', 'completions']],
+  ['embedding', ['embeddings']],
+  ['tools', ['tools']],
+  ['vision', ['vision']],
+  ['audio', ['audio']],
+  ['thinking', ['reasoning']],
+]);
 
 /** `num_ctx 8192` among the parameters of a Modelfile. */
 function configuredContext(parameters: unknown): number | null {
