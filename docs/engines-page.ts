@@ -62,6 +62,9 @@ yours or of the system listens whose command line names an engine. What answers 
 | LM Studio | \`/api/v1/models\` or \`/api/v0/models\` |
 | anything else | an OpenAI model list at \`/v1/models\` |
 
+Where another user of this machine listens, FLM asks nothing and sends nothing (Linux): whoever took an engine's port would
+be sent what clients ask. An engine of somebody else is added by hand.
+
 What answers and is no engine is asked again after 15 seconds, then less and less often. An engine elsewhere is added by hand:
 \`flm engines add --url http://gpu-box:8000\`.
 

@@ -29,6 +29,7 @@ async function detect({ places, env = {}, timeoutMs = TIMEOUT_MS, ownPorts = [],
     isOwnPort: (port) => ownPorts.includes(port),
     known: new Set(known.map(placeOf)),
     programs: [],
+    isForeign: () => false,
     strangers: new Strangers(manualClock()),
   });
   return { found: found.map(({ kind, baseUrl, probe }) => [kind, baseUrl, probe.status]), asked: map.asked };

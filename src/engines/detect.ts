@@ -28,6 +28,8 @@ export interface DetectOptions {
   readonly known: ReadonlySet<string>;
   /** Base URLs of programs on this machine that look like engines. */
   readonly programs: readonly string[];
+  /** Whether somebody listens there who must not be sent what clients ask. */
+  readonly isForeign: (baseUrl: string) => boolean;
   /** What was no engine a moment ago. */
   readonly strangers: Strangers;
 }
@@ -61,10 +63,15 @@ const LONGEST_PAUSE_MS = 600_000;
 
 /** Every engine that answers at a usual place, one per place; IPv4 before IPv6 where both lead to it. */
 export async function detectEngines(options: DetectOptions): Promise<FoundEngine[]> {
-  const { isOwnPort, known, programs, strangers } = options;
+  const { isOwnPort, isForeign, known, programs, strangers } = options;
   const places = [...placesToLook(options.env), ...programs].filter((baseUrl) => {
     const place = placeOf(baseUrl);
-    return !isOwnPort(portOf(new URL(baseUrl))) && !known.has(place) && !strangers.has(place);
+    return (
+      !isOwnPort(portOf(new URL(baseUrl))) &&
+      !known.has(place) &&
+      !strangers.has(place) &&
+      !isForeign(baseUrl)
+    );
   });
   const byPlace = new Map<string, FoundEngine>();
   const answers = await Promise.all([...new Set(places)].map((baseUrl) => whatIsAt(baseUrl, options)));

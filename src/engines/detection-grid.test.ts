@@ -61,7 +61,7 @@ async function look<Result>(
     bus: createBus(),
     log: silentLog,
     trial: NO_TRIAL,
-    processes: { engines: async () => programs.map(programAt) },
+    processes: { engines: async () => programs.map(programAt), isForeign: () => false },
     isOwnPort: () => false,
     onChange: () => {},
   });
@@ -211,7 +211,7 @@ describe('what is no engine is not found', () => {
       bus: createBus(),
       log: silentLog,
       trial: NO_TRIAL,
-      processes: { engines: async () => [] },
+      processes: { engines: async () => [], isForeign: () => false },
       isOwnPort: () => false,
       onChange: () => {},
     });

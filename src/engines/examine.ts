@@ -21,6 +21,8 @@ interface ExamineOptions {
   readonly clock: Clock;
   readonly timeoutMs: number;
   readonly memo: Memo;
+  /** Whether another user of this machine has taken its place. */
+  readonly foreign: boolean;
   /** Whether it works on requests of FLM's. */
   readonly works: boolean;
   /** The program behind the engine, where it runs on this machine and can be looked into. */
@@ -29,7 +31,7 @@ interface ExamineOptions {
 
 /** Never rejects: whatever goes wrong is what was found. */
 export async function examine({ ref, target, slots }: Known, options: ExamineOptions): Promise<Look> {
-  const { egress, clock, timeoutMs, memo, program, works } = options;
+  const { egress, clock, timeoutMs, memo, program, works, foreign } = options;
   const adapter = adapterOf(ref.kind);
   const startedMs = clock.monotonicMs();
   const unknown = {
@@ -41,6 +43,7 @@ export async function examine({ ref, target, slots }: Known, options: ExamineOpt
     routes: adapter.routes,
     models: [],
   };
+  if (foreign) return { ...unknown, found: 'other', reason: 'another user of this machine listens there' };
   try {
     await egress.checkEngineUrl(target.baseUrl);
     const io = { egress, signal: AbortSignal.timeout(timeoutMs), memo, known: true };

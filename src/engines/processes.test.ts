@@ -16,8 +16,9 @@ afterEach(() => data[Symbol.dispose]());
 
 const HEAD =
   '  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n';
-const ROW = (local: string, state: string, inode: number) =>
-  `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000  1000        0 ${inode} 1 0000000000000000 100 0 0 10 0\n`;
+const OWN_UID = process.getuid?.() ?? 0;
+const ROW = (local: string, state: string, inode: number, uid = OWN_UID) =>
+  `   0: ${local} 00000000:0000 ${state} 00000000:00000000 00:00000000 00000000  ${uid}        0 ${inode} 1 0000000000000000 100 0 0 10 0\n`;
 
 function table(name: 'tcp' | 'tcp6', ...rows: string[]): void {
   writeFileSync(join(proc, 'net', name), HEAD + rows.join(''));
@@ -75,6 +76,18 @@ describe('createProcessTable', () => {
     table('tcp', ROW('0100007F:1F40', '0A', 27));
     program(100, ['VLLM::APIServer_0'], [27]);
     expect(await found()).toEqual(['100 http://127.0.0.1:8000']);
+  });
+
+  test('tells where somebody else listens', async () => {
+    table(
+      'tcp',
+      ROW('0100007F:1F91', '0A', 11),
+      ROW('0100007F:1F92', '0A', 12, 65_534),
+      ROW('0100007F:1F93', '0A', 13, 105),
+    );
+    const processes = createProcessTable(proc);
+    await processes.engines();
+    expect([8_081, 8_082, 8_083, 9].map(processes.isForeign)).toEqual([false, true, false, false]);
   });
 
   test('tells a variable of the program, and nothing where there is none', async () => {

@@ -3,7 +3,7 @@
  * engine listens is its owner's choice. Only programs whose command line names an engine are returned, so that no
  * database or printer is ever asked whether it is one.
  */
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface ListeningProgram {
@@ -33,21 +33,31 @@ const LISTENING = '0A';
 /** Programs looked at before others get their turn. */
 const BATCH = 64;
 const PIECE_BYTES = 8_192;
-/** Below this are the accounts of the system: root, and services such as Ollama's. */
+/** Below this are the accounts of the system. */
 const FIRST_PERSON_UID = 1_000;
 
 export interface ProcessTable {
   /** Looks at programs again only when a listener has come since the last time. */
   engines(): Promise<readonly ListeningProgram[]>;
+  /**
+   * Whether somebody else who uses this machine listens at a place of it, as of the last call of `engines`: whoever takes
+   * an engine's port would be sent what clients ask.
+   */
+  isForeign(port: number): boolean;
 }
 
 /** Finds nothing where there is no /proc. */
 export function createProcessTable(procDir = '/proc'): ProcessTable {
   let known = new Map<string, ListeningProgram | null>();
+  let foreign: ReadonlySet<number> = new Set();
 
   return {
+    isForeign: (port) => foreign.has(port),
+
     async engines() {
-      const sockets = listeningSockets(procDir);
+      const found = listeningSockets(procDir);
+      foreign = found.foreign;
+      const { sockets } = found;
       if ([...sockets.keys()].some((inode) => !known.has(inode))) {
         const owners = await engineSockets(procDir);
         known = new Map(
@@ -59,37 +69,52 @@ export function createProcessTable(procDir = '/proc'): ProcessTable {
   };
 }
 
-/** Base URLs of listeners that loopback leads to, by the inode of their socket. IPv4 wins where both are there. */
-function listeningSockets(procDir: string): ReadonlyMap<string, string> {
+interface Listeners {
+  /** Base URLs that loopback leads to, by the inode of the socket. IPv4 wins where both are there. */
+  readonly sockets: ReadonlyMap<string, string>;
+  /** Ports where somebody listens who is neither the owner of FLM nor the system. */
+  readonly foreign: ReadonlySet<number>;
+}
+
+function listeningSockets(procDir: string): Listeners {
   const found = new Map<string, string>();
+  const foreign = new Set<number>();
   const ports = new Set<number>();
   const tables = [
     ['tcp', HERE_4, '127.0.0.1'],
     ['tcp6', HERE_6, '[::1]'],
   ] as const;
   for (const [name, here, host] of tables) {
-    for (const [local, inode] of listenersIn(join(procDir, 'net', name))) {
+    for (const { local, uid, inode } of listenersIn(join(procDir, 'net', name))) {
       const [address = '', hexPort = ''] = local.split(':');
       const port = Number.parseInt(hexPort, 16);
-      if (!here.has(address) || ports.has(port)) continue;
+      if (!here.has(address)) continue;
+      if (!isTrusted(uid)) foreign.add(port);
+      if (ports.has(port)) continue;
       ports.add(port);
       found.set(inode, `http://${host}:${port}`);
     }
   }
-  return found;
+  return { sockets: found, foreign };
+}
+
+interface Listener {
+  readonly local: string;
+  readonly uid: number;
+  readonly inode: string;
 }
 
 /**
- * Local address and inode of every listener in a table of sockets. The kernel writes listeners first and makes lines as
+ * Local address, owner and inode of every listener in a table of sockets. The kernel writes listeners first and makes lines as
  * they are read, so nothing is read of the connections behind them, of which a busy gateway has thousands.
  */
-function listenersIn(path: string): [local: string, inode: string][] {
-  const found: [string, string][] = [];
+function listenersIn(path: string): Listener[] {
+  const found: Listener[] = [];
   for (const line of linesOf(path)) {
-    const [slot = '', local = '', , state, , , , , , inode = '0'] = line.trim().split(/\s+/);
+    const [slot = '', local = '', , state, , , , uid, , inode = '0'] = line.trim().split(/\s+/);
     if (slot === 'sl') continue;
     if (state !== LISTENING) break;
-    found.push([local, inode]);
+    found.push({ local, uid: Number(uid), inode });
   }
   return found;
 }
@@ -124,7 +149,6 @@ async function engineSockets(procDir: string): Promise<ReadonlyMap<string, Owner
   const pids = namesIn(procDir).filter((name) => /^\d+$/.test(name));
   for (const [index, pid] of pids.entries()) {
     if (index % BATCH === BATCH - 1) await new Promise(setImmediate);
-    if (!isTrusted(join(procDir, pid))) continue;
     const command = textOf(join(procDir, pid, 'cmdline'))
       .replaceAll('\0', ' ')
       .trim();
@@ -150,10 +174,9 @@ function programOf(owner: Owner | undefined, baseUrl: string, procDir: string): 
   };
 }
 
-/** Whoever may start programs here could call one by an engine's name and be sent what clients ask: only the owner may. */
-function isTrusted(path: string): boolean {
-  const uid = statSync(path, { throwIfNoEntry: false })?.uid;
-  return uid !== undefined && (uid === process.getuid?.() || uid < FIRST_PERSON_UID);
+/** The owner of FLM, root, and the accounts of services such as Ollama's. */
+function isTrusted(uid: number): boolean {
+  return uid === process.getuid?.() || uid < FIRST_PERSON_UID;
 }
 
 /** Files under /proc are made when they are read, and may be gone or forbidden at any moment: then they are empty. */

@@ -28,6 +28,7 @@ let rows: ManualEngine[];
 let events: Event[];
 let changes: (readonly EngineState[])[];
 let ownPort: number;
+const foreignPorts = new Set<number>();
 let trial: Trial & { now: TrialState };
 let engines: Engines;
 
@@ -92,7 +93,7 @@ async function start(): Promise<void> {
     log: silentLog,
     trial,
     historyStore: { write: async () => {}, read: async () => ({ rows: [], totals: NOTHING_YET }) },
-    processes: { engines: async () => [] },
+    processes: { engines: async () => [], isForeign: (port) => foreignPorts.has(port) },
     isOwnPort: (port) => port === ownPort,
     onChange: (states) => changes.push(states),
   });
@@ -262,6 +263,24 @@ describe('an engine that is found', () => {
       ['error-network', 3, 0],
       ['error-network', 4, 0],
     ]);
+  });
+
+  test('of another user of this machine is not used, also not when he takes an engine’s place', async () => {
+    await using fake = await fakeEngine('llamacpp');
+    map.places.set(DEFAULT_PLACE, fake.url);
+    foreignPorts.add(8080);
+    await engines.refresh(0);
+    expect([brief(), fake.requests]).toEqual([[], []]);
+    foreignPorts.clear();
+    await engines.refresh(0);
+    expect(brief()).toEqual(['llamacpp-default detected running-healthy']);
+    const asked = fake.requests.length;
+    foreignPorts.add(8080);
+    await engines.refresh(0);
+    expect([brief(), fake.requests.length]).toEqual([[], asked]);
+    // Whoever adds it by hand has said that he trusts it.
+    expect((await engines.add({ url: DEFAULT_PLACE })).status.status).toBe('running-healthy');
+    foreignPorts.clear();
   });
 
   test('that turns into something else is no engine any more, or another one', async () => {

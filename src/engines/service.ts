@@ -21,7 +21,7 @@ import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
 import type { Env } from '../lib/paths';
 import type { EngineCall } from './adapter';
-import { placeOf } from './address';
+import { placeOf, portOf } from './address';
 import { detectEngines, Strangers } from './detect';
 import { examine, type Look } from './examine';
 import { createHistory } from './history';
@@ -105,6 +105,11 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
   /** Programs that listen on this machine, as of the last search. */
   let programs: readonly ListeningProgram[] = [];
 
+  /** Whether another user of this machine listens at a place that nobody has vouched for. */
+  function isForeign(baseUrl: string): boolean {
+    return placeOf(baseUrl).includes('//loopback:') && options.processes.isForeign(portOf(new URL(baseUrl)));
+  }
+
   function memoOf(engineId: string): Memo {
     const memo = memos.get(engineId) ?? createMemo();
     memos.set(engineId, memo);
@@ -114,7 +119,9 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
   function examineNow(engine: Known): Promise<Look> {
     const place = placeOf(engine.ref.baseUrl);
     const program = programs.find(({ baseUrl }) => placeOf(baseUrl) === place) ?? null;
+    const foreign = engine.ref.origin === 'detected' && isForeign(engine.ref.baseUrl);
     return examine(engine, {
+      foreign,
       egress,
       clock,
       timeoutMs: timeoutMs(),
@@ -126,7 +133,9 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
 
   async function search(): Promise<void> {
     if (!config()['engine.detect']) return;
-    programs = config()['engine.detect_processes'] ? await options.processes.engines() : [];
+    // Also asked when its programs are not wanted: it tells whose the listeners are.
+    const listening = await options.processes.engines();
+    programs = config()['engine.detect_processes'] ? listening : [];
     const engines = await detectEngines({
       egress,
       env,
@@ -134,6 +143,7 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
       isOwnPort,
       known: new Set(roster.all().map(({ ref }) => placeOf(ref.baseUrl))),
       programs: programs.map(({ baseUrl }) => baseUrl),
+      isForeign,
       strangers,
     });
     for (const engine of engines) roster.addFound(engine);

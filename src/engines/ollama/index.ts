@@ -40,7 +40,7 @@ export const ollama: EngineAdapter = {
     if (!isTagList(tags)) unusable(target.baseUrl, 'its /api/tags is not a list of models');
     const loaded = await loadedModels(target, io);
     const entries = recordsIn(tags.json, 'models').filter(hasName);
-    await Promise.race([readDetails(entries, target, io), Bun.sleep(DETAILS_WAIT_MS)]);
+    await Promise.race([readDetails(entries, target, io), patience()]);
     return entries.map((entry) => describe(entry, loaded, io));
   },
 
@@ -79,6 +79,11 @@ async function loadedModels(target: EngineTarget, io: LookIo): Promise<ReadonlyM
   const { json } = await getJson(target, '/api/ps', io);
   const entries = recordsIn(json, 'models').filter(hasName);
   return new Map(entries.map((entry) => [entry.name, integerOr(entry.context_length, 1)]));
+}
+
+/** Does not keep a finished program alive. */
+function patience(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, DETAILS_WAIT_MS).unref());
 }
 
 /**
