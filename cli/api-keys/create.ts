@@ -4,7 +4,7 @@ import { FlmError } from '../../src/lib/errors';
 import { withBackend } from '../backend';
 import { command } from '../command';
 import { DURATION, parseDuration } from '../duration';
-import { keyText } from './text';
+import { keyText, unseen } from './text';
 
 /** Those of KEY_SCOPES that anything in FLM asks for. */
 const USED_SCOPES = ['inference'] as const satisfies readonly (typeof KEY_SCOPES)[number][];
@@ -46,8 +46,15 @@ export default command({
         ? {}
         : { expires_in_s: parseDuration('--expires-in', args['expires-in'], LIFETIME) }),
     };
-    const created = await withBackend(cli, (backend) => backend.keys.create(input));
-    cli.result(created, () => keyText(created));
+    await withBackend(cli, async ({ keys }) => {
+      const created = await keys.create(input);
+      cli.result(created, () => keyText(created));
+      await cli.delivered().catch(async (error: unknown) => {
+        // It is shown this once, and nobody saw it.
+        await keys.revoke(created.id);
+        throw unseen(error, `The new key ${created.id} is revoked again, because nobody has seen it.`);
+      });
+    });
   },
 });
 

@@ -5,7 +5,7 @@ import { command } from '../command';
 import { DURATION, parseDuration } from '../duration';
 import { localTime } from '../time';
 import { KEY_WORD, keyIdFor } from './id';
-import { keyText } from './text';
+import { keyText, unseen } from './text';
 
 export default command({
   about: 'Replace an API key by a new one with the same rights.',
@@ -29,6 +29,9 @@ export default command({
       keys.rotate(await keyIdFor(keys, args.id), { ...label, ...grace }),
     );
     cli.result(rotated, () => `${keyText(rotated)}\n${endText(rotated, cli.clock.nowMs())}`);
+    await cli.delivered().catch((error: unknown) => {
+      throw unseen(error, `Nobody has seen the new key. For another one: flm api-keys rotate ${rotated.id}`);
+    });
   },
 });
 

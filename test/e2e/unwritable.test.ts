@@ -1,9 +1,10 @@
 /** What becomes of FLM when its files cannot be written any more: another program locks them, or the disk is full. */
 import { Database } from 'bun:sqlite';
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { dataOf, leftovers, startFlm } from '../support/executable';
+import type { Env } from '../../src/lib/paths';
+import { dataOf, executable, leftovers, parseFailure, startFlm } from '../support/executable';
 import { testHome } from '../support/home';
 import { mountSmall } from '../support/small-disk';
 
@@ -59,3 +60,58 @@ function fill(): Disposable {
   writeFileSync(path, new Uint8Array(bavail * bsize));
   return { [Symbol.dispose]: () => rmSync(path) };
 }
+
+function parseText(stderr: string): { readonly message: string; readonly hint: string | null } {
+  const [message = '', hint = null] = stderr.trimEnd().split('\n');
+  return { message, hint };
+}
+
+const hasFullDevice = existsSync('/dev/full');
+
+describe.skipIf(!hasFullDevice)('output that cannot be written', () => {
+  async function into(home: { env: Env }, words: readonly string[], target = '/dev/full') {
+    const child = Bun.spawn(['sh', '-c', `exec "$0" "$@" > ${target}`, await executable(), ...words], {
+      env: home.env,
+      stderr: 'pipe',
+    });
+    const stderr = await new Response(child.stderr).text();
+    return {
+      exit: await child.exited,
+      ...(words.includes('text') ? parseText(stderr) : parseFailure(stderr)),
+    };
+  }
+
+  test.each([[['config', 'list']], [['--help']], [['status', '--format', 'text']]])(
+    'of %p is an error and not a success',
+    async (words) => {
+      using home = testHome();
+      expect(await into(home, words)).toMatchObject({
+        exit: 2,
+        message: expect.stringContaining('could not be written'),
+      });
+    },
+  );
+
+  test('revokes the key that nobody has seen, and says so', async () => {
+    using home = testHome();
+    for (const words of [['--json'], ['--format', 'text']]) {
+      const failure = await into(home, ['api-keys', 'create', '--label', 'x', ...words]);
+      expect(failure.hint).toContain('revoked again');
+    }
+    const keys = await dataOf(home.env, ['api-keys', 'list']);
+    expect(keys).toMatchObject({ items: [{ status: 'revoked' }, { status: 'revoked' }] });
+  });
+
+  test('leaves the other end of a rotation as it is, and says how to go on', async () => {
+    using home = testHome();
+    await dataOf(home.env, ['api-keys', 'create', '--label', 'x']);
+    expect((await into(home, ['api-keys', 'rotate', 'x'])).hint).toMatch(/flm api-keys rotate \w{8}$/);
+  });
+
+  test('is no error where the reader has had enough', async () => {
+    using home = testHome();
+    const script = '{ "$0" config list --format text; echo "exit $?" >&2; } | true';
+    const child = Bun.spawn(['sh', '-c', script, await executable()], { env: home.env, stderr: 'pipe' });
+    expect(await new Response(child.stderr).text()).toBe('exit 0\n');
+  });
+});
