@@ -40,7 +40,11 @@ export function isReaderGone(error: Error): boolean {
   return 'code' in error && error.code === 'EPIPE';
 }
 
+/** `hint`: what became of the thing that nobody has seen. */
 export function outputFailed(error: Error, hint?: string): FlmError {
-  const meta = { reason: reasonOf(error) };
-  return new FlmError('OUTPUT_FAILED', { meta, cause: error, ...(hint === undefined ? {} : { hint }) });
+  return new FlmError('OUTPUT_FAILED', {
+    meta: { reason: reasonOf(error) },
+    cause: error,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }

@@ -4,7 +4,8 @@ import { FlmError } from '../../src/lib/errors';
 import { withBackend } from '../backend';
 import { command } from '../command';
 import { DURATION, parseDuration } from '../duration';
-import { keyText, unseen } from './text';
+import { outputFailed } from '../output';
+import { keyText } from './text';
 
 /** Those of KEY_SCOPES that anything in FLM asks for. */
 const USED_SCOPES = ['inference'] as const satisfies readonly (typeof KEY_SCOPES)[number][];
@@ -49,11 +50,11 @@ export default command({
     await withBackend(cli, async ({ keys }) => {
       const created = await keys.create(input);
       cli.result(created, () => keyText(created));
-      await cli.delivered().catch(async (error: unknown) => {
-        // It is shown this once, and nobody saw it.
-        await keys.revoke(created.id);
-        throw unseen(error, `The new key ${created.id} is revoked again, because nobody has seen it.`);
-      });
+      const lost = await cli.delivered();
+      if (lost === null) return;
+      // It is shown this once.
+      await keys.revoke(created.id);
+      throw outputFailed(lost, `The new key ${created.id} is revoked again, because nobody has seen it.`);
     });
   },
 });

@@ -42,7 +42,6 @@ export default command({
     'flm chat "Why is the sky blue?"',
     'flm chat --stream --system "Answer in French." "Who are you?"',
     'git diff | flm chat "Write a commit message for this change:" -',
-    'flm chat < question.txt',
     'flm chat --model flm://ollama-default/llava --image cat.png "What is this?"',
     'flm chat',
   ],
@@ -91,10 +90,13 @@ export default command({
  * holds the lines of the next rounds, and behind a slow program it ends late.
  */
 async function promptOf(words: readonly string[], cli: Cli): Promise<string> {
-  if (words.length > 0 && !words.includes('-')) return words.join(' ').trim() === '' ? '' : words.join(' ');
-  const piped = ((await cli.readStdin()) ?? '').trim();
   const at = words.indexOf('-');
-  const parts = at === -1 ? [piped] : [words.slice(0, at).join(' '), piped, words.slice(at + 1).join(' ')];
+  const wanted = at !== -1 || words.length === 0;
+  const piped = wanted ? ((await cli.readStdin()) ?? '').trim() : '';
+  const parts =
+    at === -1
+      ? [words.join(' '), piped]
+      : [words.slice(0, at).join(' '), piped, words.slice(at + 1).join(' ')];
   return parts.filter((part) => part.trim() !== '').join('\n\n');
 }
 
