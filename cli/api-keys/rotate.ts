@@ -3,9 +3,10 @@ import { type RotatedKey, RotateInput } from '../../src/admission';
 import { withBackend } from '../backend';
 import { command } from '../command';
 import { DURATION, parseDuration } from '../duration';
+import { outputFailed } from '../output';
 import { localTime } from '../time';
 import { KEY_WORD, keyIdFor } from './id';
-import { keyText, unseen } from './text';
+import { keyText } from './text';
 
 export default command({
   about: 'Replace an API key by a new one with the same rights.',
@@ -29,9 +30,12 @@ export default command({
       keys.rotate(await keyIdFor(keys, args.id), { ...label, ...grace }),
     );
     cli.result(rotated, () => `${keyText(rotated)}\n${endText(rotated, cli.clock.nowMs())}`);
-    await cli.delivered().catch((error: unknown) => {
-      throw unseen(error, `Nobody has seen the new key. For another one: flm api-keys rotate ${rotated.id}`);
-    });
+    const lost = await cli.delivered();
+    if (lost !== null)
+      throw outputFailed(
+        lost,
+        `Nobody has seen the new key. For another one: flm api-keys rotate ${rotated.id}`,
+      );
   },
 });
 
