@@ -52,7 +52,7 @@ on to it.
 
 FLM looks at the usual ports of this machine on IPv4 and IPv6, at the places that \`OLLAMA_BASE_URL\`, \`VLLM_HOST\`,
 \`VLLM_PORT\`, \`LMSTUDIO_API_HOST\` and \`LLAMA_CPP_PORT\` name, and on Linux at every port of loopback where a program of
-yours listens whose command line names an engine. What answers decides what it is, never the port:
+yours or of the system listens whose command line names an engine. What answers decides what it is, never the port:
 
 | Engine | is known by |
 |---|---|
@@ -97,9 +97,15 @@ Seen on Linux x86-64, two cores, without a GPU, with SmolLM2-135M; the recording
 - Closes idle connections after five seconds.
 - A stream can begin with 200 and then carry an error followed by \`[DONE]\` (queue full, engine killed). FLM counts that as a
   failure, ends the stream without \`[DONE]\`, and asks another engine when nothing has been sent yet.
-- Told to stop, it leaves streams hanging while \`/health\` says all is well. FLM asks whether an engine still answers after 60
-  silent seconds (\`proxy.stall_probe_ms\`).
-- A client that leaves is noticed within 0.3 s, streamed or not.
+- Told to stop (SIGTERM), it closes its port within 0.2 s and leaves its streams open and silent until their clients go. FLM
+  asks whether an engine still answers after 60 silent seconds (\`proxy.stall_probe_ms\`), finds nobody, and ends them with an
+  error and without \`[DONE]\`.
+- Told to stop with \`--shutdown-timeout\`, it goes on with its streams for that long, while \`/health\` and \`/v1/models\` say that
+  all is well and every new request is answered with 500 (\`cannot schedule new futures after shutdown\`). FLM asks another
+  engine then, where one has the model. What is not done in time hangs as above.
+- Killed (\`kill -9\`), it breaks its streams off at once, and its \`VLLM::EngineCore\` and \`VLLM::Worker\` work on without it
+  until somebody ends them. FLM asks nothing of them: they listen on a dozen ports each that are not for HTTP.
+- A client that leaves is noticed within 0.3 s, streamed or not, also while it waits inside vLLM.
 
 ### LM Studio
 

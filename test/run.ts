@@ -2,7 +2,8 @@
  * Runs the stages of a check one after the other, names everything that failed or was skipped, and ends with one line:
  * `N passed, N failed` (`, N skipped`).
  * `check`: linter, types, unit, architecture and contract tests. `e2e`: builds the executable and tests it, also against
- * a real engine. `verify`: both. Exit code 1 when anything failed.
+ * a real engine. `verify`: both. `real`: builds it and tests it against real engines, slow and large ones too. Exit code 1
+ * when anything failed.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -41,6 +42,10 @@ const stages = {
     ]),
   ],
   e2e: [tool('build', [BUN, 'build.ts']), tests('executable, real engine', ['test/e2e', 'test/real'])],
+  real: [
+    tool('build', [BUN, 'build.ts']),
+    tests('real engines, slow ones too', ['test/real', 'test/slow'], { FLM_TEST_SLOW: '1' }),
+  ],
 } as const satisfies Record<string, readonly Stage[]>;
 
 /** A program that passes or fails as a whole. */
@@ -55,7 +60,7 @@ function tool(name: string, command: readonly string[]): Stage {
 }
 
 /** Tests in some folders; what counts is what the runner reports, and that it ended well. */
-function tests(name: string, folders: readonly string[]): Stage {
+function tests(name: string, folders: readonly string[], env: Readonly<Record<string, string>> = {}): Stage {
   return async () => {
     console.log(`\n── tests: ${name}`);
     const dir = mkdtempSync(join(tmpdir(), 'flm-junit-'));
@@ -73,7 +78,7 @@ function tests(name: string, folders: readonly string[]): Stage {
           `--reporter-outfile=${report}`,
           ...paths,
         ],
-        { FLM_TEST_MISSING: missing },
+        { ...env, FLM_TEST_MISSING: missing },
       );
       const xml = readFileSync(report, 'utf8');
       const failures = failuresIn(xml);
@@ -126,8 +131,11 @@ async function run(command: readonly string[], env: Readonly<Record<string, stri
 }
 
 const wanted = process.argv[2] ?? 'check';
-const chosen: readonly Stage[] =
-  wanted === 'verify' ? [...stages.check, ...stages.e2e] : wanted === 'e2e' ? stages.e2e : stages.check;
+const choices: Readonly<Record<string, readonly Stage[]>> = {
+  ...stages,
+  verify: [...stages.check, ...stages.e2e],
+};
+const chosen = choices[wanted] ?? stages.check;
 const outcomes: Outcome[] = [];
 for (const stage of chosen) outcomes.push(await stage());
 

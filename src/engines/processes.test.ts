@@ -53,18 +53,28 @@ describe('createProcessTable', () => {
     ]);
   });
 
-  test('finds nobody else: databases, connections, other addresses, Ollama’s own helpers', async () => {
+  test('finds nobody else: databases, connections, other addresses, the inner works of Ollama and vLLM', async () => {
     table(
       'tcp',
       ROW('0100007F:1538', '0A', 21),
       ROW('0501A8C0:1F90', '0A', 22),
       ROW('0100007F:9999', '0A', 23),
+      ROW('0100007F:9A9A', '0A', 25),
+      ROW('0100007F:9A9B', '0A', 26),
       ROW('0100007F:1F90', '01', 24),
     );
     program(100, ['postgres', '-D', '/data'], [21]);
     program(200, ['llama-server'], [22, 24]);
     program(300, ['/usr/local/bin/ollama', 'runner', '--model', 'x'], [23]);
+    program(400, ['VLLM::Worker_TP0'], [25]);
+    program(500, ['VLLM::EngineCore_DP0'], [26]);
     expect(await found()).toEqual([]);
+  });
+
+  test('finds one of several servers of a vLLM, which are called by a title', async () => {
+    table('tcp', ROW('0100007F:1F40', '0A', 27));
+    program(100, ['VLLM::APIServer_0'], [27]);
+    expect(await found()).toEqual(['100 http://127.0.0.1:8000']);
   });
 
   test('tells a variable of the program, and nothing where there is none', async () => {

@@ -102,6 +102,13 @@ export const ERRORS = {
     message: 'No running engine has the model "{model}".',
     hint: 'GET /v1/models or "flm models list" shows what is there.',
   },
+  MODEL_UNAVAILABLE: {
+    status: 503,
+    type: 'server_error',
+    exit: 1,
+    message: 'The engine that has the model "{model}" does not answer at the moment.',
+    hint: 'Try again soon, or see how it is: flm engines list',
+  },
   ROUTE_NOT_SUPPORTED: {
     status: 501,
     type: 'invalid_request_error',

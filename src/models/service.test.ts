@@ -78,6 +78,29 @@ describe('plan', () => {
     expect(looks).toEqual([]);
   });
 
+  test('a model whose engine does not answer now is unavailable, and unknown once the engine is forgotten', async () => {
+    const dead = STATES.map((state) => ({ ...state, status: 'error-network' as const, models: [] }));
+    found = dead;
+    models.update(found);
+    for (const name of ['a', 'd', 'd:latest', 'flm://two/org/c']) {
+      const error = await errorOf(async () => models.plan(name, CHAT));
+      expect([name, error.code, error.status, error.meta.retryAfterSeconds]).toEqual([
+        name,
+        'MODEL_UNAVAILABLE',
+        503,
+        5,
+      ]);
+    }
+    expect(await codeOf(async () => models.plan('never-there', CHAT))).toBe('MODEL_NOT_FOUND');
+    found = dead.slice(1);
+    models.update(found);
+    expect(await codeOf(async () => models.plan('a', CHAT))).toBe('MODEL_NOT_FOUND');
+    expect(await codeOf(async () => models.plan('d', CHAT))).toBe('MODEL_UNAVAILABLE');
+    found = STATES;
+    models.update(found);
+    expect(candidates('a')).toEqual(['one/a']);
+  });
+
   test.each([
     ['flm://two/b', ['two/b']],
     ['flm://openai/org/c', ['two/org/c']],

@@ -1,6 +1,7 @@
 /** The models of all engines: where a request can go, lists of what there is, and what the owner says of names. */
 import type { Clock, EngineState, InferenceRoute, Plan } from '../contract';
 import { FlmError } from '../lib/errors';
+import { createAway } from './away';
 import { createCatalogue, isSameCatalogue } from './catalogue';
 import { createChooser, type StandingOf } from './chooser';
 import { createListing, isAllowed, type Listing } from './listing';
@@ -16,7 +17,7 @@ export interface Models extends ModelsApi {
   /**
    * Where a request for `model` can go, best first. Waits only when nobody has the model: then the engines are asked
    * once more, because it may have appeared since.
-   * @throws INVALID_MODEL, MODEL_NOT_FOUND, ENGINE_NOT_FOUND; ROUTE_NOT_SUPPORTED when no engine with the model speaks it
+   * @throws INVALID_MODEL, MODEL_NOT_FOUND, MODEL_UNAVAILABLE, ENGINE_NOT_FOUND; ROUTE_NOT_SUPPORTED when no engine with the model speaks it
    */
   plan(model: string, route: InferenceRoute): Plan | Promise<Plan>;
   /**
@@ -42,6 +43,8 @@ export interface ModelsOptions {
 
 /** A model that nobody has is looked for at most this often, however many ask for it. */
 const MISS_MS = 2_000;
+/** An engine that comes back is seen within this time, more or less. */
+const RETRY_SECONDS = 5;
 /** Lists show a look that is at most this old. */
 const FRESH_MS = 15_000;
 
@@ -56,11 +59,21 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
   };
   const rules = await createRules(store, clock, onChange);
   const chooser = createChooser(standingOf);
+  const away = createAway();
   const planner = createPlanner({ catalogue: () => catalogue, rules, chooser });
 
   function requireListing(): Listing {
     listing ??= createListing(catalogue.byId, rules.aliases().map(planner.targetsOf));
     return listing;
+  }
+
+  function absent(model: string): FlmError {
+    const names = rules.alias(model)?.places.flat() ?? [{ model }];
+    if (!names.some((target) => away.has(target.model))) return planner.absent(model);
+    return new FlmError('MODEL_UNAVAILABLE', {
+      meta: { model, retryAfterSeconds: RETRY_SECONDS },
+      param: 'model',
+    });
   }
 
   function viewOfAlias(alias: Alias) {
@@ -77,6 +90,7 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
     update(states) {
       const before = engines;
       engines = [...states];
+      away.update(engines);
       if (isSameCatalogue(before, engines)) return;
       catalogue = createCatalogue(engines);
       listing = null;
@@ -88,7 +102,7 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
       if (plan !== null) return plan;
       return refresh(MISS_MS).then(() => {
         const later = planner.plan(model, route);
-        if (later === null) throw planner.absent(model);
+        if (later === null) throw absent(model);
         return later;
       });
     },
@@ -99,7 +113,7 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
     async openAiModel(model, allowed) {
       if (planner.find(model).length === 0) await refresh(MISS_MS);
       const entries = planner.find(model);
-      if (entries.length === 0) throw planner.absent(model);
+      if (entries.length === 0) throw absent(model);
       const entry = entries.find((each) => isAllowed(allowed, each, model));
       if (entry === undefined) throw new FlmError('MODEL_NOT_ALLOWED', { meta: { model }, param: 'model' });
       const alias = rules.alias(model);

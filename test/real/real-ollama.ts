@@ -5,10 +5,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Glob } from 'bun';
 import { eventually } from '../support/eventually';
 import { freePort } from '../support/ports';
-import { cachedTrial, trialCacheDir } from './trial-engine';
+import { trialModelFile } from './trial-engine';
 
 export interface RealOllama {
   /** Without a trailing slash. */
@@ -55,7 +54,7 @@ export async function startOllama(): Promise<RealOllama> {
   };
   try {
     await eventually(() => fetch(`${baseUrl}/api/version`).then(isOk, () => false), 20_000, 50);
-    writeFileSync(join(dir, 'Modelfile'), MODELFILE(await modelFile()));
+    writeFileSync(join(dir, 'Modelfile'), MODELFILE(await trialModelFile()));
     const create = Bun.spawn([PROGRAM, 'create', 'smollm2', '-f', 'Modelfile'], {
       env,
       cwd: dir,
@@ -72,11 +71,4 @@ export async function startOllama(): Promise<RealOllama> {
 
 function isOk(response: Response): boolean {
   return response.ok;
-}
-
-/** The model file that the trial engine was installed with. */
-async function modelFile(): Promise<string> {
-  await cachedTrial().install({ progress: (line) => console.warn(`trial engine: ${line}`) });
-  for await (const file of new Glob('**/*.gguf').scan({ cwd: trialCacheDir(), absolute: true })) return file;
-  throw new Error('the trial engine has no model file');
 }

@@ -3,6 +3,7 @@
  * Tests that need it ask `missingTrialEngine()` first, so that a machine without Python skips them loudly.
  */
 import { resolve } from 'node:path';
+import { Glob } from 'bun';
 import { createTrial, type Trial, type TrialState } from '../../src/engines/trial';
 import { systemClock } from '../../src/lib/clock';
 import { FlmError } from '../../src/lib/errors';
@@ -59,4 +60,11 @@ export async function startTrialEngine(): Promise<TrialEngine> {
   const trial = cachedTrial();
   await trial.install({ progress: (line) => console.warn(`trial engine: ${line}`) });
   return { ...(await trial.start()), stop: () => trial.stop() };
+}
+
+/** The model file that the trial engine was installed with, installing it first where that has not been done. */
+export async function trialModelFile(): Promise<string> {
+  await cachedTrial().install({ progress: (line) => console.warn(`trial engine: ${line}`) });
+  for await (const file of new Glob('**/*.gguf').scan({ cwd: trialCacheDir(), absolute: true })) return file;
+  throw new Error('the trial engine has no model file');
 }

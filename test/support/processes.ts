@@ -1,5 +1,5 @@
 /** Looks at the machine's processes (Linux): what they were started with, and whether any was left behind. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 export interface Process {
   readonly pid: number;
@@ -25,6 +25,17 @@ export function processesWith(text: string): Process[] {
     ({ pid, command, environment }) =>
       pid !== process.pid && (command.includes(text) || environment.some((entry) => entry.includes(text))),
   );
+}
+
+/** The processes whose current directory it is. For those that write a title over their arguments and environment. */
+export function pidsIn(directory: string): number[] {
+  return pids().filter((pid) => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`) === directory;
+    } catch {
+      return false; // It has ended meanwhile, or is somebody else's.
+    }
+  });
 }
 
 function pids(): number[] {
