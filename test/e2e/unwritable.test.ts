@@ -3,8 +3,9 @@ import { Database } from 'bun:sqlite';
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isRecord } from '../../src/lib/json';
 import type { Env } from '../../src/lib/paths';
-import { dataOf, executable, leftovers, parseFailure, startFlm } from '../support/executable';
+import { dataOf, errorOf, executable, leftovers, parseFailure, startFlm } from '../support/executable';
 import { testHome } from '../support/home';
 import { mountSmall } from '../support/small-disk';
 
@@ -35,10 +36,9 @@ describe('a database that another program has locked', () => {
 });
 
 const disk = mountSmall(16 * 1024 * 1024);
+afterAll(() => disk?.unmount());
 
 describe.skipIf(disk === null)('a full disk', () => {
-  afterAll(() => disk?.unmount());
-
   test('does not keep FLM from stopping, and is told', async () => {
     using home = testHome();
     const env = { ...home.env, FLM_DATA_DIR: disk?.dir };
@@ -50,6 +50,29 @@ describe.skipIf(disk === null)('a full disk', () => {
     full[Symbol.dispose]();
     await using next = await startFlm(env);
     expect(await next.stop()).toBe(0);
+  });
+});
+
+describe.skipIf(disk === null)('a full disk under a running FLM', () => {
+  test('takes a revocation for as long as FLM runs, and says that it is not written down', async () => {
+    using home = testHome();
+    const env = { ...home.env, FLM_DATA_DIR: disk?.dir };
+    await using running = await startFlm(env);
+    const made = await dataOf(env, ['api-keys', 'create', '--label', 'lost']);
+    if (!isRecord(made)) throw new Error('no key');
+    const ask = async () =>
+      (await fetch(`${running.url}/v1/models`, { headers: { authorization: `Bearer ${made.plain_key}` } }))
+        .status;
+    expect(await ask()).toBe(200);
+    {
+      using _ = fill();
+      const error = await errorOf(env, ['api-keys', 'revoke', 'lost']);
+      expect(error).toMatchObject({ code: 'DB_ERROR', exit: 2, hint: expect.stringContaining('next start') });
+      expect(await ask()).toBe(401);
+    }
+    await dataOf(env, ['api-keys', 'revoke', String(made.id)]);
+    expect(await ask()).toBe(401);
+    expect(await running.stop()).toBe(0);
   });
 });
 
