@@ -115,7 +115,11 @@ function report(error: FlmError, format: Format, stderr: Output): number {
   // A bug of the running FLM is in its log, under the id of the request; a bug here is nowhere else.
   const requestId = code === 'INTERNAL_ERROR' ? error.meta.requestId : undefined;
   const own = code === 'INTERNAL_ERROR' && typeof requestId !== 'string';
-  const hint = own ? 'FLM_DEBUG=1 in front of the same command shows the details.' : error.hint;
+  const hint = own
+    ? 'FLM_DEBUG=1 in front of the same command shows the details.'
+    : error.hint === null
+      ? null
+      : redact(error.hint);
   if (format === 'json') {
     const id = typeof requestId === 'string' ? { request_id: requestId } : {};
     stderr.write(`${JSON.stringify({ error: { code, message, hint, ...id } })}\n`);

@@ -1,7 +1,7 @@
 /** What becomes of FLM when its files cannot be written any more: another program locks them, or the disk is full. */
 import { Database } from 'bun:sqlite';
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { existsSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRecord } from '../../src/lib/json';
 import type { Env } from '../../src/lib/paths';
@@ -88,6 +88,20 @@ function parseText(stderr: string): { readonly message: string; readonly hint: s
   const [message = '', hint = null] = stderr.trimEnd().split('\n');
   return { message, hint };
 }
+
+test('what a process left that died in the middle is removed by the next start', async () => {
+  using home = testHome();
+  const ended = Bun.spawn(['true']);
+  await ended.exited;
+  await dataOf(home.env, ['config', 'list']);
+  const [addon = ''] = readdirSync(home.paths.libDir);
+  const left = [`${home.paths.keyFile}.${ended.pid}.tmp`, join(home.paths.libDir, `${addon}.${ended.pid}`)];
+  for (const path of left) writeFileSync(path, 'half');
+  rmSync(join(home.paths.libDir, addon));
+  await dataOf(home.env, ['config', 'list']);
+  expect(left.filter((path) => existsSync(path))).toEqual([]);
+  expect(readdirSync(home.paths.libDir)).toEqual([addon]);
+});
 
 const hasFullDevice = existsSync('/dev/full');
 
