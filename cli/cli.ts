@@ -26,6 +26,8 @@ export interface Cli {
   note(line: string): void;
   /** Writes the result: `{"version":"1.0","data":…}`, or the text for people. */
   result(data: unknown, text: () => string): void;
+  /** Resolves when all that was written to stdout has arrived: with null, or with why it has not. */
+  delivered(): Promise<Error | null>;
   /** Makes the program end with this code although the command has printed its result. */
   fail(exitCode: number): void;
   /** Aborts at Ctrl-C. */

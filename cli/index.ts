@@ -8,8 +8,8 @@ import { type Cli, type Format, INTERRUPTED, OUTPUT_VERSION } from './cli';
 import { PROGRAM } from './commands';
 import { isGroupTarget, renderHelp } from './help';
 import { stderrLog } from './log';
+import { isReaderGone, type Output, outputFailed, outputTo } from './output';
 import { asksForHelp, checkNoArgs, findCommand, runStrict } from './strict';
-import { terminalText } from './table';
 
 /** Runs `words` (without the program's name) and resolves with the exit code. Never rejects. */
 export async function runCli(words: readonly string[], env: Env): Promise<number> {
@@ -20,19 +20,35 @@ export async function runCli(words: readonly string[], env: Env): Promise<number
   const onSignal = () => interrupted.abort();
   process.once('SIGINT', onSignal);
   process.once('SIGTERM', onSignal);
-  // Whoever reads may have had enough (`flm config list | head`, a log collector that died): no reason to die of it.
-  for (const output of [process.stdout, process.stderr]) output.on('error', ignore);
+  const [stdout, stderr] = [outputTo(process.stdout), outputTo(process.stderr)];
   try {
+    const exitCode = await run();
+    const failure = await stdout.settled();
+    return failure === null || isReaderGone(failure)
+      ? exitCode
+      : report(outputFailed(failure), format, stderr);
+  } catch (error) {
+    if (interrupted.signal.aborted && isAbort(error, interrupted.signal)) return INTERRUPTED;
+    return report(toFlmError(error), format, stderr);
+  } finally {
+    // The terminal has written ^C where the shell's prompt would come to stand.
+    if (interrupted.signal.aborted && process.stderr.isTTY === true) process.stderr.write('\n');
+    egress.close();
+    process.off('SIGINT', onSignal);
+    process.off('SIGTERM', onSignal);
+  }
+
+  async function run(): Promise<number> {
     // `flm help status` is `flm status --help`.
     const found = await findCommand(PROGRAM, words[0] === 'help' ? [...words.slice(1), '--help'] : words);
     const wantsHelp = asksForHelp(found.rawArgs);
     if (isGroupTarget(found.target) && !wantsHelp) checkNoArgs(found);
     if (wantsHelp || isGroupTarget(found.target)) {
-      process.stdout.write(await renderHelp(found.path, found.target));
+      stdout.write(await renderHelp(found.path, found.target));
       return 0;
     }
     let exitCode = 0;
-    const cli = createCli(env, format, {
+    const cli = createCli(env, format, stdout, stderr, {
       egress,
       interrupted: interrupted.signal,
       fail: (code) => {
@@ -41,15 +57,6 @@ export async function runCli(words: readonly string[], env: Env): Promise<number
     });
     await runStrict(found.target, found.rawArgs, cli);
     return exitCode;
-  } catch (error) {
-    if (interrupted.signal.aborted && isAbort(error, interrupted.signal)) return INTERRUPTED;
-    return report(toFlmError(error), format);
-  } finally {
-    // The terminal has written ^C where the shell's prompt would come to stand.
-    if (interrupted.signal.aborted && process.stderr.isTTY === true) process.stderr.write('\n');
-    egress.close();
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
   }
 }
 
@@ -58,9 +65,13 @@ function isAbort(error: unknown, signal: AbortSignal): boolean {
   return error === signal.reason || (error instanceof Error && error.name === 'AbortError');
 }
 
-function ignore(): void {}
-
-function createCli(env: Env, format: Format, own: Pick<Cli, 'egress' | 'interrupted' | 'fail'>): Cli {
+function createCli(
+  env: Env,
+  format: Format,
+  stdout: Output,
+  stderr: Output,
+  own: Pick<Cli, 'egress' | 'interrupted' | 'fail'>,
+): Cli {
   const stdoutIsTty = process.stdout.isTTY === true;
   const stdinIsTty = process.stdin.isTTY === true;
   const decorated = process.stderr.isTTY === true && env.TERM !== 'dumb';
@@ -75,19 +86,15 @@ function createCli(env: Env, format: Format, own: Pick<Cli, 'egress' | 'interrup
     watched: stdoutIsTty,
     decorated,
     readStdin: async () => (stdinIsTty ? null : await Bun.stdin.text()),
-    write: (text) => put(process.stdout, text),
+    write: stdout.write,
     // Beside JSON, stderr holds JSON lines and nothing else (FLM-011).
-    note: format === 'json' ? (line) => log.info(line) : (line) => put(process.stderr, `${line}\n`),
+    note: format === 'json' ? (line) => log.info(line) : (line) => stderr.write(`${line}\n`),
     result(data, text) {
       const out = format === 'json' ? JSON.stringify({ version: OUTPUT_VERSION, data }) : text();
-      put(process.stdout, `${out}\n`);
+      stdout.write(`${out}\n`);
     },
+    delivered: stdout.settled,
   };
-}
-
-/** Labels, names and answers come from outside: on a terminal no control character of theirs is obeyed. */
-function put(stream: NodeJS.WriteStream, text: string): void {
-  stream.write(stream.isTTY === true ? terminalText(text) : text);
 }
 
 /** Text on a terminal, JSON in a pipe, unless the words say otherwise. Wrong words are told when the command is checked. */
@@ -101,20 +108,24 @@ function formatOf(all: readonly string[]): Format {
   return process.stdout.isTTY === true ? 'text' : 'json';
 }
 
-function report(error: FlmError, format: Format): number {
+function report(error: FlmError, format: Format, stderr: Output): number {
   const { code } = error;
   // A key that was pasted where an id is wanted must not be shown to whoever looks over a shoulder.
   const message = redact(error.message);
   // A bug of the running FLM is in its log, under the id of the request; a bug here is nowhere else.
   const requestId = code === 'INTERNAL_ERROR' ? error.meta.requestId : undefined;
   const own = code === 'INTERNAL_ERROR' && typeof requestId !== 'string';
-  const hint = own ? 'FLM_DEBUG=1 in front of the same command shows the details.' : error.hint;
+  const hint = own
+    ? 'FLM_DEBUG=1 in front of the same command shows the details.'
+    : error.hint === null
+      ? null
+      : redact(error.hint);
   if (format === 'json') {
     const id = typeof requestId === 'string' ? { request_id: requestId } : {};
-    process.stderr.write(`${JSON.stringify({ error: { code, message, hint, ...id } })}\n`);
+    stderr.write(`${JSON.stringify({ error: { code, message, hint, ...id } })}\n`);
   } else {
     const id = typeof requestId === 'string' ? ` (request ${requestId})` : '';
-    put(process.stderr, `Error: ${message}${id}\n${hint === null ? '' : `${hint}\n`}`);
+    stderr.write(`Error: ${message}${id}\n${hint === null ? '' : `${hint}\n`}`);
   }
   // The one place where the insides of a bug may be seen, by its owner.
   if (own && process.env.FLM_DEBUG) console.error(error.cause ?? error);

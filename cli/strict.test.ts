@@ -324,6 +324,7 @@ function cliStub(): Cli {
     write: unused,
     note: unused,
     result: unused,
+    delivered: unused,
     fail: unused,
   };
 }

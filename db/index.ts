@@ -7,6 +7,7 @@ import { basename } from 'node:path';
 import type { Clock } from '../src/contract';
 import { ensureDataDir } from '../src/lib/data-dir';
 import { FlmError } from '../src/lib/errors';
+import { sweep, temporaryOf } from '../src/lib/files';
 import type { Env, Paths } from '../src/lib/paths';
 import { loadAddon } from './addon';
 import * as configSchema from './config/schema';
@@ -61,6 +62,8 @@ export async function openDatabases(options: OpenDatabasesOptions): Promise<Data
   };
   try {
     opened.push(acquireLock(paths.lockDb, paths.dir, options.lockWaitMs, addon));
+    // Half a file of the key may be half a key. Whoever holds the lock is the only one who writes such files here.
+    sweep(paths.dir, temporaryOf);
     const firstStart = !existsSync(paths.configDb);
     if (!firstStart) requireSecurityDb(paths);
     const seal = await openSeal(paths, env, keychainOf(env));

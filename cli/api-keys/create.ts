@@ -4,6 +4,7 @@ import { FlmError } from '../../src/lib/errors';
 import { withBackend } from '../backend';
 import { command } from '../command';
 import { DURATION, parseDuration } from '../duration';
+import { outputFailed } from '../output';
 import { keyText } from './text';
 
 /** Those of KEY_SCOPES that anything in FLM asks for. */
@@ -46,8 +47,15 @@ export default command({
         ? {}
         : { expires_in_s: parseDuration('--expires-in', args['expires-in'], LIFETIME) }),
     };
-    const created = await withBackend(cli, (backend) => backend.keys.create(input));
-    cli.result(created, () => keyText(created));
+    await withBackend(cli, async ({ keys }) => {
+      const created = await keys.create(input);
+      cli.result(created, () => keyText(created));
+      const lost = await cli.delivered();
+      if (lost === null) return;
+      // It is shown this once.
+      await keys.revoke(created.id);
+      throw outputFailed(lost, `The new key ${created.id} is revoked again, because nobody has seen it.`);
+    });
   },
 });
 

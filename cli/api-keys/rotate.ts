@@ -3,6 +3,7 @@ import { type RotatedKey, RotateInput } from '../../src/admission';
 import { withBackend } from '../backend';
 import { command } from '../command';
 import { DURATION, parseDuration } from '../duration';
+import { outputFailed } from '../output';
 import { localTime } from '../time';
 import { KEY_WORD, keyIdFor } from './id';
 import { keyText } from './text';
@@ -29,6 +30,12 @@ export default command({
       keys.rotate(await keyIdFor(keys, args.id), { ...label, ...grace }),
     );
     cli.result(rotated, () => `${keyText(rotated)}\n${endText(rotated, cli.clock.nowMs())}`);
+    const lost = await cli.delivered();
+    if (lost !== null)
+      throw outputFailed(
+        lost,
+        `Nobody has seen the new key. For another one: flm api-keys rotate ${rotated.id}`,
+      );
   },
 });
 

@@ -11,7 +11,11 @@ import { imageFromFile, imageFromUrl } from './images';
 export default command({
   about: 'Chat with a model through FLM. Without a prompt: a conversation, or what is piped in.',
   args: {
-    prompt: { type: 'positional', required: false, description: 'What to ask.' },
+    prompt: {
+      type: 'positional',
+      required: false,
+      description: 'What to ask. A word "-" stands for what is piped in, which is not read otherwise.',
+    },
     model: {
       type: 'string',
       alias: 'm',
@@ -37,12 +41,12 @@ export default command({
   examples: [
     'flm chat "Why is the sky blue?"',
     'flm chat --stream --system "Answer in French." "Who are you?"',
-    'git diff | flm chat "Write a commit message for this change."',
+    'git diff | flm chat "Write a commit message for this change:" -',
     'flm chat --model flm://ollama-default/llava --image cat.png "What is this?"',
     'flm chat',
   ],
   async run({ cli, args, all, rest }) {
-    const words = [args.prompt, ...rest].filter((word) => word !== undefined).join(' ');
+    const words = [args.prompt, ...rest].filter((word) => word !== undefined);
     const client = await requireRunning(cli);
     const { listen_addr: listenAddr } = await client.status();
     if (listenAddr === null) throw new FlmError('PROXY_NOT_RUNNING');
@@ -65,8 +69,7 @@ export default command({
     };
     const system: Message[] = args.system === undefined ? [] : [{ role: 'system', content: args.system }];
 
-    const piped = await cli.readStdin();
-    const prompt = [words, piped?.trim() ?? ''].filter((part) => part.trim() !== '').join('\n\n');
+    const prompt = await promptOf(words, cli);
     if (prompt === '' && !cli.interactive)
       throw new FlmError('USAGE_ERROR', { meta: { reason: 'There is no prompt' } });
     const images = [
@@ -81,6 +84,21 @@ export default command({
     await answerOnce(cli, door, { ...settings, messages });
   },
 });
+
+/**
+ * The words, with stdin where "-" stands or where there are none. Not otherwise: in a shell's `while read` loop stdin
+ * holds the lines of the next rounds, and behind a slow program it ends late.
+ */
+async function promptOf(words: readonly string[], cli: Cli): Promise<string> {
+  const at = words.indexOf('-');
+  const wanted = at !== -1 || words.length === 0;
+  const piped = wanted ? ((await cli.readStdin()) ?? '').trim() : '';
+  const parts =
+    at === -1
+      ? [words.join(' '), piped]
+      : [words.slice(0, at).join(' '), piped, words.slice(at + 1).join(' ')];
+  return parts.filter((part) => part.trim() !== '').join('\n\n');
+}
 
 async function answerOnce(cli: Cli, door: Door, asked: Question): Promise<void> {
   // A person who waits sees the answer grow; a pipe gets it whole unless it asked for the pieces.

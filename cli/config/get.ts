@@ -10,5 +10,7 @@ export default command({
   async run({ cli, args }) {
     const setting = await withBackend(cli, (backend) => backend.config.get(args.key));
     cli.result(setting, () => setting.value);
+    // Beside the value and not behind it: scripts read that.
+    if (setting.waits && cli.format === 'text') cli.note('FLM uses this value after its next start.');
   },
 });

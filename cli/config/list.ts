@@ -11,7 +11,11 @@ export default command({
     cli.result(list, () =>
       table(
         ['SETTING', 'VALUE', 'FROM'],
-        list.items.map(({ key, value, source }) => [key, value === '' ? '(none)' : value, source]),
+        list.items.map(({ key, value, source, waits }) => [
+          key,
+          value === '' ? '(none)' : value,
+          waits ? `${source}, after the next start` : source,
+        ]),
         'There are no settings.',
       ),
     );

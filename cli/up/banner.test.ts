@@ -2,6 +2,7 @@ import { describe, expect, test } from 'bun:test';
 import type { Status } from '../../src/admin';
 import type { CreatedKey } from '../../src/admission';
 import type { EngineView } from '../../src/engines';
+import { terminalText } from '../table';
 import { curlFor, upText } from './banner';
 
 const status: Status = {
@@ -158,8 +159,12 @@ describe('the request to paste', () => {
     'two\nlines',
     'Grüße/日本-👋',
     "'; rm -rf / #",
+    'bells\u0007 escapes\u001B]0;x\u007F \u009B2J',
   ])('survives a shell with the model %j', async (model) => {
-    const args = await pasted(curlFor('http://localhost:8080', model, 'flm_abcSECRET'));
+    const line = curlFor('http://localhost:8080', model, 'flm_abcSECRET');
+    // A terminal is shown it as it is: there is nothing in it that would be replaced.
+    expect(terminalText(line)).toBe(line);
+    const args = await pasted(line);
     expect(args.slice(0, -1)).toEqual([
       '-N',
       'http://localhost:8080/v1/chat/completions',

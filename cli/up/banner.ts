@@ -43,6 +43,11 @@ export function upText({ status, engines, key }: UpResult): string {
 /** FLM keeps no key that it could show again. */
 const EXPORT = 'export FLM_API_KEY=flm_...';
 
+/** JSON leaves some characters alone that a terminal obeys, and spelled out they are the same to whoever parses it. */
+function escapeControls(json: string): string {
+  return json.replaceAll(/\p{Cc}/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
 /** A request that can be pasted into a shell as it is. */
 export function curlFor(base: string, model: string, key: string): string {
   const body = JSON.stringify({ model, stream: true, messages: [{ role: 'user', content: 'Hello!' }] });
@@ -50,6 +55,6 @@ export function curlFor(base: string, model: string, key: string): string {
     `curl -N ${base}/v1/chat/completions \\`,
     `  -H "Authorization: Bearer ${key}" \\`,
     `  -H "Content-Type: application/json" \\`,
-    `  -d '${body.replaceAll("'", "'\\''")}'`,
+    `  -d '${escapeControls(body).replaceAll("'", "'\\''")}'`,
   ].join('\n');
 }

@@ -63,6 +63,8 @@ export default command({
         key: await firstKey(app),
       };
       cli.result({ ...result.status, plain_key: result.key?.plain_key ?? null }, () => upText(result));
+      if (result.key !== null && (await cli.delivered()) !== null)
+        cli.note('Nobody has seen the first key. For another one: flm api-keys rotate "first key"');
       // From here on FLM serves, and Ctrl-C is how that ends, also while a model still answers.
       if (args.ask !== undefined) await askFirst(app, cli, args.ask).catch(unlessInterrupted(cli));
       await untilInterrupted(cli);

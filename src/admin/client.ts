@@ -7,6 +7,7 @@ import { errorFromWire, FlmError } from '../lib/errors';
 import { isRecord, parseJson } from '../lib/json';
 import type { ModelsApi } from '../models';
 import type { CheckReport, Status } from './model';
+import { wayTo } from './socket';
 
 export type { CheckReport, Status } from './model';
 
@@ -26,8 +27,14 @@ export interface AdminClient extends OwnerApi {
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 
-/** A client of the FLM that listens on the socket. Its calls throw PROXY_NOT_RUNNING when none does. */
-export function createAdminClient(egress: Egress, unixSocket: string): AdminClient {
+/**
+ * A client of the FLM that listens on the socket. Its calls throw PROXY_NOT_RUNNING when none does.
+ * @throws IO_ERROR when the socket could be another user's
+ */
+export function createAdminClient(egress: Egress, socket: string): AdminClient {
+  // Never closed: a program has one client, which it needs to its end.
+  const { path: unixSocket } = wayTo(socket);
+
   async function call<Result>(
     method: Method,
     path: string,

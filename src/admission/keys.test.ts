@@ -380,12 +380,27 @@ describe('revoke', () => {
     expect((await keys.list()).items[0]?.status).toBe('revoked');
   });
 
-  test('that could not be stored is not acknowledged, and the key goes on', async () => {
+  test('that could not be stored counts at once all the same, and can be tried again', async () => {
     const { id, plain_key } = await keys.create({ label: 'l' });
     store.failing = true;
-    expect(keys.revoke(id)).rejects.toThrow('the disk is full');
+    for (let tries = 0; tries < 2; tries++) {
+      const error = await errorOf(() => keys.revoke(id));
+      expect([error.code, error.message]).toEqual(['DB_ERROR', expect.stringContaining('the disk is full')]);
+      expect(error.hint).toContain(`flm api-keys revoke ${id}`);
+    }
     await settle();
-    expect([accepts(plain_key), events.some(({ name }) => name === 'key.revoked')]).toEqual([true, false]);
+    expect([accepts(plain_key), events.filter(({ name }) => name === 'key.revoked')]).toEqual([
+      false,
+      [{ name: 'key.revoked', keyId: id }],
+    ]);
+    store.failing = false;
+    // A change of another key does not bring it back.
+    await keys.create({ label: 'other' });
+    expect(accepts(plain_key)).toBe(false);
+    expect(await keys.revoke(id)).toEqual({ id, revoked: true });
+    await restart();
+    expect(accepts(plain_key)).toBe(false);
+    expect((await errorOf(() => keys.revoke(id))).code).toBe('KEY_ALREADY_REVOKED');
   });
 });
 

@@ -5,7 +5,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Clock, Principal, Scope } from '../contract';
 import type { Bus } from '../lib/bus';
-import { FlmError } from '../lib/errors';
+import { FlmError, reasonOf } from '../lib/errors';
 import { keyIdOf, makeKey } from './key-format';
 import type { ApiKey, CreatedKey, KeyInput, KeysApi } from './model';
 import type { KeyStore, StoredKey } from './store';
@@ -75,8 +75,15 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
   const hashOf = (plain: string): Buffer => new Bun.CryptoHasher('sha256', pepper).update(plain).digest();
   const nobody = hashOf('no such key');
 
+  /** Ends that the owner wants and the database could not take, by the key's id. */
+  const unwritten = new Map<string, number>();
+
   async function reload(): Promise<void> {
-    stored = await store.list();
+    use(await store.list());
+  }
+
+  function use(rows: readonly StoredKey[]): void {
+    stored = rows.map((key) => ({ ...key, revokedAtMs: unwritten.get(key.id) ?? key.revokedAtMs }));
     recognised = new Map(stored.map((key) => [key.id, recognisedOf(key)]));
   }
 
@@ -203,8 +210,18 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
     },
 
     async revoke(id) {
-      requireUsable(id);
-      await store.revoke(id, atOnce());
+      const atMs = unwritten.get(id) ?? atOnce();
+      if (!unwritten.has(id)) requireUsable(id);
+      try {
+        await store.revoke(id, atMs);
+      } catch (error) {
+        // Somebody else may have the key, and a full disk is no reason to go on serving them.
+        unwritten.set(id, atMs);
+        use(stored);
+        tellEnds();
+        throw notWritten(id, error);
+      }
+      unwritten.delete(id);
       await reload();
       tellEnds();
       return { id, revoked: true };
@@ -214,6 +231,11 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
       if (timer !== null) clearTimeout(timer);
     },
   };
+}
+
+function notWritten(id: string, cause: unknown): FlmError {
+  const hint = `An FLM that runs refuses the key from now on, but after its next start the key would work again. Make room on the disk, then once more: flm api-keys revoke ${id}`;
+  return new FlmError('DB_ERROR', { meta: { file: 'security.db', reason: reasonOf(cause) }, cause, hint });
 }
 
 function refused(refusal: Refusal): Identified {

@@ -14,6 +14,9 @@ export const SettingView = Type.Object(
     source: SettingSource,
     default: Type.String(),
     apply: oneOf(['live', 'restart']),
+    waits: Type.Boolean({
+      description: 'Whether the FLM that runs still uses another value, until its next start.',
+    }),
   },
   { description: 'One setting as it stands.' },
 );

@@ -156,8 +156,13 @@ describe('a change', () => {
     each.rows.set('proxy.port', '8081');
     const config = await start(each);
     const effects: string[] = [];
-    for (const text of ['9000', '9000', '9001', '8081', '9000'])
+    for (const text of ['9000', '9000', '9001', '8081', '9000']) {
       effects.push((await config.set('proxy.port', text)).effect);
+      // Whoever looks later is told the same.
+      expect((await config.get('proxy.port')).waits).toBe(text !== '8081');
+    }
+    const waiting = (await config.list()).items.filter(({ waits }) => waits);
+    expect(waiting.map(({ key }) => key)).toEqual(['proxy.port']);
     effects.push((await config.unset('proxy.port')).effect);
     expect(effects).toEqual([
       'restart-required',
@@ -336,5 +341,6 @@ test('list shows every setting once, in the order of the schema', async () => {
     source: 'env',
     default: 'info',
     apply: 'live',
+    waits: false,
   });
 });

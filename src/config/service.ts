@@ -52,12 +52,24 @@ export async function createConfig(options: ConfigOptions): Promise<Config> {
     options.bus.publish({ name: 'config.changed', keys: [key] });
   }
 
+  /** Whether the process that serves goes on with another value than `value` until it is restarted. */
+  function waits(key: SettingKey, value: string): boolean {
+    return options.running && SETTINGS[key].apply === 'restart' && value !== formatted(key, started[key]);
+  }
+
+  function viewNow(key: SettingKey): SettingView {
+    const setting = view(key, sources);
+    return { ...setting, waits: waits(key, setting.value) };
+  }
+
   function change(key: SettingKey): SettingChange {
     const { value, source } = view(key, sources);
     const hidden = source === 'flag' || source === 'env';
-    const waits =
-      options.running && SETTINGS[key].apply === 'restart' && value !== formatted(key, started[key]);
-    const effect = hidden ? (`shadowed-by-${source}` as const) : waits ? 'restart-required' : 'applied';
+    const effect = hidden
+      ? (`shadowed-by-${source}` as const)
+      : waits(key, value)
+        ? 'restart-required'
+        : 'applied';
     return { key, value, effect };
   }
 
@@ -65,11 +77,11 @@ export async function createConfig(options: ConfigOptions): Promise<Config> {
     current: () => snapshot,
 
     async list() {
-      return { items: SETTING_KEYS.map((key) => view(key, sources)), next: null };
+      return { items: SETTING_KEYS.map(viewNow), next: null };
     },
 
     async get(name) {
-      return view(requireSettingKey(name), sources);
+      return viewNow(requireSettingKey(name));
     },
 
     async set(name, text) {
@@ -142,7 +154,7 @@ function freeze(sources: Sources): ConfigSnapshot {
   return Object.freeze(Object.fromEntries(entries)) as ConfigSnapshot;
 }
 
-function view(key: SettingKey, sources: Sources): SettingView {
+function view(key: SettingKey, sources: Sources): Omit<SettingView, 'waits'> {
   const source = sourceOf(key, sources);
   return {
     key,

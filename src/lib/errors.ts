@@ -435,6 +435,13 @@ export const ERRORS = {
     message: '{reason}.',
     hint: 'Add --help for the usage.',
   },
+  OUTPUT_FAILED: {
+    status: 500,
+    type: 'server_error',
+    exit: 2,
+    message: 'What the command has to say could not be written: {reason}.',
+    hint: 'The command did its work all the same. Is there room where its output goes?',
+  },
   INVALID_INPUT: {
     status: 400,
     type: 'invalid_request_error',

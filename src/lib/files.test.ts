@@ -13,7 +13,7 @@ import { join } from 'node:path';
 import { testDir } from '../../test/support/data-dir';
 import { mountSmall, type SmallDisk } from '../../test/support/small-disk';
 import { codeOf } from '../../test/support/thrown';
-import { ensurePrivateDir, writeFileAtomic } from './files';
+import { ensurePrivateDir, sweep, temporaryOf, writeFileAtomic } from './files';
 
 const modeOf = (path: string) => statSync(path).mode & 0o777;
 
@@ -85,6 +85,27 @@ describe('writeFileAtomic', () => {
   test('says IO_ERROR where there is no directory', async () => {
     using data = testDir();
     expect(await codeOf(() => writeFileAtomic(join(data.dir, 'none', 'key'), 'text'))).toBe('IO_ERROR');
+  });
+});
+
+describe('sweep', () => {
+  test('takes what dead processes left, and nothing of the living or of anybody else', async () => {
+    using data = testDir();
+    const ended = Bun.spawn(['true']);
+    await ended.exited;
+    const kept = [
+      `security.key.${process.pid}.tmp`,
+      'security.key.1.tmp',
+      'security.key',
+      'security.key.tmp',
+      'notes.tmp',
+      '4711.tmp',
+    ];
+    for (const name of [`security.key.${ended.pid}.tmp`, `security.key.json.${ended.pid}.tmp`, ...kept])
+      writeFileSync(join(data.dir, name), 'half a k');
+    sweep(data.dir, temporaryOf);
+    expect(readdirSync(data.dir).sort()).toEqual(kept.toSorted());
+    sweep(join(data.dir, 'not there'), temporaryOf);
   });
 });
 

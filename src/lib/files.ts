@@ -6,12 +6,13 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   renameSync,
   rmSync,
   type Stats,
   writeFileSync,
 } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { FlmError, reasonOf } from './errors';
 
 /**
@@ -51,6 +52,37 @@ export function writeFileAtomic(path: string, text: string): void {
   } catch (error) {
     removeQuietly(temporary);
     throw new FlmError('IO_ERROR', { meta: { path, reason: reasonOf(error) }, cause: error });
+  }
+}
+
+/**
+ * Removes what processes that died in the middle left of their temporary files in `dir`: names that `pidOf` gives a
+ * process for which is not there any more. One whose number somebody else has got meanwhile stays for a later time.
+ */
+export function sweep(dir: string, pidOf: (name: string) => number | null): void {
+  try {
+    for (const name of readdirSync(dir)) {
+      const pid = pidOf(name);
+      if (pid !== null && pid !== process.pid && !isAlive(pid)) removeQuietly(join(dir, name));
+    }
+  } catch {
+    // Nothing there yet, or nothing that can be looked at: no reason not to start.
+  }
+}
+
+/** The process of a temporary file that writeFileAtomic makes, or null: `security.key.4711.tmp` */
+export function temporaryOf(name: string): number | null {
+  const pid = /\.(\d{1,10})\.tmp$/.exec(name)?.[1];
+  return pid === undefined ? null : Number(pid);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Of another user is alive as well.
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
   }
 }
 

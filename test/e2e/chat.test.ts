@@ -132,11 +132,46 @@ describe('one question', () => {
     await slow.idle();
   });
 
-  test('comes from a pipe, alone or after the words', async () => {
+  test('comes from a pipe, alone or where "-" stands among the words', async () => {
     await dataOf(home.env, ['chat', '-m', MODEL], { stdin: 'Grüße aus der Röhre\n\n' });
     expect(asked().messages).toEqual([{ role: 'user', content: 'Grüße aus der Röhre' }]);
-    await dataOf(home.env, chat('Say it in French:'), { stdin: 'hello\nworld\n' });
+    await dataOf(home.env, chat('Say it', 'in French:', '-'), { stdin: 'hello\nworld\n' });
     expect(asked().messages).toEqual([{ role: 'user', content: 'Say it in French:\n\nhello\nworld' }]);
+    await dataOf(home.env, chat('-', 'Say that in French.'), { stdin: 'hello\n' });
+    expect(asked().messages).toEqual([{ role: 'user', content: 'hello\n\nSay that in French.' }]);
+  });
+
+  test('in words leaves stdin to whoever else reads it', async () => {
+    const loop = 'while read -r line; do "$0" chat -m "$1" "$line" || exit 1; done';
+    const before = fake.requests.length;
+    const child = Bun.spawn(['sh', '-c', loop, await executable(), MODEL], {
+      env: home.env,
+      stdin: new Blob(['one\ntwo\nthree\n']),
+      stdout: 'ignore',
+    });
+    expect(await child.exited).toBe(0);
+    const bodies = fake.requests.slice(before).map(({ body }) => parseJson(body.toString()));
+    const said = bodies.flatMap((body) =>
+      isRecord(body) && Array.isArray(body.messages) ? body.messages : [],
+    );
+    expect(said.map((message) => (isRecord(message) ? message.content : null))).toEqual([
+      'one',
+      'two',
+      'three',
+    ]);
+  });
+
+  test('in words does not wait for a slow program in front of it', async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const never = new ReadableStream({ pull: () => promise });
+    const child = Bun.spawn([await executable(), ...chat('Hi')], {
+      env: home.env,
+      stdin: never,
+      stdout: 'pipe',
+    });
+    expect(await new Response(child.stdout).text()).toContain(ANSWER);
+    expect(await child.exited).toBe(0);
+    resolve();
   });
 
   test('may look like an option behind --', async () => {
