@@ -74,6 +74,10 @@ failed requests in a row an engine is left alone for 30 seconds, then one reques
 
 Seen on Linux x86-64, two cores, without a GPU, with SmolLM2-135M; the recordings are in test/golden.
 
+For developers: \`bun run verify:real\` holds the executable against all three again. It takes an Ollama from the PATH or
+\`FLM_TEST_OLLAMA\`, and a vLLM from \`FLM_TEST_VLLM\`, a directory that \`setup.sh\` has filled, or lets that script fill one
+(\`FLM_TEST_VLLM_SETUP\` says where it is; 1 GB to download, 2.8 GB of disk, 4 GB of memory, about eight minutes in all).
+
 ### llama.cpp (server of xllamacpp 2026.10.11549)
 
 - Tells its slots, its context, its size and whether it takes pictures. Whether it embeds it does not tell.

@@ -81,7 +81,9 @@ describe.skipIf(noVllm)('a real vLLM with a key', () => {
         stream,
         max_tokens: more.max ?? 1_900,
         ignore_eos: true,
-        messages: [{ role: 'user', content: 'Count to a thousand.' }],
+        ...(more.path === '/v1/completions'
+          ? { prompt: 'One, two,' }
+          : { messages: [{ role: 'user', content: 'Count to a thousand.' }] }),
       }),
     });
     const body = createCollector();
@@ -259,7 +261,7 @@ describe.skipIf(noVllm)('a real vLLM with a key', () => {
     await using _ = { [Symbol.asyncDispose]: fake.close };
     await dataOf(home.env, ['engines', 'add', '--url', fake.url, '--id', 'fake']);
     const streams: Asking[] = [];
-    for (const path of ['/v1/chat/completions', '/v1/chat/completions', '/v1/messages']) {
+    for (const path of ['/v1/chat/completions', '/v1/completions']) {
       const asking = ask(true, { path });
       await hasWords(asking);
       streams.push(asking);
@@ -272,6 +274,10 @@ describe.skipIf(noVllm)('a real vLLM with a key', () => {
       const engine = (await asking.response).headers.get('x-flm-engine');
       (engine === 'vllm' ? here : there).push(asking);
     }
+    // This one knows no ignore_eos: it is the last to begin.
+    const message = ask(true, { path: '/v1/messages' });
+    await hasWords(message);
+    streams.push(message);
     const posts = () => fake.requests.filter(({ method }) => method === 'POST').length;
     expect(posts()).toBe(there.length);
     console.log(`      ${here.length} streams by name on vLLM, ${there.length} on the other one`);
