@@ -4,6 +4,7 @@
  */
 import { existsSync } from 'node:fs';
 import { type AdminClient, createAdminClient, type OwnerApi } from '../src/admin/client';
+import { wayTo } from '../src/admin/socket';
 import { FlmError } from '../src/lib/errors';
 import type { Cli } from './cli';
 import type { OfflineBackend } from './offline';
@@ -56,7 +57,8 @@ async function openBackend(cli: Cli): Promise<AdminClient | OfflineBackend> {
  */
 export async function findRunning({ paths, egress }: Cli): Promise<AdminClient | null> {
   if (!existsSync(paths.adminSocket)) return null;
-  const client = createAdminClient(egress, paths.adminSocket);
+  // Never closed: it is needed as long as the program runs.
+  const client = createAdminClient(egress, wayTo(paths.adminSocket).path);
   try {
     await client.status(AbortSignal.timeout(ANSWER_MS));
     return client;

@@ -1,7 +1,7 @@
 /** Runs one command line: finds the command, prints its result or its error, and says the exit code. */
 import { createEgress } from '../src/egress';
 import { systemClock } from '../src/lib/clock';
-import { FlmError, toFlmError } from '../src/lib/errors';
+import { type FlmError, toFlmError } from '../src/lib/errors';
 import { dataDir, type Env, pathsIn } from '../src/lib/paths';
 import { redact } from '../src/lib/redact';
 import { type Cli, type Format, INTERRUPTED, OUTPUT_VERSION } from './cli';
@@ -42,7 +42,7 @@ export async function runCli(words: readonly string[], env: Env): Promise<number
     await runStrict(found.target, found.rawArgs, cli);
     return exitCode;
   } catch (error) {
-    if (interrupted.signal.aborted && !(error instanceof FlmError)) return INTERRUPTED;
+    if (interrupted.signal.aborted && isAbort(error, interrupted.signal)) return INTERRUPTED;
     return report(toFlmError(error), format);
   } finally {
     // The terminal has written ^C where the shell's prompt would come to stand.
@@ -51,6 +51,11 @@ export async function runCli(words: readonly string[], env: Env): Promise<number
     process.off('SIGINT', onSignal);
     process.off('SIGTERM', onSignal);
   }
+}
+
+/** Whether that is what the interruption itself threw, and not something that went wrong after it. */
+function isAbort(error: unknown, signal: AbortSignal): boolean {
+  return error === signal.reason || (error instanceof Error && error.name === 'AbortError');
 }
 
 function ignore(): void {}

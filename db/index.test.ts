@@ -211,6 +211,40 @@ describe('a database whose key does not fit or is not here is never replaced by 
       'DB_KEY_WRONG',
     ],
     [
+      'a page of the database that is damaged, beyond the first',
+      PLAIN,
+      PLAIN,
+      (dir) => {
+        const bytes = readFileSync(join(dir, 'security.db'));
+        for (let page = 1; page < bytes.length / 4_096; page++)
+          bytes.fill(7, page * 4_096 + 100, page * 4_096 + 101);
+        writeFileSync(join(dir, 'security.db'), bytes);
+      },
+      'DB_DAMAGED',
+    ],
+    [
+      'a config.db that is no database',
+      PLAIN,
+      PLAIN,
+      (dir) => writeFileSync(join(dir, 'config.db'), 'no database'.repeat(500)),
+      'DB_DAMAGED',
+    ],
+    ['a security.db that is gone', PLAIN, PLAIN, (dir) => rmSync(join(dir, 'security.db')), 'DB_MISSING'],
+    [
+      'a security.db that is empty',
+      PLAIN,
+      PLAIN,
+      (dir) => writeFileSync(join(dir, 'security.db'), ''),
+      'DB_MISSING',
+    ],
+    [
+      'a security.db that is gone, sealed by a passphrase',
+      passphrase('open sesame'),
+      passphrase('open sesame'),
+      (dir) => rmSync(join(dir, 'security.db')),
+      'DB_MISSING',
+    ],
+    [
       'the security.db of another installation',
       PLAIN,
       PLAIN,
@@ -230,6 +264,17 @@ describe('a database whose key does not fit or is not here is never replaced by 
     // And again: the refusal itself left nothing that a second try would take for an answer.
     expect(await codeOf(() => open(data.dir, after))).toBe(code);
   });
+});
+
+test('a start after the key files were moved away as well is a fresh one', async () => {
+  using data = testDir();
+  const first = await open(data.dir);
+  putSetting(first, 'kept');
+  first.close();
+  for (const path of [data.paths.securityDb, data.paths.keyFile, data.paths.sealInfo]) rmSync(path);
+  const second = await open(data.dir);
+  expect(settingsIn(second)).toEqual(['kept']);
+  second.close();
 });
 
 /** Disks of their own, taken away at the end. */

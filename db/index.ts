@@ -2,10 +2,11 @@
  * The two databases of an installation, opened, sealed and migrated (FLM-123): config.db plain, security.db
  * encrypted from its first byte. Only stores of rooms talk to them.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { Clock } from '../src/contract';
-import { ensurePrivateDir } from '../src/lib/files';
+import { ensureDataDir } from '../src/lib/data-dir';
+import { FlmError } from '../src/lib/errors';
 import type { Env, Paths } from '../src/lib/paths';
 import { loadAddon } from './addon';
 import * as configSchema from './config/schema';
@@ -29,6 +30,8 @@ export interface Databases {
   readonly sealedBy: SealSource;
   /** True when this call made config.db, that is on the very first start. */
   readonly firstStart: boolean;
+  /** From here on no statement waits for another process for longer than a moment. */
+  hurry(): void;
   /** Closes both files and frees the data directory. */
   close(): void;
 }
@@ -41,13 +44,16 @@ export interface OpenDatabasesOptions {
   readonly lockWaitMs: number;
 }
 
+/** How long a statement waits for another process once FLM is to stop. */
+const HURRIED_MS = 200;
+
 /**
  * Takes the data directory and opens both databases, creating and migrating what is not there.
- * @throws DB_LOCKED, DB_KEY_MISSING, DB_KEY_WRONG, DB_ERROR, MIGRATION_FAILED, IO_ERROR
+ * @throws DB_LOCKED, DB_KEY_MISSING, DB_KEY_WRONG, DB_MISSING, DB_DAMAGED, DB_ERROR, MIGRATION_FAILED, IO_ERROR
  */
 export async function openDatabases(options: OpenDatabasesOptions): Promise<Databases> {
   const { paths, env, clock } = options;
-  ensurePrivateDir(paths.dir);
+  ensureDataDir(paths, env);
   const addon = await loadAddon(paths.libDir);
   const opened: (Sqlite | Lock)[] = [];
   const close = () => {
@@ -56,27 +62,45 @@ export async function openDatabases(options: OpenDatabasesOptions): Promise<Data
   try {
     opened.push(acquireLock(paths.lockDb, paths.dir, options.lockWaitMs, addon));
     const firstStart = !existsSync(paths.configDb);
+    if (!firstStart) requireSecurityDb(paths);
     const seal = await openSeal(paths, env, keychainOf(env));
     const open = (path: string, key: CipherKey | null) => {
       const sqlite = openSqlite(path, { key, addon });
       opened.push(sqlite);
       return sqlite;
     };
-    const config = open(paths.configDb, null);
-    migrate(config, basename(paths.configDb), embedMigrations('config'), clock);
+    // In this order: where config.db is there, security.db was there before it.
     const security = open(paths.securityDb, seal.key);
     migrate(security, basename(paths.securityDb), embedMigrations('security'), clock);
+    const config = open(paths.configDb, null);
+    migrate(config, basename(paths.configDb), embedMigrations('config'), clock);
     return {
       config: withSchema(config, configSchema),
       security: withSchema(security, securitySchema),
       sealedBy: seal.source,
       firstStart,
+      hurry() {
+        for (const sqlite of [config, security]) sqlite.pragma(`busy_timeout = ${HURRIED_MS}`);
+      },
       close,
     };
   } catch (error) {
     close();
     throw error;
   }
+}
+
+/**
+ * Whoever lost security.db lost every key with it: a new one would be a fresh start that nobody asked for.
+ * @throws DB_MISSING when there is a key that opened one
+ */
+function requireSecurityDb({ securityDb, sealInfo, keyFile }: Paths): void {
+  if (!existsSync(sealInfo) && !existsSync(keyFile)) return;
+  const bytes = (path: string) => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+  // All of it may still be in the journal.
+  if (bytes(securityDb) > 0 || (existsSync(securityDb) && bytes(`${securityDb}-wal`) > 0)) return;
+  const state = existsSync(securityDb) ? 'empty' : 'gone';
+  throw new FlmError('DB_MISSING', { meta: { state } });
 }
 
 function keychainOf(env: Env): Keychain | null {

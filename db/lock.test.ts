@@ -96,12 +96,31 @@ describe('the lock', () => {
     acquire(data).release();
   });
 
-  test('that cannot be a database is DB_ERROR, not a lock', async () => {
+  test('is made anew out of a file that is no database, and keeps others out as ever', async () => {
     using data = testDir();
     writeFileSync(data.paths.lockDb, 'this is no database at all'.repeat(50));
-    expect(await codeOf(() => acquire(data))).toBe('DB_ERROR');
-    using other = testDir();
-    mkdirSync(other.paths.lockDb);
-    expect(await codeOf(() => acquire(other))).toBe('DB_ERROR');
+    const lock = acquire(data);
+    const other = startOther(data, 0);
+    expect([await other.line(), await other.line()]).toEqual(['started', 'DB_LOCKED']);
+    await other.child.exited;
+    lock.release();
+  });
+
+  test('stays with its owner when somebody writes garbage into it meanwhile', async () => {
+    using data = testDir();
+    const other = startOther(data, 0);
+    expect([await other.line(), await other.line()]).toEqual(['started', 'locked']);
+    writeFileSync(data.paths.lockDb, 'this is no database at all'.repeat(50));
+    expect(await codeOf(() => acquire(data))).toBe('DB_LOCKED');
+    other.child.kill('SIGKILL');
+    await other.child.exited;
+    acquire(data).release();
+  });
+
+  test('that is a directory is DB_ERROR, with what to do', async () => {
+    using data = testDir();
+    mkdirSync(data.paths.lockDb);
+    const error = await errorOf(() => acquire(data));
+    expect([error.code, error.hint]).toEqual(['DB_ERROR', expect.stringContaining('can be removed')]);
   });
 });

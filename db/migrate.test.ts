@@ -249,11 +249,11 @@ describe('a migration that fails', () => {
 });
 
 describe('a database that cannot be written', () => {
-  test('says MIGRATION_FAILED', async () => {
+  test('says DB_ERROR: another version of FLM could not either', async () => {
     using data = testDir();
     using sqlite = open(data);
     sqlite.pragma('query_only = ON');
     const error = await errorOf(() => migrate(sqlite, 'x.db', embedMigrations('config'), clock));
-    expect([error.code, error.cause instanceof Error]).toEqual(['MIGRATION_FAILED', true]);
+    expect([error.code, error.cause instanceof Error]).toEqual(['DB_ERROR', true]);
   });
 });

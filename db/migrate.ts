@@ -2,7 +2,10 @@
 import type { Clock } from '../src/contract';
 import { FlmError, reasonOf } from '../src/lib/errors';
 import type { Migration } from './embed';
-import type { Sqlite } from './sqlite';
+import { isDamage, type Sqlite, sqliteCode } from './sqlite';
+
+/** What SQLite says of the machine and not of the database. */
+const UNUSABLE = /^SQLITE_(BUSY|CANTOPEN|FULL|IOERR|LOCKED|NOMEM|READONLY)/;
 
 interface AppliedRow {
   readonly tag: string;
@@ -41,7 +44,13 @@ export function migrate(
     for (const migration of missing) apply(sqlite, migration, clock);
     return missing.map((migration) => migration.tag);
   } catch (error) {
-    throw error instanceof FlmError ? error : failed(reasonOf(error), error);
+    if (error instanceof FlmError) throw error;
+    if (isDamage(error))
+      throw new FlmError('DB_DAMAGED', { meta: { file, reason: reasonOf(error) }, cause: error });
+    // Another version of FLM would get no further on a full or locked disk than this one.
+    if (UNUSABLE.test(sqliteCode(error) ?? ''))
+      throw new FlmError('DB_ERROR', { meta: { file, reason: reasonOf(error) }, cause: error });
+    throw failed(reasonOf(error), error);
   }
 }
 

@@ -85,24 +85,24 @@ describe('a file that is there', () => {
   test.each([
     ['text', Buffer.from('this is no database at all, but a text of some length'.repeat(20))],
     ['the header alone', Buffer.from('SQLite format 3\0')],
-  ])('but no database is DB_ERROR, and keeps its bytes: %s', async (_, bytes) => {
+  ])('but no database is DB_DAMAGED, and keeps its bytes: %s', async (_, bytes) => {
     using data = testDir();
     const path = join(data.dir, 'x.db');
     writeFileSync(path, bytes);
     const error = await errorOf(() => open(path, null));
-    expect([error.code, error.exit]).toEqual(['DB_ERROR', 2]);
+    expect([error.code, error.exit]).toEqual(['DB_DAMAGED', 3]);
     expect(error.message).toContain('x.db');
     expect(readFileSync(path).equals(bytes)).toBe(true);
   });
 
-  test('cut short is DB_ERROR and not an empty database', async () => {
+  test('cut short is DB_DAMAGED and not an empty database', async () => {
     using data = testDir();
     const path = join(data.dir, 'x.db');
     const sqlite = open(path, null);
     sqlite.exec('CREATE TABLE t (x TEXT); INSERT INTO t VALUES (zeroblob(50000))');
     sqlite.close();
     truncateSync(path, 50);
-    expect(await codeOf(() => open(path, null))).toBe('DB_ERROR');
+    expect(await codeOf(() => open(path, null))).toBe('DB_DAMAGED');
   });
 
   test('a directory in its place is DB_ERROR', async () => {
@@ -202,7 +202,7 @@ describe('a sealed file', () => {
       sqlite.close();
     }
     const before = filesOf(data);
-    expect(await codeOf(() => open(sealed, null))).toBe('DB_ERROR');
+    expect(await codeOf(() => open(sealed, null))).toBe('DB_DAMAGED');
     expect(await codeOf(() => open(plain, rawKey('a')))).toBe('DB_KEY_WRONG');
     expect(filesOf(data)).toEqual(before);
   });

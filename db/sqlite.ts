@@ -32,7 +32,7 @@ export interface OpenOptions {
 
 /**
  * Opens or creates a database file with mode 0600.
- * @throws DB_KEY_WRONG when the key does not fit; DB_ERROR when the file is no database or cannot be used.
+ * @throws DB_KEY_WRONG when the key does not fit; DB_DAMAGED when the file is no database; DB_ERROR when it cannot be used.
  */
 export function openSqlite(path: string, options: OpenOptions): Sqlite {
   const file = basename(path);
@@ -82,7 +82,15 @@ function asDbError(error: unknown, file: string, key: CipherKey | null): FlmErro
   if (sqliteCode(error) === 'SQLITE_NOTADB' && key !== null) {
     return new FlmError('DB_KEY_WRONG', { meta: { source: key.source }, cause: error });
   }
-  return new FlmError('DB_ERROR', { meta: { file, reason: reasonOf(error) }, cause: error });
+  return new FlmError(isDamage(error) ? 'DB_DAMAGED' : 'DB_ERROR', {
+    meta: { file, reason: reasonOf(error) },
+    cause: error,
+  });
+}
+
+/** Whether SQLite says that the bytes of the file are not what was written. */
+export function isDamage(error: unknown): boolean {
+  return /^SQLITE_(CORRUPT|NOTADB)/.test(sqliteCode(error) ?? '');
 }
 
 /** SQLite's result code (`SQLITE_BUSY`, …) of an error, or null when it is not one of SQLite's. */

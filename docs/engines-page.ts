@@ -52,7 +52,7 @@ on to it.
 
 FLM looks at the usual ports of this machine on IPv4 and IPv6, at the places that \`OLLAMA_BASE_URL\`, \`VLLM_HOST\`,
 \`VLLM_PORT\`, \`LMSTUDIO_API_HOST\` and \`LLAMA_CPP_PORT\` name, and on Linux at every port of loopback where a program of
-yours listens whose command line names an engine. What answers decides what it is, never the port:
+yours or of the system listens whose command line names an engine. What answers decides what it is, never the port:
 
 | Engine | is known by |
 |---|---|

@@ -27,7 +27,7 @@ import {
 } from './engines';
 import { createGateway } from './gateway';
 import { type Bus, createBus } from './lib/bus';
-import { FlmError } from './lib/errors';
+import { FlmError, toFlmError } from './lib/errors';
 import type { Log } from './lib/log';
 import type { Env, Paths } from './lib/paths';
 import {
@@ -37,6 +37,7 @@ import {
   type Listener,
   listen,
   type ProxyHandle,
+  type ProxyStore,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
 import { VERSION } from './version';
@@ -93,13 +94,27 @@ const GOODBYE_MS = 2_000;
 export async function openApp(options: AppOptions): Promise<App> {
   const { paths, env, clock, log } = options;
   const undo: (() => void | Promise<void>)[] = [];
+  /** Lets nothing that is still written wait for another process: whoever stops a service waits for few seconds. */
+  let impatient = (): void => {};
   async function close(): Promise<void> {
-    for (const step of undo.reverse().splice(0)) await step();
+    impatient();
+    const failures: unknown[] = [];
+    for (const step of undo.reverse().splice(0)) {
+      try {
+        await step();
+      } catch (error) {
+        // Whatever it was, the steps after it still have a port, a socket and a lock to give back.
+        log.error('FLM did not stop cleanly', { error });
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw toFlmError(failures[0]);
   }
 
   try {
     const db = await openDatabases({ paths, env, clock, lockWaitMs: options.lockWaitMs });
     undo.push(db.close);
+    impatient = db.hurry;
     const bus = createBus({
       onError: (error, event) => log.error('a subscriber failed', { event: event.name, error }),
     });
@@ -246,7 +261,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         handle = handleOf(listener, clock);
         const { id, mode } = handle;
         await proxies.started(handle, { mode, bind, port: listener.port });
-        undo.push(() => proxies.stopped(id));
+        undo.push(() => forget(proxies, id, log));
 
         const admin = createAdmin({ keys, engines, config, models, status, check, version: VERSION, log });
         admin.listen(paths.adminSocket);
@@ -263,8 +278,18 @@ export async function openApp(options: AppOptions): Promise<App> {
       },
     };
   } catch (error) {
-    await close();
+    // What went wrong first is what the caller has to hear; what comes of it is in the log.
+    await close().catch(() => {});
     throw error;
+  }
+}
+
+/** Takes the handle of a proxy that ends out of the records. One that stays is removed by the next start. */
+async function forget(proxies: ProxyStore, id: string, log: Log): Promise<void> {
+  try {
+    await proxies.stopped(id);
+  } catch (error) {
+    log.warn('that FLM stopped could not be written down', { error });
   }
 }
 

@@ -21,6 +21,7 @@ import type { ModelsApi } from '../models';
 import { modelsRoutes } from '../models/routes';
 import { adminError, fromElysia } from './errors';
 import { CheckReport, Status } from './model';
+import { type SocketWay, wayTo } from './socket';
 
 export { runChecks } from './check';
 export { CheckReport, Status } from './model';
@@ -112,6 +113,7 @@ export function createAdmin(options: AdminOptions): Admin {
       return (await openApi)(request);
     });
   let server: Bun.Server<undefined> | null = null;
+  let way: SocketWay | null = null;
 
   async function fetch(request: Request): Promise<Response> {
     const id = newId();
@@ -128,8 +130,9 @@ export function createAdmin(options: AdminOptions): Admin {
         ensurePrivateDir(dirname(socketPath));
         // This process holds the lock of the data directory, so nobody listens on a socket that is there.
         rmSync(socketPath, { force: true });
+        way = wayTo(socketPath);
         server = Bun.serve({
-          unix: socketPath,
+          unix: way.path,
           development: false,
           fetch(request, connection) {
             connection.timeout(request, 0); // Starting the trial engine takes longer than the runtime's patience.
@@ -138,11 +141,15 @@ export function createAdmin(options: AdminOptions): Admin {
         });
         chmodSync(socketPath, 0o600);
       } catch (error) {
+        way?.close();
+        if (error instanceof FlmError) throw error;
         throw new FlmError('IO_ERROR', { meta: { path: socketPath, reason: reasonOf(error) }, cause: error });
       }
     },
     async close() {
       await server?.stop(true);
+      way?.close();
+      way = null;
     },
   };
 }

@@ -1,5 +1,5 @@
 /** API keys from their making to their end, on clocks that behave and on clocks that do not. */
-import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, jest, test } from 'bun:test';
 import { codeOf, errorOf } from '../../test/support/thrown';
 import type { Clock, Event } from '../contract';
 import { type Bus, createBus } from '../lib/bus';
@@ -287,6 +287,22 @@ describe('expiry', () => {
     expect(keys.identify(`Bearer ${plain_key}`).refusal).toBe('invalid_or_revoked_api_key');
     await restart();
     expect(accepts(plain_key)).toBe(false);
+  });
+
+  test('is told when it comes, so that the key’s streams end too', async () => {
+    jest.useFakeTimers();
+    try {
+      const { id } = await keys.create({ label: 'l', expires_in_s: 60 });
+      clock.advance(60_000);
+      jest.advanceTimersByTime(60_000);
+      await Promise.resolve();
+      await Promise.resolve();
+      expect(events.filter(({ name }) => name === 'key.revoked')).toEqual([
+        { name: 'key.revoked', keyId: id },
+      ]);
+    } finally {
+      jest.useRealTimers();
+    }
   });
 
   test('is not undone by a clock that is set back', async () => {

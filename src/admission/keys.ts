@@ -81,16 +81,18 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
   }
 
   /**
-   * Says which keys have ended since the last look, so that their streams end too. A rotated key ends on its own when
-   * its grace is over: then it looks again.
+   * Says which keys have ended since the last look, so that their streams end too. A key ends on its own when it
+   * expires or its grace is over: then it looks again.
    */
   function tellEnds(): void {
     if (timer !== null) clearTimeout(timer);
     const nowMs = now();
     let nextMs = NEVER;
-    for (const { id, revokedAtMs } of stored) {
-      if (revokedAtMs === null || told.has(id)) continue;
-      if (revokedAtMs > nowMs) nextMs = Math.min(nextMs, revokedAtMs);
+    for (const key of stored) {
+      const { id } = key;
+      const endsAtMs = endOf(key);
+      if (endsAtMs === NEVER || told.has(id)) continue;
+      if (endsAtMs > nowMs) nextMs = Math.min(nextMs, endsAtMs);
       else {
         told.add(id);
         bus.publish({ name: 'key.revoked', keyId: id });
@@ -137,7 +139,7 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
   }
 
   await reload();
-  for (const key of stored) if (statusOf(key, now()) === 'revoked') told.add(key.id); // before this process
+  for (const key of stored) if (statusOf(key, now()) !== 'active') told.add(key.id); // before this process
   tellEnds();
 
   return {
@@ -174,6 +176,7 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
       await store.insert(key);
       await reload();
       bus.publish({ name: 'key.created', keyId: key.id, label: key.label });
+      tellEnds();
       return created;
     },
 
@@ -228,8 +231,13 @@ function recognisedOf(key: StoredKey): Recognised {
   return {
     hash: key.hash,
     identified: { principal, refusal: null },
-    endsAtMs: Math.min(key.expiresAtMs ?? NEVER, key.revokedAtMs ?? NEVER),
+    endsAtMs: endOf(key),
   };
+}
+
+/** When it ends, by itself or by its owner. */
+function endOf({ expiresAtMs, revokedAtMs }: StoredKey): number {
+  return Math.min(expiresAtMs ?? NEVER, revokedAtMs ?? NEVER);
 }
 
 function statusOf(key: StoredKey, nowMs: number): ApiKey['status'] {

@@ -80,6 +80,8 @@ describe('addresses that are nobody else’s business', () => {
     'http://[2001:db8::1]/',
     'http://[100::1]/',
     'http://168.63.129.16/',
+    'http://[fd00:ec2::254]/',
+    'http://100.100.100.200/',
   ])('%s is refused for what is public', async (url) => {
     expect(await outcomeOf(url, 'public')).toBe('refused');
     expect(await outcomeOf(url.replace('http:', 'https:'), 'public')).toBe('refused');

@@ -14,8 +14,8 @@ const ALLOWED: Readonly<Record<Purpose, ReadonlySet<IpReach>>> = {
   public: new Set<IpReach>(['public']),
 };
 
-/** Services of the machine that FLM runs on, behind public addresses: Azure's agent hands out a machine's secrets. */
-const OWN_HOST: ReadonlySet<string> = new Set(['168.63.129.16']);
+/** Services that hand out a machine's secrets behind addresses that look like others: of Azure, of AWS, of Alibaba. */
+const OWN_HOST: ReadonlySet<string> = new Set(['168.63.129.16', 'fd00:ec2::254', '100.100.100.200']);
 
 export type Resolve = (host: string) => Promise<readonly string[]>;
 

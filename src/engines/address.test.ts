@@ -54,6 +54,10 @@ describe('placeOf', () => {
       'http://localhost:8080',
       'http://[::1]:8080',
       'http://0.0.0.0:8080/',
+      'http://127.5.6.7:8080',
+      'http://localhost.:8080',
+      'http://[::ffff:127.0.0.1]:8080',
+      'http://[::]:8080',
     ];
     expect(new Set(loopback.map(placeOf)).size).toBe(1);
     const others = [

@@ -81,8 +81,8 @@ describe('judge', () => {
       ],
     ],
     [
-      'an engine that is too busy to be asked is left alone after three looks',
-      ['running', 'busy', 'busy', 'busy'],
+      'an engine that takes no requests is left alone after three looks',
+      ['running', 'faulty', 'faulty', 'faulty'],
       ['running-healthy 0 1', 'running-degraded 1 1', 'running-degraded 2 1', 'error-api 3 0'],
     ],
     [
@@ -92,7 +92,7 @@ describe('judge', () => {
     ],
     [
       'something else there: three good looks until it is trusted',
-      ['running', 'unusable', 'running', 'running', 'running'],
+      ['running', 'other', 'running', 'running', 'running'],
       [
         'running-healthy 0 1',
         'error-api 1 0',
@@ -105,6 +105,18 @@ describe('judge', () => {
       'a key is no trouble of the engine',
       ['needs-key', 'needs-key', 'running'],
       ['needs-key 0 0', 'needs-key 0 0', 'running-healthy 0 1'],
+    ],
+    [
+      'one that does not answer because it works stays in use for as long as that takes',
+      ['running', 'working', 'working', 'working', 'working', 'silent'],
+      [
+        'running-healthy 0 1',
+        'running-degraded 0 1',
+        'running-degraded 0 1',
+        'running-degraded 0 1',
+        'running-degraded 0 1',
+        'running-degraded 1 1',
+      ],
     ],
     ['an engine never seen is not in use because it is silent', ['silent'], ['error-network 1 0']],
   ])('%s', (_, finds, expected) => {

@@ -29,13 +29,15 @@ export function judge(before: Health | null, look: Look, limits: HealthLimits): 
   switch (found) {
     case 'running':
       return judgeAnswer(before, seen, limits);
-    case 'busy':
+    case 'faulty':
       return trouble(before, seen, limits, 'error-api');
+    case 'working':
+      return working(before, seen, limits);
     case 'silent':
       return trouble(before, seen, limits, 'error-network');
     case 'gone':
       return bad({ ...seen, status: 'error-network', consecutiveFailures: failuresAfter(old) });
-    case 'unusable':
+    case 'other':
       return bad({ ...seen, status: 'error-api', consecutiveFailures: failuresAfter(old) });
     case 'needs-key':
       return bad({ ...seen, status: 'needs-key', consecutiveFailures: 0 });
@@ -89,6 +91,15 @@ function trouble(
     status: 'running-degraded',
     consecutiveFailures,
   });
+}
+
+/** It does not answer because it works: that is no failure, and what it had it still has. */
+function working(before: Health | null, seen: Answered, limits: HealthLimits): Health {
+  const old = before?.state ?? null;
+  if (old === null || !old.status.startsWith('running-'))
+    return trouble(before, seen, limits, 'error-network');
+  const { reason } = seen;
+  return { state: { ...old, status: 'running-degraded', reason }, goodInARow: 0 };
 }
 
 function failuresAfter(old: EngineState | null): number {

@@ -3,7 +3,7 @@
  * engine listens is its owner's choice. Only programs whose command line names an engine are returned, so that no
  * database or printer is ever asked whether it is one.
  */
-import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface ListeningProgram {
@@ -33,6 +33,8 @@ const LISTENING = '0A';
 /** Programs looked at before others get their turn. */
 const BATCH = 64;
 const PIECE_BYTES = 8_192;
+/** Below this are the accounts of the system: root, and services such as Ollama's. */
+const FIRST_PERSON_UID = 1_000;
 
 export interface ProcessTable {
   /** Looks at programs again only when a listener has come since the last time. */
@@ -122,6 +124,7 @@ async function engineSockets(procDir: string): Promise<ReadonlyMap<string, Owner
   const pids = namesIn(procDir).filter((name) => /^\d+$/.test(name));
   for (const [index, pid] of pids.entries()) {
     if (index % BATCH === BATCH - 1) await new Promise(setImmediate);
+    if (!isTrusted(join(procDir, pid))) continue;
     const command = textOf(join(procDir, pid, 'cmdline'))
       .replaceAll('\0', ' ')
       .trim();
@@ -145,6 +148,12 @@ function programOf(owner: Owner | undefined, baseUrl: string, procDir: string): 
       return all.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1) ?? null;
     },
   };
+}
+
+/** Whoever may start programs here could call one by an engine's name and be sent what clients ask: only the owner may. */
+function isTrusted(path: string): boolean {
+  const uid = statSync(path, { throwIfNoEntry: false })?.uid;
+  return uid !== undefined && (uid === process.getuid?.() || uid < FIRST_PERSON_UID);
 }
 
 /** Files under /proc are made when they are read, and may be gone or forbidden at any moment: then they are empty. */

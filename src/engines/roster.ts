@@ -30,6 +30,8 @@ export interface Roster {
   addFound(engine: FoundEngine): void;
   /** Says that one of the found engines answered just now. */
   seen(id: string): void;
+  /** Drops a found engine: something else answers at its place. */
+  drop(id: string): void;
   /** Drops found engines that have not answered for long. */
   forgetGone(): void;
   /** Takes up that the trial engine has started or ended. */
@@ -122,6 +124,10 @@ export async function createRoster(store: EngineStore, trial: Trial, clock: Cloc
     seen(id) {
       const entry = found.get(id);
       if (entry !== undefined) entry.lastSeenMs = clock.monotonicMs();
+    },
+
+    drop(id) {
+      if (found.delete(id)) update();
     },
 
     forgetGone() {

@@ -219,7 +219,27 @@ describe('an engine that is found', () => {
     await using fake = await fakeEngine('openai', { apiKey: 'k' });
     map.places.set('http://127.0.0.1:8000', fake.url);
     await engines.refresh(0);
-    expect(engines.states()[0]).toMatchObject({ status: 'needs-key', reason: 'it wants a key', models: [] });
+    expect(engines.states()[0]).toMatchObject({
+      status: 'needs-key',
+      reason: expect.stringContaining('it wants a key: flm engines add --url '),
+      models: [],
+    });
+  });
+
+  test('that does not answer because it works for FLM stays in use, however long that takes', async () => {
+    await using fake = await fakeEngine('openai');
+    map.places.set('http://127.0.0.1:8000', fake.url);
+    await engines.refresh(0);
+    const candidate = { engine: engines.states()[0]?.ref as EngineRef, model: 'm' };
+    engines.enter(candidate);
+    fake.setFault({ kind: 'stall-before-headers', on: 'everything' });
+    config = { ...config, 'engine.timeout_ms': 50 };
+    for (let looks = 0; looks < 5; looks++) await engines.refresh(0);
+    expect(engines.states()[0]).toMatchObject({ status: 'running-degraded', consecutiveFailures: 0 });
+    expect(engines.states()[0]?.models).toHaveLength(1);
+    engines.leave(candidate, 'done', 1, null);
+    for (let looks = 0; looks < 3; looks++) await engines.refresh(0);
+    expect(engines.states()[0]?.status).toBe('error-network');
   });
 
   test('that hangs is cut off at the time-out: degraded at first, and gone after the third time', async () => {
@@ -244,17 +264,23 @@ describe('an engine that is found', () => {
     ]);
   });
 
-  test('that turns into something else is shown as unusable', async () => {
+  test('that turns into something else is no engine any more, or another one', async () => {
     await using fake = await fakeEngine('llamacpp');
     await using page = httpStranger(() => new Response('<html>'));
+    await using other = await fakeEngine('openai');
     map.places.set(DEFAULT_PLACE, fake.url);
     await engines.refresh(0);
+    expect(brief()).toEqual(['llamacpp-default detected running-healthy']);
     map.places.set(DEFAULT_PLACE, page.url);
     await engines.refresh(0);
-    expect(engines.states()[0]).toMatchObject({
-      status: 'error-api',
-      reason: 'what answers there is not llama.cpp',
-    });
+    expect(brief()).toEqual([]);
+    map.places.set(DEFAULT_PLACE, fake.url);
+    clock.advance(60_000);
+    await engines.refresh(0);
+    map.places.set(DEFAULT_PLACE, other.url);
+    await engines.refresh(0);
+    await engines.refresh(0);
+    expect(brief()).toEqual(['openai-8080 detected running-healthy']);
   });
 
   test('is not looked for where the owner does not want it, nor on FLM’s own port', async () => {
@@ -405,10 +431,25 @@ describe('add', () => {
     expect(rows.map(({ id }) => id)).toEqual(['openai-8000', 'openai-8000-2']);
   });
 
+  test('refuses to take an engine for what it is not, and a name that means a kind', async () => {
+    await using fake = await fakeEngine('vllm');
+    map.places.set('http://127.0.0.1:7001', fake.url);
+    const wrong = await errorOf(() => engines.add({ url: 'http://127.0.0.1:7001', kind: 'ollama' }));
+    expect([wrong.code, wrong.message]).toEqual(['INVALID_INPUT', expect.stringContaining('is vLLM')]);
+    const taken = await errorOf(() => engines.add({ url: 'http://127.0.0.1:7001', id: 'ollama' }));
+    expect([taken.code, taken.message]).toEqual([
+      'INVALID_INPUT',
+      expect.stringContaining('means the engines'),
+    ]);
+    expect((await engines.add({ url: 'http://127.0.0.1:7001', kind: 'openai', id: 'vllm-2' })).kind).toBe(
+      'openai',
+    );
+  });
+
   test('takes an engine that does not run when it is told what it is', async () => {
     const view = await engines.add({ url: 'http://gpu-box:9000', kind: 'OpenAI', id: 'gpu' });
     expect(view.status).toMatchObject({
-      status: 'error-api',
+      status: 'error-network',
       reason: expect.stringContaining('cannot be resolved'),
     });
     const down = await engines.add({ url: 'http://10.0.0.7:9000', kind: 'llama.cpp' });

@@ -112,7 +112,14 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
   function examineNow(engine: Known): Promise<Look> {
     const place = placeOf(engine.ref.baseUrl);
     const program = programs.find(({ baseUrl }) => placeOf(baseUrl) === place) ?? null;
-    return examine(engine, { egress, clock, timeoutMs: timeoutMs(), memo, program });
+    return examine(engine, {
+      egress,
+      clock,
+      timeoutMs: timeoutMs(),
+      memo,
+      program,
+      works: standings.works(engine.ref.id),
+    });
   }
 
   async function search(): Promise<void> {
@@ -215,8 +222,8 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
       const entry = roster.find(engine.id);
       if (entry === null) return 'gone';
       const { found } = await examineNow(entry);
-      if (found === 'running' || found === 'busy' || found === 'needs-key') return 'alive';
-      return found === 'silent' ? 'unsure' : 'gone';
+      if (found === 'running' || found === 'faulty' || found === 'needs-key') return 'alive';
+      return found === 'silent' || found === 'working' ? 'unsure' : 'gone';
     },
 
     async list() {
@@ -250,7 +257,7 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
         const hint =
           entry.ref.origin === 'trial'
             ? 'Remove the trial engine with: flm engines try --remove'
-            : 'Stop the engine, or stop looking for engines: flm config set engine.detect false';
+            : 'FLM forgets it ten minutes after it has last answered. To see none that it finds by itself: flm config set engine.detect false';
         throw new FlmError('INVALID_INPUT', {
           meta: { field: id, reason: 'it was not added by hand' },
           hint,

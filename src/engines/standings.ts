@@ -12,6 +12,8 @@ export interface Standings {
   breakerOf(engineId: string): BreakerState;
   /** Whether a request would be let through now. */
   isOpenFor(engineId: string): boolean;
+  /** Whether requests that were let through have not come back yet. */
+  works(engineId: string): boolean;
   recent(engineId: string, model: string): TrafficSummary;
   /** Another engine stands there now than the one that failed. */
   reset(engineId: string): void;
@@ -21,6 +23,10 @@ export interface Standings {
 export function createStandings(clock: Clock, limits: () => BreakerLimits): Standings {
   const breakers = new Map<string, Breaker>();
   const traffic = createTraffic(clock);
+  const active = new Map<string, number>();
+
+  const count = (engineId: string, by: number) =>
+    active.set(engineId, Math.max(0, (active.get(engineId) ?? 0) + by));
 
   function breakerOf(engineId: string): Breaker {
     const breaker = breakers.get(engineId) ?? new Breaker(clock, limits);
@@ -31,16 +37,21 @@ export function createStandings(clock: Clock, limits: () => BreakerLimits): Stan
   return {
     enter({ engine }) {
       const breaker = breakerOf(engine.id);
-      if (breaker.enter()) return;
+      if (breaker.enter()) {
+        count(engine.id, 1);
+        return;
+      }
       const retryAfterSeconds = Math.max(1, Math.ceil(breaker.retryAfterMs / 1_000));
       throw new FlmError('ENGINE_UNAVAILABLE', { meta: { engine: engine.id, retryAfterSeconds } });
     },
     leave(candidate, outcome, durationMs, seen) {
+      count(candidate.engine.id, -1);
       breakerOf(candidate.engine.id).leave(outcome);
       traffic.add(candidate, outcome, durationMs, seen);
     },
     breakerOf: (engineId) => breakerOf(engineId).state,
     isOpenFor: (engineId) => breakerOf(engineId).retryAfterMs === 0,
+    works: (engineId) => (active.get(engineId) ?? 0) > 0,
     recent: traffic.of,
     reset(engineId) {
       breakers.get(engineId)?.reset();
@@ -48,6 +59,7 @@ export function createStandings(clock: Clock, limits: () => BreakerLimits): Stan
     },
     forget(engineId) {
       breakers.delete(engineId);
+      active.delete(engineId);
       traffic.forget(engineId);
     },
   };

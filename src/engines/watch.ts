@@ -81,6 +81,8 @@ export function createWatch(options: WatchOptions): Watch {
     health.set(id, after);
     dueMs.set(id, clock.monotonicMs() + pauseAfter(after.state));
     if (seen.found === 'running' || seen.found === 'needs-key') roster.seen(id);
+    // The next search finds out what it is now.
+    if (seen.found === 'other') roster.drop(id);
     options.onLook(old, after.state);
   }
 

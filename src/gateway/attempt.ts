@@ -104,7 +104,7 @@ export async function askInTurn<Answer>(
     } catch (error) {
       failure = error;
       lease?.close(outcomeOf(error), null);
-      exchange.workingOn(null);
+      exchange.workingOn(null, false);
       if (exchange.signal.aborted || !saysNothingOfRequest(error)) break;
       turns.dismiss(candidate.engine);
     }
@@ -124,7 +124,7 @@ async function open(
   const { candidate } = lease;
   const { signal } = exchange;
   const { call, rewrite } = prepare(inference, candidate, engines);
-  const sentMs = exchange.workingOn(candidate.engine);
+  const sentMs = exchange.workingOn(candidate.engine, turns.remain());
   const response = await engines.open(lease, call, signal);
   refuseUnusable(response, candidate.engine);
   exchange.heard();
@@ -178,7 +178,7 @@ class OpenAttempt implements Attempt {
   giveWay(outcome: LeaseOutcome): void {
     this.#ended = true;
     this.#lease.close(outcome, null);
-    this.exchange.workingOn(null);
+    this.exchange.workingOn(null, false);
   }
 }
 

@@ -21,8 +21,11 @@ export interface Exchange {
    */
   readonly signal: Cancel;
   abort(reason: FlmError): void;
-  /** The engine that works on it from now on, or null when none does. Returns the monotonic time. */
-  workingOn(engine: EngineRef | null): number;
+  /**
+   * The engine that works on it from now on, or null when none does; and whether another could be asked instead. Returns the
+   * monotonic time.
+   */
+  workingOn(engine: EngineRef | null, replaceable: boolean): number;
   /** Something came from the engine. Returns the monotonic time. */
   heard(): number;
   /** From now on the limit for streams counts, and every sweep calls `onSweep`. */
@@ -49,7 +52,10 @@ export interface ExchangesOptions {
   readonly liveness: (engine: EngineRef) => Promise<Liveness>;
 }
 
-/** A busy engine may miss a probe or two; one that misses three in a row has hung. */
+/**
+ * A busy engine may miss a probe or two; one that misses three in a row has hung. Only when it works on an answer in
+ * one piece and nobody else could be asked, the request's own limit decides: it may have to finish before it answers anybody.
+ */
 const MAX_UNSURE = 3;
 
 export function createExchanges(options: ExchangesOptions): Exchanges {
@@ -91,6 +97,7 @@ class OpenExchange implements Exchange {
   #heardMs: number;
   #probing = false;
   #unsure = 0;
+  #replaceable = false;
   #onSweep: ((nowMs: number) => void) | null = null;
 
   constructor(
@@ -121,8 +128,9 @@ class OpenExchange implements Exchange {
     this.signal.abort(reason);
   }
 
-  workingOn(engine: EngineRef | null): number {
+  workingOn(engine: EngineRef | null, replaceable: boolean): number {
     this.#engine = engine;
+    this.#replaceable = replaceable;
     return this.heard();
   }
 
@@ -161,7 +169,8 @@ class OpenExchange implements Exchange {
     // Somebody else was asked meanwhile, or nobody is.
     if (this.#engine !== engine) return;
     this.#unsure = result === 'unsure' ? this.#unsure + 1 : 0;
-    if (result === 'gone' || this.#unsure >= MAX_UNSURE) {
+    const hung = this.#unsure >= MAX_UNSURE && (this.#onSweep !== null || this.#replaceable);
+    if (result === 'gone' || hung) {
       const reason = result === 'gone' ? 'it went away while it worked on this' : 'it has hung';
       this.#giveUp(new FlmError('ENGINE_NETWORK_ERROR', { meta: { engine: engine.id, reason } }));
       return;

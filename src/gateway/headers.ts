@@ -5,12 +5,12 @@ import type { EgressHeaders } from '../egress';
  * Request headers that reach an engine. Everything else stays here: hop-by-hop headers break pooling and framing,
  * credentials and cookies are FLM's business, and addresses of clients are nobody's.
  */
-const FORWARDED = ['content-type', 'accept', 'x-request-id', 'traceparent', 'tracestate'];
+const FORWARDED = ['accept', 'x-request-id', 'traceparent', 'tracestate'];
 
 /** The headers of a request to an engine; `more` are those that its API knows beside these (Dialect). */
 export function engineHeaders(request: Request, more: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = {
-    'content-type': 'application/json',
+    'content-type': mediaType(request.headers.get('content-type')),
     // The answer is read along; a compressed one could not be.
     'accept-encoding': 'identity',
     'user-agent': 'flm',
@@ -19,6 +19,18 @@ export function engineHeaders(request: Request, more: readonly string[]): Record
   for (const name of more) forward(request, name, headers);
   return headers;
 }
+
+/**
+ * What the body is said to be, without parameters: FLM has read it as UTF-8, and an engine that believed another charset
+ * would read something else.
+ */
+function mediaType(value: string | null): string {
+  const type = value?.split(';', 1)[0]?.trim() ?? '';
+  return MEDIA_TYPE.test(type) ? type : 'application/json';
+}
+
+/** RFC 9110 §8.3.1, one of them. */
+const MEDIA_TYPE = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+$/;
 
 function forward(request: Request, name: string, headers: Record<string, string>): void {
   const value = request.headers.get(name);
@@ -61,8 +73,8 @@ export function relayedHeaders(
   for (const [name, value] of from) {
     // Who may read answers across origins is decided by FLM, not by the engine behind it.
     if (NOT_RELAYED.has(name) || named.has(name) || name.startsWith('access-control-')) continue;
-    const before = headers[name];
-    headers[name] = before === undefined ? value : `${before}, ${value}`;
+    // An engine may call a header "constructor".
+    headers[name] = Object.hasOwn(headers, name) ? `${headers[name]}, ${value}` : value;
   }
   return headers;
 }

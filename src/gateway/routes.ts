@@ -25,6 +25,13 @@ type Allowed = (candidate: Candidate) => boolean;
 
 type Handle = (context: RequestContext) => Response | Promise<Response>;
 
+/** Somebody who may use models, and so may know which there are. @throws as identify; FORBIDDEN */
+function identifyClient(context: RequestContext, deps: GatewayDeps): Principal {
+  const principal = identify(context, deps);
+  if (!principal.scopes.has('inference')) throw new FlmError('FORBIDDEN', { meta: { scope: 'inference' } });
+  return principal;
+}
+
 /** Answers requests that the edge has let through. */
 export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): Handle {
   // Elysia calls a handler before its fetch returns, so whatever stands here then is the handler's own.
@@ -63,7 +70,7 @@ export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): 
     .get(
       '/v1/models',
       route((context) => {
-        const principal = identify(context, deps);
+        const principal = identifyClient(context, deps);
         const allowed = principal.models === null ? null : allowedFor(principal);
         return jsonText(catalogue.openAiListJson(allowed), context);
       }),
@@ -71,7 +78,7 @@ export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): 
     .get(
       '/v1/models/*',
       route(async (context) => {
-        const principal = identify(context, deps);
+        const principal = identifyClient(context, deps);
         return json(await catalogue.openAiModel(modelIn(context.request), allowedFor(principal)), context);
       }),
     )

@@ -40,8 +40,10 @@ describe('the catalogue', () => {
   test('leaves with exit code 3 exactly where a restart does not help', () => {
     expect(CODES.filter((code) => ERRORS[code].exit === 3).sort()).toEqual([
       'CONFIG_FILE_INVALID',
+      'DB_DAMAGED',
       'DB_KEY_MISSING',
       'DB_KEY_WRONG',
+      'DB_MISSING',
       'EXPOSURE_REFUSED',
       'PROXY_INVALID_CONFIG',
     ]);

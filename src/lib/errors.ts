@@ -102,6 +102,13 @@ export const ERRORS = {
     message: 'No running engine has the model "{model}".',
     hint: 'GET /v1/models or "flm models list" shows what is there.',
   },
+  MODEL_UNAVAILABLE: {
+    status: 503,
+    type: 'server_error',
+    exit: 1,
+    message: 'The engine that has the model "{model}" does not answer at the moment.',
+    hint: 'Try again soon, or see how it is: flm engines list',
+  },
   ROUTE_NOT_SUPPORTED: {
     status: 501,
     type: 'invalid_request_error',
@@ -238,7 +245,7 @@ export const ERRORS = {
     type: 'server_error',
     exit: 1,
     message: 'The engine "{engine}" wants a key of its own, and FLM has none that it accepts.',
-    hint: 'flm engines remove {engine}, then flm engines add ... --key-env NAME with the key in $NAME.',
+    hint: 'flm engines add --url ... --key-env NAME with the key in $NAME; if it was added by hand, remove it first.',
   },
   ENGINE_TIMEOUT: {
     status: 504,
@@ -367,7 +374,22 @@ export const ERRORS = {
     type: 'server_error',
     exit: 2,
     message: 'The database {file} failed: {reason}.',
-    hint: '"flm check" examines both databases.',
+    hint: 'Is there room on the disk, and does no other program hold the file? "flm check" examines both databases.',
+  },
+  DB_DAMAGED: {
+    status: 500,
+    type: 'server_error',
+    exit: 3,
+    message: 'The database {file} is damaged: {reason}.',
+    hint: 'Restore {file} from a backup. To start anew without it, move it away.',
+  },
+  DB_MISSING: {
+    status: 500,
+    type: 'server_error',
+    exit: 3,
+    message:
+      'security.db is {state}, and with it all API keys and the keys of engines; the key that opens it is still here.',
+    hint: 'Restore security.db from a backup. To start anew without those keys, move security.db, security.key and security.key.json away.',
   },
   DB_LOCKED: {
     status: 503,
@@ -508,14 +530,14 @@ export function errorFromWire(
 }
 
 /**
- * `error` itself when it is an FlmError; DB_ERROR for what SQLite says to a store, such as that the disk is full; else
+ * `error` itself when it is an FlmError; DB_ERROR or DB_DAMAGED for what SQLite says to a store, such as that the disk is full; else
  * INTERNAL_ERROR with it as the cause: insides never leak out.
  */
 export function toFlmError(error: unknown): FlmError {
   if (error instanceof FlmError) return error;
   const code = error instanceof Error && 'code' in error ? String(error.code) : '';
   if (!code.startsWith('SQLITE_')) return new FlmError('INTERNAL_ERROR', { cause: error });
-  return new FlmError('DB_ERROR', {
+  return new FlmError(/^SQLITE_(CORRUPT|NOTADB)/.test(code) ? 'DB_DAMAGED' : 'DB_ERROR', {
     meta: { file: 'of this installation', reason: reasonOf(error) },
     cause: error,
   });

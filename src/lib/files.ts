@@ -3,10 +3,12 @@ import {
   chmodSync,
   closeSync,
   fsyncSync,
+  lstatSync,
   mkdirSync,
   openSync,
   renameSync,
   rmSync,
+  type Stats,
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
@@ -14,12 +16,15 @@ import { FlmError, reasonOf } from './errors';
 
 /**
  * Makes a directory (and its parents) that only the owner can enter; tightens one that is there.
- * @throws IO_ERROR
+ * @throws IO_ERROR, also where a link or a directory of another user is in its place.
  */
 export function ensurePrivateDir(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
-    chmodSync(path, 0o700);
+    const { mode, uid } = lstatDirectory(path);
+    if (process.platform === 'win32') return;
+    if (uid !== process.getuid?.()) throw new Error('it belongs to another user');
+    if ((mode & 0o777) !== 0o700) chmodSync(path, 0o700);
   } catch (error) {
     throw new FlmError('IO_ERROR', { meta: { path, reason: reasonOf(error) }, cause: error });
   }
@@ -47,6 +52,12 @@ export function writeFileAtomic(path: string, text: string): void {
     removeQuietly(temporary);
     throw new FlmError('IO_ERROR', { meta: { path, reason: reasonOf(error) }, cause: error });
   }
+}
+
+function lstatDirectory(path: string): Stats {
+  const stats = lstatSync(path);
+  if (!stats.isDirectory()) throw new Error('it is not a directory');
+  return stats;
 }
 
 /** Half a file may hold half a key; the error that is told is the one that came first. */

@@ -32,17 +32,23 @@ describe('pathsIn', () => {
   });
 
   test('moves the socket of a deep directory to where its path fits into sun_path', () => {
-    const deep = pathsIn(`/srv/${'d'.repeat(120)}`);
+    const deep = pathsIn(`/srv/${'d'.repeat(120)}`, 'darwin');
     expect(Buffer.byteLength(deep.adminSocket)).toBeLessThanOrEqual(100);
     // Its folder is this user's own, and another directory has another socket.
     expect(basename(dirname(deep.adminSocket))).toBe(`flm-${process.getuid?.() ?? 0}`);
-    expect(pathsIn(`/srv/${'e'.repeat(120)}`).adminSocket).not.toBe(deep.adminSocket);
-    expect(pathsIn(deep.dir).adminSocket).toBe(deep.adminSocket);
+    expect(pathsIn(`/srv/${'e'.repeat(120)}`, 'darwin').adminSocket).not.toBe(deep.adminSocket);
+    expect(pathsIn(deep.dir, 'darwin').adminSocket).toBe(deep.adminSocket);
+  });
+
+  test('keeps it there on Linux, and never asks $TMPDIR', () => {
+    const dir = `/srv/${'d'.repeat(120)}`;
+    expect(pathsIn(dir, 'linux').adminSocket).toBe(`${dir}/run/admin.sock`);
+    expect(pathsIn(dir, 'darwin').adminSocket).toStartWith('/tmp/flm-');
   });
 
   test('counts bytes and not characters', () => {
     const dir = `/srv/${'ü'.repeat(45)}`;
     expect(`${dir}/run/admin.sock`.length).toBeLessThan(100);
-    expect(pathsIn(dir).adminSocket).not.toStartWith(dir);
+    expect(pathsIn(dir, 'darwin').adminSocket).not.toStartWith(dir);
   });
 });

@@ -1,5 +1,5 @@
 /** Where FLM keeps its files (design §3 "Files"). Names only; whoever writes a file creates it. */
-import { homedir, tmpdir } from 'node:os';
+import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 
 export interface Paths {
@@ -30,7 +30,7 @@ export function dataDir(env: Env, platform: NodeJS.Platform = process.platform):
   return join(env.XDG_DATA_HOME || join(home, '.local', 'share'), 'flm');
 }
 
-export function pathsIn(dir: string): Paths {
+export function pathsIn(dir: string, platform: NodeJS.Platform = process.platform): Paths {
   const runDir = join(dir, 'run');
   return {
     dir,
@@ -41,17 +41,21 @@ export function pathsIn(dir: string): Paths {
     keyFile: join(dir, 'security.key'),
     configToml: join(dir, 'flm.toml'),
     runDir,
-    adminSocket: socketPath(join(runDir, 'admin.sock')),
+    adminSocket: socketPath(join(runDir, 'admin.sock'), platform),
     libDir: join(dir, 'lib'),
     trialDir: join(dir, 'trial'),
   };
 }
 
-/** A socket's path holds about a hundred bytes (sun_path); a deeper data directory has its socket in a private folder. */
-const MAX_SOCKET_PATH = 100;
+/** What a socket's path may take, in bytes (sun_path). */
+export const MAX_SOCKET_PATH = 100;
 
-function socketPath(preferred: string): string {
-  if (Buffer.byteLength(preferred) <= MAX_SOCKET_PATH) return preferred;
+/**
+ * The socket of a data directory that is too deep is in a folder of its user's. Not below $TMPDIR, which may be another
+ * one for FLM than for the command that looks for it. Linux has a short way to any folder (src/admin/socket.ts).
+ */
+function socketPath(preferred: string, platform: NodeJS.Platform): string {
+  if (platform === 'linux' || Buffer.byteLength(preferred) <= MAX_SOCKET_PATH) return preferred;
   const digest = new Bun.CryptoHasher('sha256').update(preferred).digest('hex').slice(0, 16);
-  return join(tmpdir(), `flm-${process.getuid?.() ?? 0}`, `${digest}.sock`);
+  return join('/tmp', `flm-${process.getuid?.() ?? 0}`, `${digest}.sock`);
 }

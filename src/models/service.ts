@@ -1,6 +1,8 @@
 /** The models of all engines: where a request can go, lists of what there is, and what the owner says of names. */
 import type { Clock, EngineRef, EngineState, InferenceRoute, Plan } from '../contract';
 import { FlmError } from '../lib/errors';
+import { parseModelName } from '../lib/model-name';
+import { createAway } from './away';
 import { createCatalogue, isSameCatalogue } from './catalogue';
 import { createChooser, type StandingOf } from './chooser';
 import { createListing, isAllowed, type Listing } from './listing';
@@ -16,7 +18,7 @@ export interface Models extends ModelsApi {
   /**
    * Where a request for `model` can go, best first. Waits only when nobody has the model: then the engines are asked
    * once more, because it may have appeared since.
-   * @throws INVALID_MODEL, MODEL_NOT_FOUND, ENGINE_NOT_FOUND; ROUTE_NOT_SUPPORTED when no engine with the model speaks it
+   * @throws INVALID_MODEL, MODEL_NOT_FOUND, MODEL_UNAVAILABLE, ENGINE_NOT_FOUND; ROUTE_NOT_SUPPORTED when no engine with the model speaks it
    */
   plan(model: string, route: InferenceRoute): Plan | Promise<Plan>;
   /**
@@ -42,8 +44,17 @@ export interface ModelsOptions {
 
 /** A model that nobody has is looked for at most this often, however many ask for it. */
 const MISS_MS = 2_000;
+/** An engine that comes back is seen within this time, more or less. */
+const RETRY_SECONDS = 5;
 /** Lists show a look that is at most this old. */
 const FRESH_MS = 15_000;
+
+function unavailable(model: string): FlmError {
+  return new FlmError('MODEL_UNAVAILABLE', {
+    meta: { model, retryAfterSeconds: RETRY_SECONDS },
+    param: 'model',
+  });
+}
 
 export async function createModels({ refresh, standingOf, store, clock }: ModelsOptions): Promise<Models> {
   /** What the catalogue is made of. */
@@ -56,12 +67,27 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
   };
   const rules = await createRules(store, clock, onChange);
   const chooser = createChooser(standingOf);
+  const away = createAway();
   const planner = createPlanner({ catalogue: () => catalogue, rules, chooser });
 
   function requireListing(): Listing {
     listing ??= createListing(catalogue.byId, rules.aliases().map(planner.targetsOf));
     return listing;
   }
+
+  /** Why nobody can be asked for a model: who comes back may be asked again, who does not exist may not. */
+  function absent(model: string): FlmError {
+    const asked = parseModelName(model);
+    const status = asked.kind === 'plain' ? null : statusOf(asked.engine);
+    if (asked.kind === 'address' && status === 'needs-key')
+      return new FlmError('ENGINE_NEEDS_KEY', { meta: { engine: asked.engine }, param: 'model' });
+    if (status !== null && !status.startsWith('running-')) return unavailable(model);
+    const names = rules.alias(model)?.places.flat() ?? [{ model }];
+    if (!names.some((target) => away.has(target.model))) return planner.absent(model);
+    return unavailable(model);
+  }
+
+  const statusOf = (engineId: string) => engines.find(({ ref }) => ref.id === engineId)?.status ?? null;
 
   function viewOfAlias(alias: Alias) {
     const shadows = catalogue.find(alias.name).length > 0;
@@ -77,6 +103,7 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
     update(states) {
       const before = engines;
       engines = [...states];
+      away.update(engines);
       if (isSameCatalogue(before, engines)) return;
       catalogue = createCatalogue(engines);
       listing = null;
@@ -88,7 +115,7 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
       if (plan !== null) return plan;
       return refresh(MISS_MS).then(() => {
         const later = planner.plan(model, route);
-        if (later === null) throw planner.absent(model);
+        if (later === null) throw absent(model);
         return later;
       });
     },
@@ -99,7 +126,7 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
     async openAiModel(model, allowed) {
       if (planner.find(model).length === 0) await refresh(MISS_MS);
       const entries = planner.find(model);
-      if (entries.length === 0) throw planner.absent(model);
+      if (entries.length === 0) throw absent(model);
       const entry = entries.find((each) => isAllowed(allowed, each, model));
       if (entry === undefined) throw new FlmError('MODEL_NOT_ALLOWED', { meta: { model }, param: 'model' });
       const alias = rules.alias(model);

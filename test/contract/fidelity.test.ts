@@ -239,7 +239,7 @@ describe.each(KINDS)('%s', (kind) => {
       ['Tracestate', 'a=1'],
       ['OpenAI-Beta', 'assistants=v2'],
       ['Accept', 'application/json'],
-      ['Content-Type', 'application/json; charset=utf-8'],
+      ['Content-Type', 'application/json'],
     ] as const;
     const kept = [
       ['Cookie', 'session=1'],

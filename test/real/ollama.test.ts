@@ -148,10 +148,15 @@ describe.skipIf(noOllama || noTrial !== null)('Ollama and llama.cpp behind the e
       const stranger = new Anthropic({ baseURL: running.url, apiKey: 'flm_wrong', maxRetries: 0 });
       const client = new Anthropic({ baseURL: running.url, apiKey: running.key, maxRetries: 0 });
       const asked = { model: model(), messages: [{ role: 'user' as const, content: 'hi' }], max_tokens: 1 };
-      await expect(stranger.messages.create(asked)).rejects.toBeInstanceOf(Anthropic.AuthenticationError);
-      await expect(client.messages.create({ ...asked, model: 'no-such' })).rejects.toBeInstanceOf(
-        Anthropic.NotFoundError,
-      );
+      // Its promises begin to work when they are awaited, which `rejects` does not do.
+      const failureOf = (request: Promise<unknown>) =>
+        request.then(
+          () => null,
+          (error: unknown) => error,
+        );
+      expect(await failureOf(stranger.messages.create(asked))).toBeInstanceOf(Anthropic.AuthenticationError);
+      const unknown = await failureOf(client.messages.create({ ...asked, model: 'no-such' }));
+      expect(unknown).toBeInstanceOf(Anthropic.NotFoundError);
     });
 
     test('count_tokens and rerank: of those who speak it, and 501 with their names elsewhere', async () => {

@@ -16,7 +16,7 @@ export function testDir(): TestDir {
   return {
     dir,
     paths: pathsIn(dir),
-    env: { FLM_DATA_DIR: dir, FLM_DISABLE_KEYRING: '1', PATH: process.env.PATH, HOME: dir },
+    env: { FLM_DATA_DIR: dir, FLM_DISABLE_KEYRING: '1', PATH: process.env.PATH, HOME: join(dir, 'home') },
     [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }),
   };
 }

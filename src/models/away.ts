@@ -1,0 +1,32 @@
+/** Models of engines that do not answer at the moment: whoever asks for one is told to come back, not that it does not exist. */
+import type { EngineState } from '../contract';
+import { type Catalogue, createCatalogue } from './catalogue';
+
+export interface Away {
+  /** Takes over how the engines are. What an engine that is no longer known had is forgotten. */
+  update(states: readonly EngineState[]): void;
+  /** Whether an engine that is away has the model, by any name that it answers to. */
+  has(name: string): boolean;
+}
+
+export function createAway(): Away {
+  /** How each engine was when it last answered. */
+  let last = new Map<string, EngineState>();
+  let catalogue: Catalogue = createCatalogue([]);
+
+  return {
+    update(states) {
+      const missing: EngineState[] = [];
+      const next = new Map<string, EngineState>();
+      for (const state of states) {
+        const known = state.status.startsWith('running-') ? state : last.get(state.ref.id);
+        if (known === undefined) continue;
+        next.set(state.ref.id, known);
+        if (known !== state) missing.push(known);
+      }
+      last = next;
+      catalogue = createCatalogue(missing);
+    },
+    has: (name) => catalogue.find(name).length > 0,
+  };
+}
