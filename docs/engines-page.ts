@@ -77,6 +77,10 @@ failed requests in a row an engine is left alone for 30 seconds, then one reques
 
 Seen on Linux x86-64, two cores, without a GPU, with SmolLM2-135M; the recordings are in test/golden.
 
+For developers: \`bun run verify:real\` holds the executable against all three again. It takes an Ollama from the PATH or
+\`FLM_TEST_OLLAMA\`, and a vLLM from \`FLM_TEST_VLLM\`, a directory that \`setup.sh\` has filled, or lets that script fill one
+(\`FLM_TEST_VLLM_SETUP\` says where it is; 1 GB to download, 2.8 GB of disk, 4 GB of memory, about eight minutes in all).
+
 ### llama.cpp (server of xllamacpp 2026.10.11549)
 
 - Tells its slots, its context, its size and whether it takes pictures. Whether it embeds it does not tell.
@@ -100,9 +104,9 @@ Seen on Linux x86-64, two cores, without a GPU, with SmolLM2-135M; the recording
 - Closes idle connections after five seconds.
 - A stream can begin with 200 and then carry an error followed by \`[DONE]\` (queue full, engine killed). FLM counts that as a
   failure, ends the stream without \`[DONE]\`, and asks another engine when nothing has been sent yet.
-- Told to stop (SIGTERM), it closes its port within 0.2 s and leaves its streams open and silent until their clients go. FLM
-  asks whether an engine still answers after 60 silent seconds (\`proxy.stall_probe_ms\`), finds nobody, and ends them with an
-  error and without \`[DONE]\`.
+- Told to stop (SIGTERM), it closes its port within 0.2 s. Its streams end with an error and \`[DONE]\`, or are left open and
+  silent until their clients go, as it happens. FLM ends the former at once; it asks whether an engine still answers after 60
+  silent seconds (\`proxy.stall_probe_ms\`), finds nobody, and ends the latter too: with an error, and without \`[DONE]\`.
 - Told to stop with \`--shutdown-timeout\`, it goes on with its streams for that long, while \`/health\` and \`/v1/models\` say that
   all is well and every new request is answered with 500 (\`cannot schedule new futures after shutdown\`). FLM asks another
   engine then, where one has the model. What is not done in time hangs as above.

@@ -425,6 +425,12 @@ describe('the list for the owner', () => {
     expect((await models.list('openai')).items).toHaveLength(2);
     expect((await models.list('empty')).items).toEqual([]);
   });
+
+  test('of one that does not run at the moment: nothing, but it is known', async () => {
+    found = [engineWith('down', [], { status: 'error-network' })];
+    expect((await models.list('down')).items).toEqual([]);
+    expect((await models.list('openai')).items).toEqual([]);
+  });
 });
 
 describe('what a name means, for the owner', () => {

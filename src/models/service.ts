@@ -1,5 +1,5 @@
 /** The models of all engines: where a request can go, lists of what there is, and what the owner says of names. */
-import type { Clock, EngineState, InferenceRoute, Plan } from '../contract';
+import type { Clock, EngineRef, EngineState, InferenceRoute, Plan } from '../contract';
 import { FlmError } from '../lib/errors';
 import { parseModelName } from '../lib/model-name';
 import { createAway } from './away';
@@ -135,10 +135,10 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
 
     async list(engine) {
       await refresh(FRESH_MS);
-      const entries = catalogue.entries.filter(
-        (entry) => engine === null || entry.engine.id === engine || entry.engine.kind === engine,
-      );
-      if (engine !== null && entries.length === 0 && !catalogue.hasEngine(engine)) {
+      const isMeant = ({ id, kind }: EngineRef) => engine === null || id === engine || kind === engine;
+      const entries = catalogue.entries.filter((entry) => isMeant(entry.engine));
+      // One that does not run has nothing to list, and is there all the same.
+      if (engine !== null && !engines.some(({ ref }) => isMeant(ref))) {
         throw new FlmError('ENGINE_NOT_FOUND', { meta: { engine } });
       }
       return { items: entries.map(viewOf), next: null };

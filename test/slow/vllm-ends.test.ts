@@ -36,9 +36,13 @@ describe.skipIf(noVllm)('a real vLLM with a key', () => {
     running = await startFlm(home.env);
   });
   afterAll(async () => {
-    expect(await running.stop()).toBe(0);
-    await vllm[Symbol.asyncDispose]();
-    home[Symbol.dispose]();
+    try {
+      expect(await running.stop()).toBe(0);
+    } finally {
+      // It is too large to be left behind, whatever went wrong.
+      await vllm[Symbol.asyncDispose]();
+      home[Symbol.dispose]();
+    }
     expect(leftovers()).toEqual([]);
   });
 
@@ -81,7 +85,9 @@ describe.skipIf(noVllm)('a real vLLM with a key', () => {
         stream,
         max_tokens: more.max ?? 1_900,
         ignore_eos: true,
-        messages: [{ role: 'user', content: 'Count to a thousand.' }],
+        ...(more.path === '/v1/completions'
+          ? { prompt: 'One, two,' }
+          : { messages: [{ role: 'user', content: 'Count to a thousand.' }] }),
       }),
     });
     const body = createCollector();
@@ -108,12 +114,12 @@ describe.skipIf(noVllm)('a real vLLM with a key', () => {
     using without = testHome({ VLLM_KEY: 'sk-wrong' });
     expect(await add([], without.env)).toMatchObject({
       kind: 'vllm',
-      status: { status: 'needs-key', reason: 'it wants a key' },
+      status: { status: 'needs-key', reason: expect.stringMatching(/^it wants a key/) },
     });
     await dataOf(without.env, ['engines', 'remove', 'vllm']);
     expect(await add(['--key-env', 'VLLM_KEY'], without.env)).toMatchObject({
       kind: 'vllm',
-      status: { status: 'needs-key', reason: 'it does not accept its key' },
+      status: { status: 'needs-key', reason: expect.stringMatching(/^it does not accept its key/) },
     });
     expect(await shown()).toMatchObject({
       kind: 'vllm',
@@ -211,7 +217,7 @@ describe.skipIf(noVllm)('a real vLLM with a key', () => {
     expect(text).not.toContain('message_stop');
   }
 
-  test('told to stop under its requests, which vLLM leaves hanging: an error for each, and no [DONE]', async () => {
+  test('told to stop under its requests, which it may leave hanging: an error for each, and no [DONE]', async () => {
     const streams = [ask(true), ask(true, { path: '/v1/messages' })];
     const [first] = streams;
     if (first === undefined) throw new Error('there is one');
@@ -231,9 +237,9 @@ describe.skipIf(noVllm)('a real vLLM with a key', () => {
     console.log(
       told.map(({ status, text }) => `      ${status} ${text.trim().split('\n\n').at(-1)}`).join('\n'),
     );
-    // Nothing had come of the two that waited inside of vLLM: theirs is a status.
-    for (const { status, text } of told.slice(1)) {
-      expect(status).toBe(502);
+    // vLLM hangs, or finds time to tell of its end by itself: it is not always quick enough.
+    for (const { text } of told) {
+      expect(text).toContain('"error"');
       expect(text).not.toContain(DONE);
     }
     await eventually(() => statusIs('error-network'), 10_000, 100);
@@ -259,7 +265,7 @@ describe.skipIf(noVllm)('a real vLLM with a key', () => {
     await using _ = { [Symbol.asyncDispose]: fake.close };
     await dataOf(home.env, ['engines', 'add', '--url', fake.url, '--id', 'fake']);
     const streams: Asking[] = [];
-    for (const path of ['/v1/chat/completions', '/v1/chat/completions', '/v1/messages']) {
+    for (const path of ['/v1/chat/completions', '/v1/completions']) {
       const asking = ask(true, { path });
       await hasWords(asking);
       streams.push(asking);
@@ -272,6 +278,10 @@ describe.skipIf(noVllm)('a real vLLM with a key', () => {
       const engine = (await asking.response).headers.get('x-flm-engine');
       (engine === 'vllm' ? here : there).push(asking);
     }
+    // This one knows no ignore_eos: it is the last to begin.
+    const message = ask(true, { path: '/v1/messages' });
+    await hasWords(message);
+    streams.push(message);
     const posts = () => fake.requests.filter(({ method }) => method === 'POST').length;
     expect(posts()).toBe(there.length);
     console.log(`      ${here.length} streams by name on vLLM, ${there.length} on the other one`);

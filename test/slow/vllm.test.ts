@@ -72,9 +72,13 @@ describe.skipIf(noVllm)('a real vLLM behind the executable', () => {
     running = await startFlm(home.env);
   });
   afterAll(async () => {
-    expect(await running.stop()).toBe(0);
-    await vllm[Symbol.asyncDispose]();
-    home[Symbol.dispose]();
+    try {
+      expect(await running.stop()).toBe(0);
+    } finally {
+      // It is too large to be left behind, whatever went wrong.
+      await vllm[Symbol.asyncDispose]();
+      home[Symbol.dispose]();
+    }
     expect(leftovers()).toEqual([]);
   });
 
