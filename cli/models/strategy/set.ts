@@ -4,7 +4,16 @@ import { STRATEGIES, type Strategy } from '../../../src/models';
 import { withBackend } from '../../backend';
 import { withProgress } from '../../cli';
 import { command } from '../../command';
+import { columns } from '../../table';
 import { strategyText } from '../text';
+
+const FIRST = {
+  'least-busy': 'the one with the smaller share of its slots taken (the default of models)',
+  'highest-score': 'the one that is best at not failing, fast and prompt at once',
+  'lowest-error-rate': 'the one that failed the smaller share of recent requests',
+  'highest-throughput': 'the one with more tokens per second',
+  manual: "the first in the order of the alias's targets, or of flm engines list",
+} as const satisfies Record<Strategy, string>;
 
 export default command({
   about: 'Say how to choose among the engines that have a model.',
@@ -16,6 +25,11 @@ export default command({
       description: `How: ${STRATEGIES.join(', ')}.`,
     },
   },
+  details: [
+    'Among engines that can be asked at once, the first is',
+    ...columns(STRATEGIES.map((strategy) => [strategy, FIRST[strategy]])).split('\n'),
+    'Engines about as good as the best take turns. docs/models.md has the figures.',
+  ],
   examples: [
     'flm models strategy set llama3.2 highest-throughput',
     'flm models strategy set llama3.2 manual',
