@@ -8,11 +8,11 @@ import { columns } from '../../table';
 import { strategyText } from '../text';
 
 const FIRST = {
-  'least-busy': 'the one with the smaller share of its slots taken (the default of models)',
-  'highest-score': 'the one that is best at not failing, fast and prompt at once',
-  'lowest-error-rate': 'the one that failed the smaller share of recent requests',
-  'highest-throughput': 'the one with more tokens per second',
-  manual: "the first in the order of the alias's targets, or of flm engines list",
+  'least-busy': 'smaller share of its slots taken; the default of models',
+  'highest-score': 'fewest failures, best speed and latency in one figure',
+  'lowest-error-rate': 'smaller share of recent requests that failed',
+  'highest-throughput': 'more tokens per second',
+  manual: "order of the alias's targets, or of flm engines list",
 } as const satisfies Record<Strategy, string>;
 
 export default command({
@@ -26,9 +26,9 @@ export default command({
     },
   },
   details: [
-    'Among engines that can be asked at once, the first is',
+    'Of the engines that can be asked, first comes by',
     ...columns(STRATEGIES.map((strategy) => [strategy, FIRST[strategy]])).split('\n'),
-    'Engines about as good as the best take turns. docs/models.md has the figures.',
+    'Engines about as good as the best take turns: docs/models.md.',
   ],
   examples: [
     'flm models strategy set llama3.2 highest-throughput',
