@@ -49,7 +49,8 @@ export async function examine({ ref, target, slots }: Known, options: ExamineOpt
       return { ...unknown, found: 'other', reason: `what answers there is not ${adapter.title}` };
     const latencyMs = Math.round(clock.monotonicMs() - startedMs);
     if (probe.status === 'needs-key') {
-      const reason = target.credential === null ? 'it wants a key' : 'it does not accept its key';
+      const add = `flm engines add --url ${target.baseUrl} --key-env NAME`;
+      const reason = target.credential === null ? `it wants a key: ${add}` : 'it does not accept its key';
       return { ...unknown, found: 'needs-key', reason, latencyMs };
     }
     if (probe.status === 'busy') return { ...unknown, found: 'faulty', reason: probe.reason, latencyMs };

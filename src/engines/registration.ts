@@ -5,7 +5,7 @@ import type { EngineTarget } from './adapter';
 import { parseBaseUrl, placeOf, portOf } from './address';
 import { recognise } from './detect';
 import type { EngineInput } from './model';
-import { ENGINE_KINDS, findKind } from './registry';
+import { adapterOf, ENGINE_KINDS, findKind } from './registry';
 import type { Roster } from './roster';
 import type { ManualEngine } from './store';
 
@@ -22,8 +22,14 @@ export async function checkedEngine(input: EngineInput, options: RegistrationOpt
   const baseUrl = parseBaseUrl(input.url);
   await refuseBadPlace(baseUrl, options);
   const credential = input.key ?? null;
-  const kind =
-    input.kind === undefined ? await askKind({ baseUrl, credential }, options) : requireKind(input.kind);
+  const target = { baseUrl, credential };
+  const kind = input.kind === undefined ? await askKind(target, options) : requireKind(input.kind);
+  if (input.kind !== undefined) await refuseOtherKind(target, kind, options);
+  const reserved = ENGINE_KINDS.find((name) => name === input.id);
+  if (reserved !== undefined && reserved !== kind) {
+    const reason = `"${reserved}" means the engines of that kind; choose another name`;
+    throw new FlmError('INVALID_INPUT', { meta: { field: 'id', reason } });
+  }
   const manual = roster.manual();
   const twin = manual.find((engine) => placeOf(engine.baseUrl) === placeOf(baseUrl));
   if (twin !== undefined) {
@@ -51,6 +57,19 @@ async function refuseBadPlace(baseUrl: string, { egress, isOwnPort }: Registrati
     if (reason.startsWith('its name cannot be resolved')) return;
     throw new FlmError('ENGINE_URL_REFUSED', { meta: { url: baseUrl, reason }, cause: error });
   });
+}
+
+/** An engine that is there and something else than its owner says is a mistake; one that is not there may come. */
+async function refuseOtherKind(
+  target: EngineTarget,
+  kind: ManualEngine['kind'],
+  { egress, timeoutMs }: RegistrationOptions,
+): Promise<void> {
+  const there = kind === 'openai' ? null : await recognise(target, { egress, timeoutMs });
+  // Of one that only asks for a key, nobody can say what it is.
+  if (there === null || there.kind === kind || there.kind === 'openai') return;
+  const reason = `what answers at ${target.baseUrl} is ${adapterOf(there.kind).title}; leave --kind out, or say --kind ${there.kind}`;
+  throw new FlmError('INVALID_INPUT', { meta: { field: 'kind', reason } });
 }
 
 async function askKind(

@@ -219,7 +219,11 @@ describe('an engine that is found', () => {
     await using fake = await fakeEngine('openai', { apiKey: 'k' });
     map.places.set('http://127.0.0.1:8000', fake.url);
     await engines.refresh(0);
-    expect(engines.states()[0]).toMatchObject({ status: 'needs-key', reason: 'it wants a key', models: [] });
+    expect(engines.states()[0]).toMatchObject({
+      status: 'needs-key',
+      reason: expect.stringContaining('it wants a key: flm engines add --url '),
+      models: [],
+    });
   });
 
   test('that does not answer because it works for FLM stays in use, however long that takes', async () => {
@@ -425,6 +429,21 @@ describe('add', () => {
       await engines.add({ url: `http://${host}:8000` });
     }
     expect(rows.map(({ id }) => id)).toEqual(['openai-8000', 'openai-8000-2']);
+  });
+
+  test('refuses to take an engine for what it is not, and a name that means a kind', async () => {
+    await using fake = await fakeEngine('vllm');
+    map.places.set('http://127.0.0.1:7001', fake.url);
+    const wrong = await errorOf(() => engines.add({ url: 'http://127.0.0.1:7001', kind: 'ollama' }));
+    expect([wrong.code, wrong.message]).toEqual(['INVALID_INPUT', expect.stringContaining('is vLLM')]);
+    const taken = await errorOf(() => engines.add({ url: 'http://127.0.0.1:7001', id: 'ollama' }));
+    expect([taken.code, taken.message]).toEqual([
+      'INVALID_INPUT',
+      expect.stringContaining('means the engines'),
+    ]);
+    expect((await engines.add({ url: 'http://127.0.0.1:7001', kind: 'openai', id: 'vllm-2' })).kind).toBe(
+      'openai',
+    );
   });
 
   test('takes an engine that does not run when it is told what it is', async () => {

@@ -264,7 +264,7 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
         const hint =
           entry.ref.origin === 'trial'
             ? 'Remove the trial engine with: flm engines try --remove'
-            : 'Stop the engine, or stop looking for engines: flm config set engine.detect false';
+            : 'FLM forgets it ten minutes after it has last answered. To see none that it finds by itself: flm config set engine.detect false';
         throw new FlmError('INVALID_INPUT', {
           meta: { field: id, reason: 'it was not added by hand' },
           hint,

@@ -121,8 +121,11 @@ export function createEdge({ routes, config, log, busy, loopback }: EdgeOptions)
 
 /** The answer to a request that failed in a route or before one. Closes the connection rather than read a large body. */
 export function failed(error: unknown, { request, id }: RequestContext, log: Log): Response {
-  if (!(error instanceof FlmError) || error.status >= 500)
+  // What is FLM's own fault is an error; that an engine fails or lacks something is news.
+  if (!(error instanceof FlmError) || error.exit === 2)
     log.error('a request failed', { requestId: id, error });
+  else if (error.status >= 500)
+    log.info('a request was refused', { requestId: id, code: error.code, reason: error.message });
   const response = errorResponse(error, id, request);
   if (hasLargeBody(request)) response.headers.set('connection', 'close');
   return response;

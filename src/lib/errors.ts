@@ -245,7 +245,7 @@ export const ERRORS = {
     type: 'server_error',
     exit: 1,
     message: 'The engine "{engine}" wants a key of its own, and FLM has none that it accepts.',
-    hint: 'flm engines remove {engine}, then flm engines add ... --key-env NAME with the key in $NAME.',
+    hint: 'flm engines add --url ... --key-env NAME with the key in $NAME; if it was added by hand, remove it first.',
   },
   ENGINE_TIMEOUT: {
     status: 504,

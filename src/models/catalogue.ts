@@ -27,6 +27,8 @@ export interface Catalogue {
   find(name: string): readonly Entry[];
   /** Whether a running engine answers to that id or kind. */
   hasEngine(engine: string): boolean;
+  /** The ids of the running engines of a kind. */
+  enginesOf(kind: string): readonly string[];
   /** The ids of running engines that can be asked for a route. */
   speakersOf(route: InferenceRoute): readonly string[];
   /** Every plain name that means something, other names included. */
@@ -72,6 +74,7 @@ export function createCatalogue(states: readonly EngineState[]): Catalogue {
       return entry === null ? [] : [entry];
     },
     hasEngine: (name) => findEngine(name) !== null,
+    enginesOf: (kind) => running.filter(({ ref }) => ref.kind === kind).map(({ ref }) => ref.id),
     speakersOf: (route) => running.filter(({ routes }) => routes.includes(route)).map(({ ref }) => ref.id),
     names: () => plain.keys(),
   };

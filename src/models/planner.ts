@@ -86,7 +86,13 @@ export function createPlanner({ catalogue, rules, chooser }: PlannerParts): Plan
     }
     const parsed = parseModelName(name);
     if (parsed.kind === 'address' && !catalogue().hasEngine(parsed.engine)) {
-      return new FlmError('ENGINE_NOT_FOUND', { meta: { engine: parsed.engine }, param: 'model' });
+      const ofKind = catalogue().enginesOf(parsed.engine);
+      const hint = `Several engines are of that kind: ${ofKind.join(', ')}. Name one of them.`;
+      return new FlmError('ENGINE_NOT_FOUND', {
+        meta: { engine: parsed.engine },
+        param: 'model',
+        ...(ofKind.length > 1 ? { hint } : {}),
+      });
     }
     return new FlmError('MODEL_NOT_FOUND', { meta: { model: name }, param: 'model' });
   }
@@ -136,5 +142,5 @@ function aliasStrategy(alias: Alias): Strategy {
 function othersText(engines: readonly string[]): string {
   if (engines.length === 0) return 'no running engine does';
   const more = engines.length > MAX_NAMED ? ` and ${engines.length - MAX_NAMED} more` : '';
-  return `these engines do: ${engines.slice(0, MAX_NAMED).join(', ')}${more}`;
+  return `with another model, these engines may: ${engines.slice(0, MAX_NAMED).join(', ')}${more}`;
 }

@@ -78,6 +78,29 @@ describe('plan', () => {
     expect(looks).toEqual([]);
   });
 
+  test('an engine that exists and cannot be asked is not one that does not exist', async () => {
+    const [one, two] = STATES.map((state) => ({ ...state, models: [] }));
+    if (one === undefined || two === undefined) throw new Error('unreachable');
+    found = [
+      { ...one, status: 'needs-key' },
+      { ...two, status: 'error-network' },
+      engineWith('three', ['x'], { kind: 'vllm' }),
+      engineWith('four', ['x'], { kind: 'vllm' }),
+    ];
+    await open();
+    const told = async (name: string) => {
+      const error = await errorOf(async () => models.plan(name, CHAT));
+      return [error.code, error.hint];
+    };
+    expect((await told('flm://one/a'))[0]).toBe('ENGINE_NEEDS_KEY');
+    expect((await told('flm://two/never-seen'))[0]).toBe('MODEL_UNAVAILABLE');
+    expect(await told('flm://vllm/x')).toEqual([
+      'ENGINE_NOT_FOUND',
+      'Several engines are of that kind: three, four. Name one of them.',
+    ]);
+    expect((await told('flm://nobody/x'))[0]).toBe('ENGINE_NOT_FOUND');
+  });
+
   test('a model whose engine does not answer now is unavailable, and unknown once the engine is forgotten', async () => {
     const dead = STATES.map((state) => ({ ...state, status: 'error-network' as const, models: [] }));
     found = dead;
@@ -148,8 +171,8 @@ describe('a route', () => {
   });
 
   test.each([
-    ['a', '/v1/responses', 'these engines do: two'],
-    ['flm://one/b', '/v1/responses', 'these engines do: two'],
+    ['a', '/v1/responses', 'with another model, these engines may: two'],
+    ['flm://one/b', '/v1/responses', 'with another model, these engines may: two'],
     ['b', '/v1/rerank', 'no running engine does'],
   ] as const)(
     'of %s that no engine with it speaks is 501, naming those that do',
@@ -172,7 +195,9 @@ describe('a route', () => {
     );
     models.update([engineWith('one', ['a']), ...speakers]);
     const error = await errorOf(() => models.plan('a', '/v1/rerank'));
-    expect(error.message).toEndWith('these engines do: e0, e1, e2, e3, e4, e5, e6, e7, e8, e9 and 2 more.');
+    expect(error.message).toEndWith(
+      'with another model, these engines may: e0, e1, e2, e3, e4, e5, e6, e7, e8, e9 and 2 more.',
+    );
   });
 });
 

@@ -1,6 +1,7 @@
 /** The models of all engines: where a request can go, lists of what there is, and what the owner says of names. */
 import type { Clock, EngineState, InferenceRoute, Plan } from '../contract';
 import { FlmError } from '../lib/errors';
+import { parseModelName } from '../lib/model-name';
 import { createAway } from './away';
 import { createCatalogue, isSameCatalogue } from './catalogue';
 import { createChooser, type StandingOf } from './chooser';
@@ -48,6 +49,13 @@ const RETRY_SECONDS = 5;
 /** Lists show a look that is at most this old. */
 const FRESH_MS = 15_000;
 
+function unavailable(model: string): FlmError {
+  return new FlmError('MODEL_UNAVAILABLE', {
+    meta: { model, retryAfterSeconds: RETRY_SECONDS },
+    param: 'model',
+  });
+}
+
 export async function createModels({ refresh, standingOf, store, clock }: ModelsOptions): Promise<Models> {
   /** What the catalogue is made of. */
   let engines: readonly EngineState[] = [];
@@ -68,14 +76,19 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
     return listing;
   }
 
+  /** Why nobody can be asked for a model: who comes back may be asked again, who does not exist may not. */
   function absent(model: string): FlmError {
+    const asked = parseModelName(model);
+    const status = asked.kind === 'plain' ? null : statusOf(asked.engine);
+    if (asked.kind === 'address' && status === 'needs-key')
+      return new FlmError('ENGINE_NEEDS_KEY', { meta: { engine: asked.engine }, param: 'model' });
+    if (status !== null && !status.startsWith('running-')) return unavailable(model);
     const names = rules.alias(model)?.places.flat() ?? [{ model }];
     if (!names.some((target) => away.has(target.model))) return planner.absent(model);
-    return new FlmError('MODEL_UNAVAILABLE', {
-      meta: { model, retryAfterSeconds: RETRY_SECONDS },
-      param: 'model',
-    });
+    return unavailable(model);
   }
+
+  const statusOf = (engineId: string) => engines.find(({ ref }) => ref.id === engineId)?.status ?? null;
 
   function viewOfAlias(alias: Alias) {
     const shadows = catalogue.find(alias.name).length > 0;
