@@ -18,6 +18,8 @@ interface CommandSpec<Args extends ArgsDef> {
   readonly repeatable?: readonly (keyof Args & string)[];
   /** Whether words beyond the named ones are taken (the prompt of `flm chat`). */
   readonly takesRest?: boolean;
+  /** Lines of the help for what takes more than a sentence. */
+  readonly details?: readonly string[];
   readonly examples: readonly string[];
   readonly run: (context: CommandContext<Args>) => Promise<void>;
 }
@@ -28,6 +30,7 @@ export interface FlmCommand extends CommandDef {
   readonly args: ArgsDef;
   readonly repeatable: readonly string[];
   readonly takesRest: boolean;
+  readonly details: readonly string[];
   readonly examples: readonly string[];
 }
 
@@ -57,6 +60,7 @@ export function command<const Args extends ArgsDef>(spec: CommandSpec<Args>): Fl
     args,
     repeatable: spec.repeatable ?? [],
     takesRest: spec.takesRest ?? false,
+    details: spec.details ?? [],
     examples: spec.examples,
   };
 }

@@ -43,6 +43,10 @@ async function callsIn(example: string): Promise<string[][]> {
 }
 
 describe.each(commands)('flm $name', ({ path, command }) => {
+  test('explains in lines that fit a terminal', () => {
+    for (const line of command.details) expect(line.length).toBeLessThanOrEqual(80);
+  });
+
   test('says in a sentence what it is for, and what each of its arguments is for', () => {
     expect(command.about).toMatch(/^[A-Z].+\.$|^[A-Z].+:.+\.$/);
     for (const [name, arg] of Object.entries(command.args))

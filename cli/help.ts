@@ -43,6 +43,7 @@ export async function renderHelp(path: readonly string[], target: FlmCommand | F
   } else {
     const own = describeArgs(target.args);
     if (own.length > 0) sections.push(`Options:\n${columns(own)}`);
+    if (target.details.length > 0) sections.push(target.details.join('\n'));
     sections.push(`Always:\n${columns(describeArgs(GLOBAL_ARGS))}`);
     sections.push(`Examples:\n${target.examples.map((example) => `  ${example}`).join('\n')}`);
   }

@@ -119,13 +119,14 @@ ${sections.join('\n\n')}
 function commandSection(path: readonly string[], command: FlmCommand): string {
   const rows = describeArgs(command.args).map(([arg, about]) => `| \`${cell(arg)}\` | ${cell(about)} |`);
   const table = rows.length === 0 ? '' : `\n\n| Option | |\n|---|---|\n${rows.join('\n')}`;
+  const details = command.details.length === 0 ? '' : `\n\n\`\`\`text\n${command.details.join('\n')}\n\`\`\``;
   return `## flm ${path.join(' ')}
 
 ${command.about}
 
 \`\`\`
 ${usageLine(path, command)}
-\`\`\`${table}
+\`\`\`${table}${details}
 
 \`\`\`sh
 ${command.examples.join('\n')}

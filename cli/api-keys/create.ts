@@ -1,7 +1,10 @@
 /** `flm api-keys create` */
 import { KEY_SCOPES, KeyInput } from '../../src/admission';
 import { FlmError } from '../../src/lib/errors';
-import { withBackend } from '../backend';
+import { addressOf } from '../../src/lib/model-name';
+import type { AliasView, ModelView } from '../../src/models';
+import { type Backend, withBackend } from '../backend';
+import { withProgress } from '../cli';
 import { command } from '../command';
 import { DURATION, parseDuration } from '../duration';
 import { outputFailed } from '../output';
@@ -39,6 +42,7 @@ export default command({
   ],
   async run({ cli, args, all }) {
     const models = all('model');
+    for (const pattern of models) checkPattern(pattern);
     const input: KeyInput = {
       label: args.label,
       ...(models.length === 0 ? {} : { models: [...models] }),
@@ -47,14 +51,23 @@ export default command({
         ? {}
         : { expires_in_s: parseDuration('--expires-in', args['expires-in'], LIFETIME) }),
     };
-    await withBackend(cli, async ({ keys }) => {
-      const created = await keys.create(input);
+    await withBackend(cli, async (backend) => {
+      const names =
+        models.length === 0
+          ? null
+          : await withProgress(cli, 'Asking the engines', () => namesFrom(backend.models));
+      const created = await backend.keys.create(input);
       cli.result(created, () => keyText(created));
       const lost = await cli.delivered();
-      if (lost === null) return;
-      // It is shown this once.
-      await keys.revoke(created.id);
-      throw outputFailed(lost, `The new key ${created.id} is revoked again, because nobody has seen it.`);
+      if (lost !== null) {
+        // It is shown this once.
+        await backend.keys.revoke(created.id);
+        throw outputFailed(lost, `The new key ${created.id} is revoked again, because nobody has seen it.`);
+      }
+      for (const pattern of names === null ? [] : models.filter((pattern) => !hasMatch(pattern, names)))
+        cli.note(
+          `No running engine has ${JSON.stringify(pattern)} now, and no alias is called so. Is it spelled right?`,
+        );
     });
   },
 });
@@ -67,4 +80,30 @@ function scopeOf(text: string): (typeof USED_SCOPES)[number] {
     ? `nothing asks for the scope "${text}" yet`
     : `"${text}" is no scope; there is ${USED_SCOPES.join(', ')}`;
   throw new FlmError('INVALID_INPUT', { meta: { field: '--scope', reason } });
+}
+
+/** @throws INVALID_INPUT for a pattern that can match nothing, because only its end is looked at for a star */
+export function checkPattern(pattern: string): void {
+  if (!pattern.slice(0, -1).includes('*')) return;
+  const reason = `"${pattern}" has a * before its end, where it matches nothing`;
+  throw new FlmError('INVALID_INPUT', { meta: { field: '--model', reason } });
+}
+
+/** Everything that a key's list can name at this moment. */
+async function namesFrom(models: Backend['models']): Promise<readonly string[]> {
+  const [{ items }, aliases] = await Promise.all([models.list(null), models.aliases()]);
+  return namesOf(items, aliases.items);
+}
+
+export function namesOf(models: readonly ModelView[], aliases: readonly AliasView[]): readonly string[] {
+  const ofModels = models.flatMap(({ id, other_names: others, engine, kind }) =>
+    [id, ...others].flatMap((name) => [name, addressOf(engine, name), addressOf(kind, name)]),
+  );
+  return [...aliases.map(({ name }) => name), ...ofModels];
+}
+
+export function hasMatch(pattern: string, names: readonly string[]): boolean {
+  if (!pattern.endsWith('*')) return names.includes(pattern);
+  const start = pattern.slice(0, -1);
+  return names.some((name) => name.startsWith(start));
 }

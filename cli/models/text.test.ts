@@ -20,6 +20,7 @@ const copy: CopyView = {
   standing: {
     available: true,
     degraded: false,
+    reason: null,
     slots: 4,
     free_slots: 3,
     latency_ms: 11.6,
@@ -61,7 +62,7 @@ const widest = (text: string) => Math.max(...text.split('\n').map((line) => Bun.
 describe('models', () => {
   test('fit a terminal of 80 columns', () => {
     const text = modelsText({ items: [copy, unknown], next: null });
-    expect(text.split('\n')[0]).toMatch(/^MODEL +ENGINE +SIZE +QUANT +CONTEXT +LOADED$/);
+    expect(text.split('\n')[0]).toMatch(/^MODEL +ENGINE +PARAMS +QUANT +CTX +LOADED$/);
     expect(widest(text)).toBeLessThanOrEqual(80);
   });
 
@@ -86,22 +87,33 @@ flm://ollama-default/qwen2.5-coder:7b-instruct-q4_K_M
   context      131072 tokens
   loaded       yes
   can          chat, completions, tools, vision, reasoning
-  state        good
+  state        healthy
   slots        3 of 4 free
   errors       13 % of recent requests
-  speed        42.2 tokens/s; last look answered in 12 ms
+  speed        42 tokens/s; last look answered in 12 ms
 
 flm://e/m
   engine   e (ollama)
-  model    -
   context  -
   loaded   -
   can      -
-  state    left alone after failures
+  state    left alone after failures; healthy
   slots    all 4 taken, 2 waiting
   errors   13 % of recent requests
   speed    not seen yet; last look answered in 12 ms`);
     expect(widest(text)).toBeLessThanOrEqual(80);
+  });
+
+  test('says why a copy is degraded, and of slots and speed no more than is known', () => {
+    const reason = 'it took 2000 ms to answer';
+    const standing = { ...copy.standing, degraded: true, reason, slots: null, free_slots: null };
+    const text = detailText({
+      ...detail,
+      copies: [{ ...copy, standing: { ...standing, tokens_per_second: 4.26 } }],
+    });
+    expect(text).toContain('  state        degraded: it took 2000 ms to answer\n');
+    expect(text).toContain('  slots        not known\n');
+    expect(text).toContain('  speed        4.3 tokens/s;');
   });
 
   test('is nothing where nothing of an alias is there', () => {
@@ -123,6 +135,11 @@ describe('aliases and strategies', () => {
         'It hides the model of that name, which clients now reach as flm://<engine>/fast alone.',
         'No running engine has gone now; it is passed over until one has.',
       ].join('\n'),
+    );
+    const own = { ...alias, shadows: true, places: [[{ model: 'fast', weight: 1, copies: 1 }]] };
+    expect(aliasText(own)).toBe('fast stands for fast.');
+    expect(aliasText({ ...own, strategy: 'highest-score' })).toBe(
+      'fast stands for fast.\nAmong them highest-score chooses. Back to their order: flm models strategy unset fast',
     );
     const view = { name: 'm', strategy: 'manual', set: true } as const;
     expect(strategyText({ ...view, copies: 2 })).toBe('m: manual.');

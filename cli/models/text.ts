@@ -11,7 +11,7 @@ import { columns, printable, table } from '../table';
 
 export function modelsText({ items }: ModelList): string {
   return table(
-    ['MODEL', 'ENGINE', 'SIZE', 'QUANT', 'CONTEXT', 'LOADED'],
+    ['MODEL', 'ENGINE', 'PARAMS', 'QUANT', 'CTX', 'LOADED'],
     items.map((model) => [
       model.id,
       model.engine,
@@ -37,22 +37,31 @@ function copyText(copy: CopyView): string {
   const { standing } = copy;
   const size = copy.size_bytes === null ? [] : [bytesText(copy.size_bytes)];
   const what = [copy.family, copy.parameters, copy.quantization, ...size].filter((part) => part !== null);
-  const state = !standing.available ? 'left alone after failures' : standing.degraded ? 'degraded' : 'good';
   const rows: [string, string][] = [
     ['engine', `${copy.engine} (${copy.kind})`],
-    ...(copy.other_names.length === 0
-      ? []
-      : [['also called', copy.other_names.join(', ')] as [string, string]]),
-    ['model', what.join(', ') || '-'],
+    ...rowOf('also called', copy.other_names.join(', ')),
+    ...rowOf('model', what.join(', ')),
     ['context', copy.context_length === null ? '-' : `${copy.context_length} tokens`],
     ['loaded', loadedText(copy.loaded)],
     ['can', copy.capabilities.join(', ') || '-'],
-    ['state', state],
+    ['state', stateText(standing)],
     ['slots', slotsText(standing)],
     ['errors', `${Math.round(standing.error_rate * 100)} % of recent requests`],
     ['speed', speedText(standing)],
   ];
   return `${printable(copy.uri)}\n${columns(rows)}`;
+}
+
+/** No row where there is nothing to say. */
+function rowOf(name: string, text: string): [string, string][] {
+  return text === '' ? [] : [[name, text]];
+}
+
+/** As the lists of engines say it. */
+function stateText({ available, degraded, reason }: CopyView['standing']): string {
+  const state = degraded ? 'degraded' : 'healthy';
+  const why = degraded && reason !== null ? `${state}: ${reason}` : state;
+  return available ? why : `left alone after failures; ${why}`;
 }
 
 export function aliasesText(aliases: readonly AliasView[]): string {
@@ -65,10 +74,18 @@ export function aliasesText(aliases: readonly AliasView[]): string {
 
 /** What an alias is now, and what its owner may not have meant. */
 export function aliasText(alias: AliasView): string {
-  const missing = alias.places.flat().filter(({ copies }) => copies === 0);
+  const targets = alias.places.flat();
+  const missing = targets.filter(({ copies }) => copies === 0);
+  const hides = alias.shadows && !targets.some(({ model }) => model === alias.name);
   return [
     `${alias.name} stands for ${formatTargets(alias.places)}.`,
-    ...(alias.shadows
+    // It may be left from before: a change of targets keeps it.
+    ...(alias.strategy === 'manual'
+      ? []
+      : [
+          `Among them ${alias.strategy} chooses. Back to their order: flm models strategy unset ${alias.name}`,
+        ]),
+    ...(hides
       ? [`It hides the model of that name, which clients now reach as flm://<engine>/${alias.name} alone.`]
       : []),
     ...missing.map(({ model }) => `No running engine has ${model} now; it is passed over until one has.`),
@@ -95,11 +112,12 @@ function loadedText(loaded: boolean | null): string {
 }
 
 function slotsText({ slots, free_slots: free }: CopyView['standing']): string {
+  if (slots === null || free === null) return 'not known';
   return free >= 0 ? `${free} of ${slots} free` : `all ${slots} taken, ${-free} waiting`;
 }
 
 function speedText({ tokens_per_second: speed, latency_ms: latencyMs }: CopyView['standing']): string {
-  const tokens = speed === null ? 'not seen yet' : `${speed.toFixed(1)} tokens/s`;
+  const tokens = speed === null ? 'not seen yet' : `${speed.toFixed(speed < 10 ? 1 : 0)} tokens/s`;
   return `${tokens}; last look answered in ${Math.round(latencyMs)} ms`;
 }
 

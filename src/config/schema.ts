@@ -90,7 +90,7 @@ export const SETTINGS = {
     boolean(),
     true,
     'live',
-    'Look also at other ports of this machine where a program listens whose command line names an engine (Linux).',
+    'Look also at other ports of this machine where a program listens whose command line names an engine (Linux). Off, engines already found that way stay for ten minutes.',
   ),
   'engine.timeout_ms': setting(
     integer(100, 60_000),

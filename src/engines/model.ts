@@ -72,7 +72,7 @@ export const EngineInput = Type.Object(
 export type EngineInput = Static<typeof EngineInput>;
 
 export const HealthQuery = Type.Object({
-  engine: nullable(Type.String({ maxLength: 100 })),
+  engine: nullable(Type.String({ maxLength: 100, description: 'Its id, or a kind: all engines of it.' })),
   model: nullable(Type.String({ maxLength: 200 })),
   hours: Type.Integer({ minimum: 1, maximum: 24 * 366 }),
   limit: Type.Integer({ minimum: 1, maximum: 10_000 }),
@@ -92,7 +92,7 @@ export const HealthHistory = Type.Object(
         latency_ms: nullable(Type.Integer(), {
           description: 'Of a look: until it answered. Of requests: until the first token, on average.',
         }),
-        error_rate: Type.Number(),
+        error_rate: Type.Number({ description: 'Of a look a figure for its status: 0, 0.1 or 1.' }),
         requests: Type.Integer({ description: 'Requests the row sums up; 0 for a look.' }),
         created_at: Type.String({ format: 'date-time' }),
       }),

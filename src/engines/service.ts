@@ -247,7 +247,14 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
       return { items: watch.states().map(view), next: null };
     },
 
-    healthHistory: history.read,
+    async healthHistory(query) {
+      // Nobody may have looked yet.
+      if (query.engine !== null && roster.find(query.engine) === null) await watch.refresh(FRESH_MS);
+      return history.read(
+        query,
+        roster.all().map(({ ref }) => ref),
+      );
+    },
 
     async detect() {
       await watch.refreshAfterChange();

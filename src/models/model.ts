@@ -39,8 +39,9 @@ const StandingView = Type.Object(
   {
     available: Type.Boolean({ description: 'False while it is left alone after failures in a row.' }),
     degraded: Type.Boolean({ description: 'It answers, but worse than it used to.' }),
-    slots: Count,
-    free_slots: Type.Integer({ description: 'Below zero when requests wait.' }),
+    reason: nullable(Type.String(), { description: 'Why it is degraded.' }),
+    slots: nullable(Count, { description: 'Requests it works on at once; null where nobody tells.' }),
+    free_slots: nullable(Type.Integer(), { description: 'Below zero when requests wait.' }),
     latency_ms: Type.Number(),
     error_rate: Type.Number({ description: 'Share of recent requests that it failed, 0 to 1.' }),
     tokens_per_second: nullable(Type.Number()),

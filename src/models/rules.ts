@@ -4,7 +4,7 @@ import { FlmError } from '../lib/errors';
 import type { AliasInput, StrategyInput } from './model';
 import type { Strategy } from './rank';
 import type { Rule, RuleStore } from './store';
-import { checkPlaces, isReadable, type Place } from './targets';
+import { checkPlaces, isBadWeight, isReadable, MAX_WEIGHT, type Place } from './targets';
 
 /** A rule that says what a name stands for. */
 export interface Alias extends Rule {
@@ -31,8 +31,16 @@ export interface Rules {
   unsetStrategy(name: string): Promise<void>;
 }
 
-/** `onChange` is told after each change that is in force. */
-export async function createRules(store: RuleStore, clock: Clock, onChange: () => void): Promise<Rules> {
+export interface RulesOptions {
+  readonly store: RuleStore;
+  readonly clock: Clock;
+  /** Told after each change that is in force. */
+  readonly onChange: () => void;
+  /** Whether an engine has a model that goes by that name, aliases aside. */
+  readonly isModel: (name: string) => boolean;
+}
+
+export async function createRules({ store, clock, onChange, isModel }: RulesOptions): Promise<Rules> {
   let rules = index(await store.load());
 
   async function reload(): Promise<void> {
@@ -45,6 +53,39 @@ export async function createRules(store: RuleStore, clock: Clock, onChange: () =
     return rule !== undefined && isAlias(rule) ? rule : null;
   };
 
+  /** Aliases stand for models, in whichever order they are made. @throws INVALID_INPUT */
+  function checkNesting(name: string, targets: Place): void {
+    // Its own name is that of the model it shadows: targets are looked up among the engines alone.
+    const nested = targets.find(({ model }) => model !== name && alias(model) !== null);
+    if (nested !== undefined)
+      throw invalid('targets', `"${nested.model}" is an alias itself, and aliases stand for models`);
+    const users = [...rules.values()]
+      .filter(isAlias)
+      .filter((other) => other.name !== name && other.places.flat().some(({ model }) => model === name))
+      .map((other) => `"${other.name}"`);
+    if (users.length === 0) return;
+    const verb = users.length === 1 ? 'stands' : 'stand';
+    throw invalid(
+      'name',
+      `${users.join(', ')} ${verb} for it, and aliases stand for models, not for aliases`,
+    );
+  }
+
+  /** Refuses targets that can only be slips, unless an engine has a model that is called so. @throws INVALID_INPUT */
+  function checkMeaning(name: string, targets: Place): void {
+    const slip = targets.find(({ model }) => isBadWeight(model) && !isModel(model));
+    if (slip !== undefined) {
+      const weight = slip.model.slice(slip.model.lastIndexOf('=') + 1).trim();
+      const reason = `"${weight}" in "${slip.model}" is no weight, which is a whole number from 1 to ${MAX_WEIGHT}, and no engine has a model of that name`;
+      throw invalid('targets', reason);
+    }
+    if (targets.every(({ model }) => model === name) && !isModel(name))
+      throw invalid(
+        'targets',
+        `"${name}" would stand for itself alone, and no engine has a model of that name`,
+      );
+  }
+
   return {
     alias,
     strategy: (name) => rules.get(name)?.strategy ?? null,
@@ -53,14 +94,11 @@ export async function createRules(store: RuleStore, clock: Clock, onChange: () =
 
     async setAlias({ name, places: given }) {
       checkName(name);
+      checkAliasName(name);
       const places = given.map((place) => place.map(({ model, weight = 1 }) => ({ model, weight })));
       checkPlaces(places);
-      // Its own name is that of the model it shadows: targets are looked up among the engines alone.
-      const nested = places.flat().find(({ model }) => model !== name && alias(model) !== null);
-      if (nested !== undefined) {
-        const reason = `"${nested.model}" is an alias itself, and aliases stand for models`;
-        throw new FlmError('INVALID_INPUT', { meta: { field: 'targets', reason } });
-      }
+      checkNesting(name, places.flat());
+      checkMeaning(name, places.flat());
       const strategy = rules.get(name)?.strategy ?? null;
       const rule = { name, places, strategy, updatedAtMs: clock.nowMs() };
       await store.put(rule);
@@ -110,8 +148,22 @@ function checkName(name: string): void {
       ? 'it takes 1 to 200 characters'
       : name.startsWith('flm://')
         ? 'flm:// is the beginning of an address, which means one engine'
-        : isReadable(name)
-          ? null
-          : 'it holds characters that cannot be seen';
-  if (reason !== null) throw new FlmError('INVALID_INPUT', { meta: { field: 'name', reason } });
+        : name.trim() !== name
+          ? 'it begins or ends with a blank'
+          : isReadable(name)
+            ? null
+            : 'it holds characters that cannot be seen';
+  if (reason !== null) throw invalid('name', reason);
+}
+
+/** @throws INVALID_INPUT for what could not be said in targets, or in what a key may use */
+function checkAliasName(name: string): void {
+  const [bad] = /[,|=*]/.exec(name) ?? [];
+  if (bad === undefined) return;
+  const use = bad === '*' ? 'the lists of models of keys' : 'what aliases stand for';
+  throw invalid('name', `it holds "${bad}", which has a meaning in ${use}`);
+}
+
+function invalid(field: 'name' | 'targets', reason: string): FlmError {
+  return new FlmError('INVALID_INPUT', { meta: { field, reason } });
 }

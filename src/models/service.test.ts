@@ -254,13 +254,57 @@ describe('an alias', () => {
     ['x'.repeat(201), 'a', 'it takes 1 to 200 characters'],
     ['flm://x', 'a', 'flm:// is the beginning of an address, which means one engine'],
     ['a\nb', 'a', 'it holds characters that cannot be seen'],
-    [' a', 'a', 'it holds characters that cannot be seen'],
+    [' a', 'a', 'it begins or ends with a blank'],
+    ['a ', 'a', 'it begins or ends with a blank'],
+    ['x,y', 'a', 'it holds ",", which has a meaning in what aliases stand for'],
+    ['x|y', 'a', 'it holds "|", which has a meaning in what aliases stand for'],
+    ['x=3', 'a', 'it holds "=", which has a meaning in what aliases stand for'],
+    ['*', 'a', 'it holds "*", which has a meaning in the lists of models of keys'],
     ['nested', 'other', '"other" is an alias itself, and aliases stand for models'],
+    ['self', 'self', '"self" would stand for itself alone, and no engine has a model of that name'],
+    [
+      'x',
+      'a=-1',
+      '"-1" in "a=-1" is no weight, which is a whole number from 1 to 1000, and no engine has a model of that name',
+    ],
+    [
+      'x',
+      'b, a=abc',
+      '"abc" in "a=abc" is no weight, which is a whole number from 1 to 1000, and no engine has a model of that name',
+    ],
   ])('cannot be %p for %p', async (name, targets, reason) => {
     await models.setAlias(alias('other', 'a'));
     const error = await errorOf(() => models.setAlias(alias(name, targets)));
     expect([error.code, error.meta.reason]).toEqual(['INVALID_INPUT', reason]);
     expect([...rows.keys()]).toEqual(['other']);
+  });
+
+  test('cannot be made of a name that another one stands for', async () => {
+    await models.setAlias(alias('one', 'later, a'));
+    await models.setAlias(alias('two', 'later'));
+    const error = await errorOf(() => models.setAlias(alias('later', 'a')));
+    expect([error.code, error.meta]).toEqual([
+      'INVALID_INPUT',
+      { field: 'name', reason: '"one", "two" stand for it, and aliases stand for models, not for aliases' },
+    ]);
+    await models.removeAlias('one');
+    expect((await errorOf(() => models.setAlias(alias('later', 'a')))).meta.reason).toStartWith(
+      '"two" stands',
+    );
+    await models.removeAlias('two');
+    await models.setAlias(alias('later', 'a'));
+    expect(candidates('later')).toEqual(['one/a']);
+  });
+
+  test('may stand for a model whose name looks like a bad weight, also while its engine is away', async () => {
+    found = [engineWith('one', ['m=x'])];
+    await open();
+    await models.setAlias(alias('fast', 'm=x'));
+    expect(candidates('fast')).toEqual(['one/m=x']);
+    found = [engineWith('one', [], { status: 'error-network' })];
+    models.update(found);
+    await models.setAlias(alias('faster', 'm=x'));
+    expect([...rows.keys()]).toEqual(['fast', 'faster']);
   });
 
   test('is shown with its targets and how many have each', async () => {
@@ -446,13 +490,21 @@ describe('what a name means, for the owner', () => {
       expect(copies[1]?.standing).toEqual({
         available: true,
         degraded: true,
-        slots: 4,
-        free_slots: -1,
+        reason: 'its recent requests for the model failed too often, or began too late',
+        slots: null,
+        free_slots: null,
         latency_ms: 10,
         error_rate: 0.2,
         tokens_per_second: 12.5,
       });
     }
+  });
+
+  test('tells the slots that are known, and why the engine is in trouble', async () => {
+    const reason = 'it took 2000 ms to answer';
+    found = [engineWith('one', ['a'], { slots: 4, status: 'running-degraded', reason })];
+    standings.one = { degraded: true, freeSlots: -1 };
+    expect((await models.show('a')).copies[0]?.standing).toMatchObject({ reason, slots: 4, free_slots: -1 });
   });
 
   test('of an alias is what it stands for, also while nothing of it is there', async () => {

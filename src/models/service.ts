@@ -65,9 +65,10 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
   const onChange = () => {
     listing = null;
   };
-  const rules = await createRules(store, clock, onChange);
-  const chooser = createChooser(standingOf);
   const away = createAway();
+  const isModel = (name: string) => catalogue.find(name).length > 0 || away.has(name);
+  const rules = await createRules({ store, clock, onChange, isModel });
+  const chooser = createChooser(standingOf);
   const planner = createPlanner({ catalogue: () => catalogue, rules, chooser });
 
   function requireListing(): Listing {
@@ -147,7 +148,10 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
     async show(name) {
       await refresh(FRESH_MS);
       const alias = rules.alias(name);
-      const copies = planner.preview(name).map((entry) => copyView(entry, standingOf(entry)));
+      const copies = planner.preview(name).map((entry) => {
+        const engine = engines.find(({ ref }) => ref.id === entry.engine.id);
+        return copyView(entry, standingOf(entry), engine ?? null);
+      });
       if (alias === null && copies.length === 0) throw planner.absentNear(name);
       const shown = alias === null ? null : viewOfAlias(alias);
       return { name, alias: shown, strategy: planner.strategyOf(name), copies };
@@ -159,9 +163,9 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
     },
 
     async setAlias(input) {
-      const alias = await rules.setAlias(input);
+      // What is a model's name and what is a slip depends on what the engines have.
       await refresh(FRESH_MS);
-      return viewOfAlias(alias);
+      return viewOfAlias(await rules.setAlias(input));
     },
 
     async removeAlias(name) {

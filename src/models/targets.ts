@@ -52,6 +52,12 @@ export function isReadable(name: string): boolean {
 /** `name=3`; a name that ends in such a thing itself is given its weight: `name=3=1`. */
 const WEIGHTED = /^(.*\S)\s*=\s*(\d{1,9})$/su;
 
+/** Whether a name looks like one with a weight that is none: what stands behind its last `=` is no positive number. */
+export function isBadWeight(model: string): boolean {
+  const equals = model.lastIndexOf('=');
+  return equals !== -1 && !/^\s*0*[1-9]\d*\s*$/.test(model.slice(equals + 1));
+}
+
 function parseTarget(text: string): Target {
   const written = text.trim();
   if (written === '') throw invalid('a name is missing');

@@ -1,5 +1,5 @@
 /** How models, aliases and strategies are shown: to their owner, and to clients as OpenAI does. */
-import type { Candidate, Standing } from '../contract';
+import type { Candidate, EngineState, Standing } from '../contract';
 import type { Entry } from './catalogue';
 import type { AliasView, CopyView, ModelView, OpenAiModel } from './model';
 import type { Strategy } from './rank';
@@ -13,6 +13,8 @@ export interface FoundAlias {
   readonly alias: Alias;
   readonly targets: readonly { readonly model: string; readonly entries: readonly Entry[] }[];
 }
+
+const TROUBLED = 'its recent requests for the model failed too often, or began too late';
 
 export function viewOf({ engine, model, uri, about }: Entry): ModelView {
   return {
@@ -31,15 +33,19 @@ export function viewOf({ engine, model, uri, about }: Entry): ModelView {
   };
 }
 
-export function copyView(entry: Entry, standing: Standing): CopyView {
+/** `engine`: how the engine was when last looked at, which knows its slots and its troubles. */
+export function copyView(entry: Entry, standing: Standing, engine: EngineState | null): CopyView {
+  // Where nobody says how many it takes, a figure for the queue stands in, which says nothing of the engine.
+  const tellsSlots = engine !== null && engine.slots !== null;
   return {
     ...viewOf(entry),
     routes: [...entry.routes],
     standing: {
       available: standing.available,
       degraded: standing.degraded,
-      slots: standing.slots,
-      free_slots: standing.freeSlots,
+      reason: standing.degraded ? (engine?.reason ?? TROUBLED) : null,
+      slots: tellsSlots ? standing.slots : null,
+      free_slots: tellsSlots ? standing.freeSlots : null,
       latency_ms: standing.latencyMs,
       error_rate: standing.errorRate,
       tokens_per_second: standing.tokensPerSecond,

@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { type Databases, openDatabases } from '../../../db';
 import { type TestDir, testDir } from '../../../test/support/data-dir';
-import type { EngineState, EngineStatus, LeaseOutcome } from '../../contract';
+import { errorOf } from '../../../test/support/thrown';
+import type { EngineKind, EngineRef, EngineState, EngineStatus, LeaseOutcome } from '../../contract';
 import { type ManualClock, manualClock } from '../../lib/clock';
 import type { HealthQuery } from '../model';
 import { createHistory, type History } from '.';
@@ -57,8 +58,16 @@ function attempt(model: string, outcome: LeaseOutcome, firstTokenMs: number | nu
 }
 
 const ALL: HealthQuery = { engine: null, model: null, hours: 24, limit: 100 };
+const known = (id: string, kind: EngineKind = 'openai'): EngineRef => ({
+  id,
+  kind,
+  baseUrl: 'http://127.0.0.1:1',
+  origin: 'manual',
+});
+const KNOWN = [known('e'), known('f'), known('gpu', 'vllm')];
+const read = (query: Partial<HealthQuery>) => history.read({ ...ALL, ...query }, KNOWN);
 const rows = async (query: Partial<HealthQuery> = {}) =>
-  (await history.read({ ...ALL, ...query })).items.map(
+  (await read(query)).items.map(
     (row) =>
       `${row.engine_id} ${row.model_id ?? '-'} ${row.status} ${row.latency_ms} ${row.error_rate} ${row.requests}`,
   );
@@ -104,10 +113,31 @@ describe('history', () => {
     expect(await rows({ engine: 'e', limit: 1 })).toEqual(['e - unreachable null 1 0']);
   });
 
+  test('of a kind is that of all its engines, those that are gone included', async () => {
+    look('gpu', 'running-healthy');
+    look('vllm-default', 'error-network', null);
+    look('e', 'running-healthy');
+    expect(await rows({ engine: 'vllm' })).toEqual([
+      'vllm-default - unreachable null 1 0',
+      'gpu - healthy 10 0 0',
+    ]);
+    expect(await rows({ engine: 'ollama' })).toEqual([]);
+  });
+
+  test('of an engine that is gone can be read, of one that never was it is refused', async () => {
+    look('gone', 'running-healthy');
+    await history.flush();
+    clock.advance(2 * 3_600_000);
+    expect(await rows({ engine: 'gone', hours: 1 })).toEqual([]);
+    const error = await errorOf(() => read({ engine: 'nosuch' }));
+    expect([error.code, error.meta.field]).toEqual(['INVALID_INPUT', 'engine']);
+    expect(error.meta.reason).toStartWith('"nosuch" is neither an engine here, nor one of the past');
+  });
+
   test('adds up everything that matches, also beyond the limit', async () => {
     for (const status of ['running-healthy', 'running-degraded', 'error-network', 'running-healthy'] as const)
       look('e', status, status === 'error-network' ? null : 20);
-    const { items, summary } = await history.read({ ...ALL, limit: 1 });
+    const { items, summary } = await read({ limit: 1 });
     expect(items).toHaveLength(1);
     expect(summary).toEqual({
       total: 4,
@@ -118,7 +148,7 @@ describe('history', () => {
       avg_error_rate: 1.1 / 4,
       success_rate: 0.5,
     });
-    expect((await history.read({ ...ALL, engine: 'nobody' })).summary).toMatchObject({
+    expect((await read({ engine: 'gpu' })).summary).toMatchObject({
       total: 0,
       avg_latency_ms: null,
       success_rate: null,

@@ -2,9 +2,11 @@
  * How engines were over time (FLM-047): a row when an engine's status changes and one a minute while it does not, and
  * one a minute for each model that was asked. Rows wait in memory and are written together, off the way of requests.
  */
-import type { Clock, EngineState, EngineStatus } from '../../contract';
+import type { Clock, EngineRef, EngineState, EngineStatus } from '../../contract';
 import type { EventOf } from '../../lib/bus';
+import { FlmError } from '../../lib/errors';
 import type { HealthHistory, HealthQuery } from '../model';
+import { ENGINE_KINDS, findKind } from '../registry';
 import type { HealthRow, HealthStatus, HealthTotals, HistoryStore } from './store';
 
 export interface History {
@@ -12,8 +14,12 @@ export interface History {
   looked(state: EngineState): void;
   /** Takes note of a request that an engine has ended, well or not. */
   attempted(event: EventOf<'attempt.finished'>): void;
-  /** Rows that match, newest first, with what they add up to. What still waits in memory is written first. */
-  read(query: HealthQuery): Promise<HealthHistory>;
+  /**
+   * Rows that match, newest first, with what they add up to. What still waits in memory is written first. `known`: the
+   * engines of this moment. The engine of the query goes by its id, or by its kind: then it is all of that kind.
+   * @throws INVALID_INPUT for an engine that is neither a kind, nor known, nor in the history
+   */
+  read(query: HealthQuery, known: readonly EngineRef[]): Promise<HealthHistory>;
   /** Writes what waits, and drops what is older than the days to keep. */
   flush(): Promise<void>;
 }
@@ -61,6 +67,18 @@ export function createHistory({ store, clock, keepDays }: HistoryOptions): Histo
     await store.write(rows, clock.nowMs() - keepDays() * DAY_MS);
   }
 
+  async function idsOf(engine: string, known: readonly EngineRef[]): Promise<string[]> {
+    const kind = findKind(engine);
+    // What was found by itself goes by this name, also while it is gone.
+    const gone = kind === null ? [] : [`${kind}-default`];
+    const ids = known.filter((ref) => ref.id === engine || ref.kind === kind).map(({ id }) => id);
+    if (kind !== null || ids.length > 0) return [engine, ...gone, ...ids];
+    const ever = await store.read({ engineIds: [engine], modelId: null, sinceMs: 0, limit: 1 });
+    if (ever.totals.total > 0) return [engine];
+    const reason = `"${engine}" is neither an engine here, nor one of the past, nor one of ${ENGINE_KINDS.join(', ')}`;
+    throw new FlmError('INVALID_INPUT', { meta: { field: 'engine', reason } });
+  }
+
   return {
     flush,
 
@@ -93,11 +111,11 @@ export function createHistory({ store, clock, keepDays }: HistoryOptions): Histo
       if (firstTokenMs !== null) tally.firstTokenMs.push(firstTokenMs);
     },
 
-    async read(query) {
+    async read({ engine, model, hours, limit }, known) {
       await flush();
-      const { engine, model, hours, limit } = query;
+      const engineIds = engine === null ? null : await idsOf(engine, known);
       const sinceMs = clock.nowMs() - hours * HOUR_MS;
-      const { rows, totals } = await store.read({ engineId: engine, modelId: model, sinceMs, limit });
+      const { rows, totals } = await store.read({ engineIds, modelId: model, sinceMs, limit });
       return { items: rows.map(viewOf), summary: summaryOf(totals), next: null };
     },
   };

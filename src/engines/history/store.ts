@@ -1,5 +1,5 @@
 /** The health logs in config.db. */
-import { and, count, desc, eq, gte, lt, sql } from 'drizzle-orm';
+import { and, count, desc, eq, gte, inArray, lt, sql } from 'drizzle-orm';
 import { type ConfigDb, configSchema } from '../../../db';
 
 export type HealthStatus = 'healthy' | 'degraded' | 'unreachable';
@@ -31,7 +31,7 @@ export interface HistoryStore {
   write(rows: readonly HealthRow[], beforeMs: number): Promise<void>;
   /** The newest `limit` rows since `sinceMs`, and what all of them add up to. Null stands for any engine, any model. */
   read(query: {
-    readonly engineId: string | null;
+    readonly engineIds: readonly string[] | null;
     readonly modelId: string | null;
     readonly sinceMs: number;
     readonly limit: number;
@@ -55,10 +55,10 @@ export function createHistoryStore(db: ConfigDb): HistoryStore {
       });
     },
 
-    async read({ engineId, modelId, sinceMs, limit }) {
+    async read({ engineIds, modelId, sinceMs, limit }) {
       const matching = and(
         gte(logs.createdAtMs, sinceMs),
-        engineId === null ? undefined : eq(logs.engineId, engineId),
+        engineIds === null ? undefined : inArray(logs.engineId, [...engineIds]),
         modelId === null ? undefined : eq(logs.modelId, modelId),
       );
       const rows = db
