@@ -150,7 +150,7 @@ test.each([
   ['admit', 'MODEL_NOT_ALLOWED', 403, []],
   ['lease', 'QUEUE_FULL', 429, ['ticket refused']],
   ['lease', 'ENGINE_UNAVAILABLE', 503, ['ticket refused']],
-  ['lease', 'REQUEST_TIMEOUT', 408, ['ticket failed']],
+  ['lease', 'REQUEST_TIMEOUT', 408, ['ticket aborted']],
   ['open', 'ENGINE_NETWORK_ERROR', 502, ['lease one failed', 'ticket failed']],
   ['relay', 'breaks off', 502, ['lease one failed', 'ticket failed']],
   ['relay', 503, 503, ['lease one failed', 'ticket failed']],
