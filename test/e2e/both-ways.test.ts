@@ -3,7 +3,7 @@
  * while one does. Whoever writes a script must not be able to tell which it was.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { TSchema } from '@sinclair/typebox';
 import { CheckReport, Status } from '../../src/admin';
 import { ApiKeyList, CreatedKey, RevokedKey, RotatedKey } from '../../src/admission/model';
@@ -489,12 +489,23 @@ describe('exit codes', () => {
   test('2: FLM’s side, also when check finds it', async () => {
     using home = testHome();
     await flm(home.env, ['config', 'list']);
-    writeFileSync(home.paths.configDb, 'this is no database, and long enough to be looked at'.repeat(100));
+    for (const suffix of ['', '-wal', '-shm']) rmSync(`${home.paths.configDb}${suffix}`, { force: true });
+    mkdirSync(home.paths.configDb);
     expect(await errorOf(home.env, ['config', 'list'])).toMatchObject({ exit: 2, code: 'DB_ERROR' });
     // The finding is the result of check: it is on stdout, and the code says that it is bad.
     const { code, stdout, stderr } = await flm(home.env, ['check']);
     expect({ code, stderr }).toEqual({ code: 1, stderr: '' });
     expect(parseResult(stdout)).toMatchObject({ status: 'error', checks: [{ name: 'DB_ERROR' }] });
+  });
+
+  test('3: a damaged database, which check tells without sending anybody to check', async () => {
+    using home = testHome();
+    await flm(home.env, ['config', 'list']);
+    writeFileSync(home.paths.configDb, 'this is no database, and long enough to be looked at'.repeat(100));
+    expect(await errorOf(home.env, ['config', 'list'])).toMatchObject({ exit: 3, code: 'DB_DAMAGED' });
+    const { code, stdout } = await flm(home.env, ['check']);
+    expect([code, stdout]).toEqual([1, expect.stringContaining('DB_DAMAGED')]);
+    expect(stdout).not.toContain('flm check');
   });
 
   test('3: start-up configuration, which a restart does not mend', async () => {

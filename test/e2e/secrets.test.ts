@@ -253,7 +253,7 @@ test('the session was one: keys of all fates, requests that worked and that did 
   const text = said.map((each) => each.text).join('\n');
   for (const proof of [
     'it does not accept its key',
-    'engine_not_found',
+    'engine_needs_key',
     'invalid_api_key',
     'model_not_allowed',
     'ENGINE_URL_REFUSED',

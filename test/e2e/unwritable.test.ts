@@ -129,6 +129,16 @@ describe.skipIf(!hasFullDevice)('output that cannot be written', () => {
     },
   );
 
+  test.each(['version', '--version'])('of %s is, too, and no trace of a crash', async (word) => {
+    using home = testHome();
+    const child = Bun.spawn(['sh', '-c', 'exec "$0" "$1" > /dev/full', await executable(), word], {
+      env: home.env,
+      stderr: 'pipe',
+    });
+    expect(await new Response(child.stderr).text()).toMatch(/^Error: .*space.*\n$/);
+    expect(await child.exited).toBe(2);
+  });
+
   test('revokes the key that nobody has seen, and says so', async () => {
     using home = testHome();
     for (const words of [['--json'], ['--format', 'text']]) {
