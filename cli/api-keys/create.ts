@@ -7,6 +7,7 @@ import { type Backend, withBackend } from '../backend';
 import { withProgress } from '../cli';
 import { command } from '../command';
 import { DURATION, parseDuration } from '../duration';
+import { printable } from '../table';
 import { keyText } from './text';
 
 /** Those of KEY_SCOPES that anything in FLM asks for. */
@@ -57,11 +58,10 @@ export default command({
           : await withProgress(cli, 'Asking the engines', () => namesFrom(backend.models)),
       created: await backend.keys.create(input),
     }));
-    cli.result(created, () => keyText(created));
-    for (const pattern of names === null ? [] : models.filter((pattern) => !hasMatch(pattern, names)))
-      cli.note(
-        `No running engine has ${JSON.stringify(pattern)} now, and no alias is called so. Is it spelled right?`,
-      );
+    cli.result(created, () => {
+      const unknown = names === null ? [] : models.filter((pattern) => !hasMatch(pattern, names));
+      return [keyText(created), ...unknown.map(unknownText)].join('\n');
+    });
   },
 });
 
@@ -99,4 +99,8 @@ export function hasMatch(pattern: string, names: readonly string[]): boolean {
   if (!pattern.endsWith('*')) return names.includes(pattern);
   const start = pattern.slice(0, -1);
   return names.some((name) => name.startsWith(start));
+}
+
+function unknownText(pattern: string): string {
+  return `No running engine has ${printable(pattern)} now, and no alias is called so. Is it spelled right?`;
 }
