@@ -7,7 +7,10 @@ import { type Backend, withBackend } from '../backend';
 import { withProgress } from '../cli';
 import { command } from '../command';
 import { DURATION, parseDuration } from '../duration';
+
 import { outputFailed } from '../output';
+import { printable } from '../table';
+
 import { keyText } from './text';
 
 /** Those of KEY_SCOPES that anything in FLM asks for. */
@@ -57,17 +60,15 @@ export default command({
           ? null
           : await withProgress(cli, 'Asking the engines', () => namesFrom(backend.models));
       const created = await backend.keys.create(input);
-      cli.result(created, () => keyText(created));
+      cli.result(created, () => {
+        const unknown = names === null ? [] : models.filter((pattern) => !hasMatch(pattern, names));
+        return [keyText(created), ...unknown.map(unknownText)].join('\n');
+      });
       const lost = await cli.delivered();
-      if (lost !== null) {
-        // It is shown this once.
-        await backend.keys.revoke(created.id);
-        throw outputFailed(lost, `The new key ${created.id} is revoked again, because nobody has seen it.`);
-      }
-      for (const pattern of names === null ? [] : models.filter((pattern) => !hasMatch(pattern, names)))
-        cli.note(
-          `No running engine has ${JSON.stringify(pattern)} now, and no alias is called so. Is it spelled right?`,
-        );
+      if (lost === null) return;
+      // It is shown this once.
+      await backend.keys.revoke(created.id);
+      throw outputFailed(lost, `The new key ${created.id} is revoked again, because nobody has seen it.`);
     });
   },
 });
@@ -106,4 +107,8 @@ export function hasMatch(pattern: string, names: readonly string[]): boolean {
   if (!pattern.endsWith('*')) return names.includes(pattern);
   const start = pattern.slice(0, -1);
   return names.some((name) => name.startsWith(start));
+}
+
+function unknownText(pattern: string): string {
+  return `No running engine has ${printable(pattern)} now, and no alias is called so. Is it spelled right?`;
 }

@@ -75,6 +75,29 @@ describe('Breaker', () => {
     expect(breaker.retryAfterMs).toBe(10_000);
   });
 
+  test('is tried by the next one when whoever tries it takes too long', () => {
+    const { clock, breaker, end } = fixture();
+    end('failed', 5);
+    clock.advance(30_000);
+    expect([breaker.enter(), breaker.retryAfterMs]).toEqual([true, 30_000]);
+    clock.advance(29_999);
+    expect(breaker.enter()).toBe(false);
+    clock.advance(1);
+    expect(breaker.enter()).toBe(true);
+  });
+
+  test('is not closed by what went out before it opened and ends well', () => {
+    const { clock, breaker } = fixture();
+    for (let i = 0; i < 8; i++) breaker.enter();
+    for (let i = 0; i < 5; i++) breaker.leave('failed');
+    for (let i = 0; i < 3; i++) breaker.leave('done');
+    expect(breaker.state).toBe('open');
+    clock.advance(30_000);
+    breaker.enter();
+    breaker.leave('done');
+    expect(breaker.state).toBe('half-open');
+  });
+
   test('never opens where the owner says so', () => {
     const { breaker, end } = fixture({ failuresToOpen: 0, openMs: 30_000 });
     end('failed', 1_000);

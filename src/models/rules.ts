@@ -59,6 +59,8 @@ export async function createRules({ store, clock, onChange, isModel }: RulesOpti
     const nested = targets.find(({ model }) => model !== name && alias(model) !== null);
     if (nested !== undefined)
       throw invalid('targets', `"${nested.model}" is an alias itself, and aliases stand for models`);
+    // Those that stand for a model go on doing so when another name hides it.
+    if (isModel(name)) return;
     const users = [...rules.values()]
       .filter(isAlias)
       .filter((other) => other.name !== name && other.places.flat().some(({ model }) => model === name))

@@ -296,6 +296,12 @@ describe('an alias', () => {
     expect(candidates('later')).toEqual(['one/a']);
   });
 
+  test('goes on to stand for a model that a later one hides', async () => {
+    await models.setAlias(alias('fast', 'a'));
+    await models.setAlias(alias('a', 'org/c'));
+    expect([candidates('fast'), candidates('a')]).toEqual([['one/a'], ['two/org/c']]);
+  });
+
   test('may stand for a model whose name looks like a bad weight, also while its engine is away', async () => {
     found = [engineWith('one', ['m=x'])];
     await open();
