@@ -98,6 +98,7 @@ export async function openApp(options: AppOptions): Promise<App> {
   let impatient = (): void => {};
   async function close(): Promise<void> {
     impatient();
+    impatient = () => {};
     const failures: unknown[] = [];
     for (const step of undo.reverse().splice(0)) {
       try {
