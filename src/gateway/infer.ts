@@ -30,8 +30,8 @@ export interface GatewayDeps {
   };
   readonly models: { plan(model: string, route: InferenceRoute): Plan | Promise<Plan> };
   readonly admission: { admit(id: string, principal: Principal, plan: Plan): Ticket };
-  /** Whether a principal may use a candidate, for lists. */
-  readonly mayUse: (principal: Principal, candidate: Candidate) => boolean;
+  /** Whether a principal may use a candidate that was asked for as `asked`. */
+  readonly mayUse: (principal: Principal, candidate: Candidate, asked: string) => boolean;
   readonly engines: EngineAccess;
   readonly exchanges: Exchanges;
   readonly config: () => ConfigSnapshot;

@@ -21,7 +21,7 @@ export interface RoutesOptions {
   readonly log: Log;
 }
 
-type Allowed = (candidate: Candidate) => boolean;
+type Allowed = (candidate: Candidate, asked: string) => boolean;
 
 type Handle = (context: RequestContext) => Response | Promise<Response>;
 
@@ -51,8 +51,8 @@ export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): 
   };
   const allowedFor =
     (principal: Principal): Allowed =>
-    (candidate) =>
-      deps.mayUse(principal, candidate);
+    (candidate, asked) =>
+      deps.mayUse(principal, candidate, asked);
   // The body is read after authentication, by the handler itself.
   const unparsed = { parse: 'none' } as const;
 

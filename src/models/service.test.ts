@@ -358,16 +358,17 @@ describe('one model for a client', () => {
     expect((await models.openAiModel('flm://two/b', everything)).id).toBe('flm://two/b');
     const allowed = await models.openAiModel('b', onTwo);
     expect([allowed.id, allowed.flm.engine]).toEqual(['b', 'two']);
-    const other = await models.openAiModel('d', ({ model }) => model === 'd');
+    const other = await models.openAiModel('d', (_, asked) => asked === 'd');
     expect([other.id, other.flm.uri]).toEqual(['d', 'flm://two/d:latest']);
-    const ofKind = await models.openAiModel('flm://openai/d', ({ engine }) => engine.id === 'openai');
+    const ofKind = await models.openAiModel('flm://openai/d', (_, asked) => asked === 'flm://openai/d');
     expect(ofKind.id).toBe('flm://openai/d');
   });
 
   test('can be an alias, for whoever may use it or one of its targets', async () => {
     await models.setAlias(alias('fast', 'a'));
-    for (const name of ['fast', 'a'])
-      expect((await models.openAiModel('fast', ({ model }) => model === name)).owned_by).toBe('flm');
+    const byName = (_: Candidate, asked: string) => asked === 'fast';
+    for (const allowed of [byName, ({ model }: Candidate) => model === 'a'])
+      expect((await models.openAiModel('fast', allowed)).owned_by).toBe('flm');
     expect(await codeOf(() => models.openAiModel('fast', onTwo))).toBe('MODEL_NOT_ALLOWED');
   });
 

@@ -5,7 +5,7 @@ import { parseModelName } from '../lib/model-name';
 import { createAway } from './away';
 import { createCatalogue, isSameCatalogue } from './catalogue';
 import { createChooser, type StandingOf } from './chooser';
-import { createListing, isAllowed, type Listing } from './listing';
+import { createListing, type Listing } from './listing';
 import type { ModelsApi, OpenAiModel, StrategyView } from './model';
 import { createPlanner } from './planner';
 import { type Alias, createRules } from './rules';
@@ -13,6 +13,8 @@ import type { RuleStore } from './store';
 import { type Allowed, aliasEntry, aliasView, copyView, openAiEntry, viewOf } from './view';
 
 export interface Models extends ModelsApi {
+  /** Whether a name is an alias at this moment, also one of which nothing is there. */
+  isAlias(name: string): boolean;
   /** Takes over what is known of the engines. */
   update(states: readonly EngineState[]): void;
   /**
@@ -21,10 +23,7 @@ export interface Models extends ModelsApi {
    * @throws INVALID_MODEL, MODEL_NOT_FOUND, MODEL_UNAVAILABLE, ENGINE_NOT_FOUND; ROUTE_NOT_SUPPORTED when no engine with the model speaks it
    */
   plan(model: string, route: InferenceRoute): Plan | Promise<Plan>;
-  /**
-   * `GET /v1/models` for somebody who may use what `allowed` lets through, each model once. It is asked about copies by
-   * the engines' own names, and by other names and aliases that mean them.
-   */
+  /** `GET /v1/models` for somebody who may use what `allowed` lets through, each model once. */
   openAiList(allowed: Allowed): OpenAiModel[];
   /** The whole answer as JSON, ready to be sent; null for somebody who may use everything. */
   openAiListJson(allowed: Allowed | null): string;
@@ -100,6 +99,8 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
   }
 
   return {
+    isAlias: (name) => rules.alias(name) !== null,
+
     update(states) {
       const before = engines;
       engines = [...states];
@@ -127,7 +128,7 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
       if (planner.find(model).length === 0) await refresh(MISS_MS);
       const entries = planner.find(model);
       if (entries.length === 0) throw absent(model);
-      const entry = entries.find((each) => isAllowed(allowed, each, model));
+      const entry = entries.find((each) => allowed(each, model));
       if (entry === undefined) throw new FlmError('MODEL_NOT_ALLOWED', { meta: { model }, param: 'model' });
       const alias = rules.alias(model);
       return alias === null ? openAiEntry(model, entry) : aliasEntry(planner.targetsOf(alias), allowed);

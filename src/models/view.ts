@@ -5,8 +5,8 @@ import type { AliasView, CopyView, ModelView, OpenAiModel } from './model';
 import type { Strategy } from './rank';
 import type { Alias } from './rules';
 
-/** Whether somebody may use a candidate: an engine's copy under its own name, or under another that means it. */
-export type Allowed = (candidate: Candidate) => boolean;
+/** Whether somebody may use a candidate when asking for it as `asked`. */
+export type Allowed = (candidate: Candidate, asked: string) => boolean;
 
 /** An alias, with what its targets mean at this moment. */
 export interface FoundAlias {
@@ -107,7 +107,7 @@ export function aliasEntry({ alias, targets }: FoundAlias, allowed: Allowed | nu
       parameters: null,
       quantization: null,
       alias_of: targets
-        .filter(({ entries }) => entries.some((entry) => allowed === null || allowed(entry)))
+        .filter(({ entries }) => entries.some((entry) => allowed === null || allowed(entry, entry.uri)))
         .map(({ model }) => model),
     },
   };

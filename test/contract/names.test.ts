@@ -46,6 +46,40 @@ describe('an alias', () => {
     expect(JSON.stringify(list)).not.toContain(MODEL.openai);
   });
 
+  test('keeps its key in: the model that it hides is not the alias', async () => {
+    await using gateway = await startGateway();
+    const fake = await gateway.addFake('openai');
+    const other = await gateway.addFake('vllm');
+    // The alias has the name of openai's model and stands for vllm's.
+    await gateway.app.models.setAlias({ name: MODEL.openai, places: [[{ model: MODEL.vllm }]] });
+    const hidden = `flm://openai/${MODEL.openai}`;
+    const asked = [MODEL.openai, hidden, MODEL.vllm, `flm://vllm/${MODEL.vllm}`];
+    const table: [string, number[]][] = [
+      [MODEL.openai, [200, 403, 403, 403]],
+      [`${MODEL.openai}*`, [200, 403, 403, 403]],
+      [hidden, [403, 200, 403, 403]],
+      [MODEL.vllm, [200, 403, 200, 200]],
+      ['*', [200, 200, 200, 200]],
+    ];
+    for (const [entry, statuses] of table) {
+      const { plain_key: key } = await gateway.app.keys.create({ label: 'guest', models: [entry] });
+      const auth = [['Authorization', `Bearer ${key}`]] as const;
+      const statusOf = async (model: string) =>
+        (await gateway.post(CHAT, chat(model), { headers: [...auth] })).status;
+      const answers: number[] = [];
+      for (const model of asked) answers.push(await statusOf(model));
+      expect([entry, answers]).toEqual([entry, statuses]);
+      // Whatever the list shows, a request is let in for.
+      const list: unknown = await (
+        await fetch(`${gateway.url}/v1/models`, { headers: { authorization: `Bearer ${key}` } })
+      ).json();
+      const ids = isRecord(list) && Array.isArray(list.data) ? list.data.map(({ id }) => String(id)) : [];
+      expect(ids).not.toEqual([]);
+      for (const id of ids) expect([entry, id, await statusOf(id)]).toEqual([entry, id, 200]);
+    }
+    expect([workOf(fake).length, workOf(other).length]).not.toContain(0);
+  });
+
   test('of which nothing is there is a 404 with what it stands for', async () => {
     await using gateway = await aliased();
     const answer = await gateway.post(CHAT, chat('fast'));
