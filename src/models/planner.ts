@@ -7,7 +7,6 @@ import type { Catalogue, Entry } from './catalogue';
 import type { Chooser, FoundPlace, Mode } from './chooser';
 import type { Strategy } from './rank';
 import type { Alias, Rules } from './rules';
-import { formatTargets } from './targets';
 import type { FoundAlias } from './view';
 
 export interface Planner {
@@ -21,7 +20,7 @@ export interface Planner {
   plan(model: string, route: InferenceRoute): Plan | null;
   /** All copies in the order they would be asked in, whatever their engines speak. @throws INVALID_MODEL */
   preview(name: string): readonly Entry[];
-  /** Why a name means nothing: MODEL_NOT_FOUND or ENGINE_NOT_FOUND. */
+  /** Why a name means nothing: MODEL_NOT_FOUND or ENGINE_NOT_FOUND. Of an alias, not what it stands for. */
   absent(name: string): FlmError;
   /** The same with the nearest name there is: for the owner alone, since a key may not know every name. */
   absentNear(name: string): FlmError;
@@ -79,11 +78,6 @@ export function createPlanner({ catalogue, rules, chooser }: PlannerParts): Plan
   }
 
   function absent(name: string): FlmError {
-    const alias = rules.alias(name);
-    if (alias !== null) {
-      const hint = `It is an alias, and stands for ${formatTargets(alias.places)}.`;
-      return new FlmError('MODEL_NOT_FOUND', { meta: { model: name }, param: 'model', hint });
-    }
     const parsed = parseModelName(name);
     if (parsed.kind === 'address' && !catalogue().hasEngine(parsed.engine)) {
       const ofKind = catalogue().enginesOf(parsed.engine);
@@ -119,7 +113,7 @@ export function createPlanner({ catalogue, rules, chooser }: PlannerParts): Plan
 
     absentNear(name) {
       const error = absent(name);
-      if (error.code !== 'MODEL_NOT_FOUND' || rules.alias(name) !== null) return error;
+      if (error.code !== 'MODEL_NOT_FOUND') return error;
       const near = suggest(name, knownNames(name));
       if (near === null) return error;
       const hint = `Did you mean ${near}?`;

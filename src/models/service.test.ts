@@ -224,16 +224,14 @@ describe('an alias', () => {
     expect(await codeOf(() => models.plan('fast', '/v1/rerank'))).toBe('ROUTE_NOT_SUPPORTED');
   });
 
-  test('of which nothing is there is not found, with what it stands for, after one more look', async () => {
+  test('of which nothing is there is not found after one more look, and a client is not told what it stands for', async () => {
     await models.setAlias(alias('fast', 'gone=2 | lost, flm://nobody/x'));
     looks = [];
     const error = await errorOf(() => models.plan('fast', CHAT));
-    expect([error.code, error.meta, error.hint, looks]).toEqual([
-      'MODEL_NOT_FOUND',
-      { model: 'fast' },
-      'It is an alias, and stands for gone=2 | lost, flm://nobody/x.',
-      [2_000],
-    ]);
+    expect([error.code, error.meta, looks]).toEqual(['MODEL_NOT_FOUND', { model: 'fast' }, [2_000]]);
+    const unknown = await errorOf(() => models.plan('never-there', CHAT));
+    expect(error.hint).toBe(unknown.hint);
+    expect((await errorOf(() => models.openAiModel('fast', everything))).hint).toBe(unknown.hint);
   });
 
   test('with the name of a model shadows it, and says so; its own name is that model among its targets', async () => {

@@ -80,13 +80,26 @@ describe('an alias', () => {
     expect([workOf(fake).length, workOf(other).length]).not.toContain(0);
   });
 
-  test('of which nothing is there is a 404 with what it stands for', async () => {
+  test('of which nothing is there is a 404, as a name that does not exist, for any key', async () => {
     await using gateway = await aliased();
     const answer = await gateway.post(CHAT, chat('fast'));
     expect([answer.status, jsonOf(answer).error]).toMatchObject([
       404,
       { code: 'model_not_found', param: 'model' },
     ]);
-    expect(answer.body.toString()).toContain(`gone, ${MODEL.openai}`);
+    const { plain_key: key } = await gateway.app.keys.create({ label: 'guest', models: ['fast'] });
+    for (const authorization of [gateway.auth[1], `Bearer ${key}`]) {
+      const headers = { authorization };
+      const asked = await gateway.post(CHAT, chat('fast'), { headers: [['Authorization', authorization]] });
+      const shown = await fetch(`${gateway.url}/v1/models/fast`, { headers });
+      for (const [status, text] of [
+        [asked.status, asked.body.toString()],
+        [shown.status, await shown.text()],
+      ] as const) {
+        expect([status, text]).toEqual([404, expect.stringContaining('model_not_found')]);
+        expect(text).not.toMatch(/gone|alias/);
+        expect(text).not.toContain(MODEL.openai);
+      }
+    }
   });
 });
