@@ -167,6 +167,18 @@ describe('a name that an alias holds', () => {
     expect(open.map(([asked]) => asked).toSorted()).toEqual(expected.toSorted());
   });
 
+  test.each<[string, string[]]>([
+    ['onlya', ['onlya']],
+    ['only*', ['onlya', 'onlyb', 'flm://e1/onlyb']],
+    ['flm://e1/*', ['flm://e1/onlya', 'flm://e1/onlyb', 'flm://e1/tagless']],
+    ['flm://kind/*', ['flm://kind/onlya']],
+    ['onlyb', ['onlyb', 'flm://e1/onlyb']],
+    ['*', Object.keys(REQUESTS)],
+  ])('whatever it means, %s on a list has the names %p', (pattern, expected) => {
+    const open = Object.keys(REQUESTS).filter((asked) => mayUse(principal([pattern]), null, asked, isAlias));
+    expect(open.toSorted()).toEqual(expected.toSorted());
+  });
+
   test('may be among its own targets, which it opens, and their addresses not', () => {
     const opens = (asked: string) => mayUse(principal(['onlya']), candidate('e1', 'onlya'), asked, isAlias);
     expect([opens('onlya'), opens('flm://e1/onlya')]).toEqual([true, false]);

@@ -184,12 +184,12 @@ export type IsAlias = (name: string) => boolean;
 /**
  * Whether a key's list lets it use a candidate that was asked for as `asked`: by the engine's own name for the model, or
  * by what was asked for, each plain or as an address of the engine. A plain name that an alias holds means the alias
- * alone, an address never means an alias; `*` alone means everything.
+ * alone, an address never means an alias; `*` alone means everything. Without a candidate: whether by what was asked for.
  * @throws INVALID_MODEL
  */
 export function mayUse(
   { models }: Principal,
-  candidate: Candidate,
+  candidate: Candidate | null,
   asked: string,
   isAlias: IsAlias,
 ): boolean {
@@ -204,13 +204,16 @@ interface Names {
 }
 
 /** What a list can call the candidate for which `asked` stands. */
-function namesFor({ engine, model }: Candidate, asked: string, isAlias: IsAlias): Names {
+function namesFor(candidate: Candidate | null, asked: string, isAlias: IsAlias): Names {
+  const own = candidate === null ? [] : [candidate.model];
+  const addressesOf = (names: readonly string[]) =>
+    candidate === null ? [] : names.map((name) => addressOf(candidate.engine.id, name));
   const notHeld = (name: string) => !isAlias(name);
-  const own = addressOf(engine.id, model);
-  if (isAlias(asked)) return { plain: [asked, ...[model].filter(notHeld)], addresses: [own] };
+  if (isAlias(asked)) return { plain: [asked, ...own.filter(notHeld)], addresses: addressesOf(own) };
   const name = parseModelName(asked);
-  const address = name.kind === 'address' ? asked : addressOf(engine.id, name.model);
-  return { plain: [model, name.model].filter(notHeld), addresses: [own, address] };
+  const plain = [...own, name.model];
+  const addresses = name.kind === 'address' ? [...addressesOf(own), asked] : addressesOf(plain);
+  return { plain: plain.filter(notHeld), addresses };
 }
 
 /** `f*` is the beginning of plain names: what every address begins with says nothing. */

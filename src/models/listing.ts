@@ -5,7 +5,7 @@
 import { addressOf } from '../lib/model-name';
 import type { Entry } from './catalogue';
 import type { OpenAiModel } from './model';
-import { type Allowed, aliasEntry, type FoundAlias, openAiEntry } from './view';
+import { type Allowed, aliasEntry, type FoundAlias, openAiEntry, usableName } from './view';
 
 export interface Listing {
   /** Null: everything. */
@@ -85,8 +85,8 @@ function allowedOf(name: string, copies: readonly Entry[], allowed: Allowed): Sh
   const own = copies.find((entry) => allowed(entry, entry.uri));
   if (own !== undefined) return { name, entry: own };
   for (const entry of copies) {
-    const other = entry.about.otherNames.find((each) => allowed(entry, addressOf(entry.engine.id, each)));
-    if (other !== undefined) return { name: other, entry };
+    const other = usableName(entry, allowed);
+    if (other !== null) return { name: other, entry };
   }
   return null;
 }

@@ -21,6 +21,60 @@ async function aliased(): Promise<Gateway> {
   return gateway;
 }
 
+describe('a key with a list', () => {
+  test('is told the same of a model that it may not use and of one that does not exist', async () => {
+    await using gateway = await startGateway();
+    await gateway.addFake('ollama');
+    await gateway.addFake('llamacpp', { reranking: true }, { id: 'internal' });
+    await gateway.app.models.setAlias({ name: 'empty', places: [[{ model: 'gone' }]] });
+    const { plain_key: key } = await gateway.app.keys.create({
+      label: 'guest',
+      models: [MODEL.ollama, 'later'],
+    });
+    const headers = [['Authorization', `Bearer ${key}`]] as const;
+    const others = [
+      MODEL.llamacpp,
+      'never-there',
+      'empty',
+      `flm://internal/${MODEL.llamacpp}`,
+      'flm://internal/none',
+      'flm://nobody/none',
+    ];
+    for (const name of others) {
+      for (const path of [CHAT, '/v1/responses', '/v1/rerank']) {
+        const answer = await gateway.post(path, chat(name), { headers: [...headers] });
+        const text = answer.body.toString();
+        expect([name, path, answer.status, text]).toEqual([
+          name,
+          path,
+          403,
+          expect.stringContaining('This key may not use the model'),
+        ]);
+        expect(text.replaceAll(name, '')).not.toContain('internal');
+      }
+      const path = `/v1/models/${encodeURIComponent(name)}`;
+      const shown = await fetch(gateway.url + path, { headers: { authorization: `Bearer ${key}` } });
+      expect([name, shown.status, await shown.json()]).toMatchObject([
+        name,
+        403,
+        {
+          error: {
+            code: 'model_not_allowed',
+            message: expect.stringContaining('This key may not use the model'),
+          },
+        },
+      ]);
+    }
+    // What is on the list and not there, and what is there and does not speak a route, it may know.
+    const absent = await gateway.post(CHAT, chat('later'), { headers: [...headers] });
+    expect([absent.status, jsonOf(absent).error]).toMatchObject([404, { code: 'model_not_found' }]);
+    const silent = await gateway.post('/v1/rerank', chat(MODEL.ollama), { headers: [...headers] });
+    expect([silent.status, silent.body.toString()]).toEqual([501, expect.not.stringContaining('internal')]);
+    const told = await gateway.post('/v1/rerank', chat(MODEL.ollama));
+    expect([told.status, told.body.toString()]).toEqual([501, expect.stringContaining('internal')]);
+  });
+});
+
 describe('an alias', () => {
   test('reaches its target by the target’s name, and the answer says the alias', async () => {
     await using gateway = await aliased();
