@@ -237,13 +237,13 @@ export async function openApp(options: AppOptions): Promise<App> {
           queueLimit: () => config.current()['engine.queue_limit'],
         });
         loadOf = slots.load;
-        const admission = createAdmission({ slots, gate: engines, clock, bus });
+        const admission = createAdmission({ slots, gate: engines, isAlias: models.isAlias, clock, bus });
         const gateway = createGateway({
           keys,
           models,
           catalogue: models,
           admission,
-          mayUse,
+          mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
           engines,
           liveness: engines.liveness,
           isReady: () => engines.states().some((state) => state.status.startsWith('running-')),

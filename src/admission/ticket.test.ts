@@ -27,6 +27,8 @@ function principal(models: readonly string[] | null = null, scopes: Scope[] = ['
   return { kind: 'key', id: 'key1', label: 'l', scopes: new Set(scopes), models };
 }
 
+const isAlias = (name: string) => ['fast', 'faster', 'onlya', 'tagless'].includes(name);
+
 /** Breakers that never open. */
 const openGate = { enter: () => {}, answered: () => {}, leave: () => {} };
 
@@ -39,7 +41,13 @@ function fixture(capacity: (engine: string) => number = () => 1, limit = () => 2
   bus.subscribe('request.finished', (event) => events.push(event));
   bus.subscribe('attempt.finished', (event) => events.push(event));
   const slots = createSlots({ clock, capacityOf: capacity, queueLimit: limit });
-  return { clock, bus, events, slots, admission: createAdmission({ slots, gate: openGate, clock, bus }) };
+  return {
+    clock,
+    bus,
+    events,
+    slots,
+    admission: createAdmission({ slots, gate: openGate, isAlias, clock, bus }),
+  };
 }
 
 describe('admit', () => {
@@ -76,7 +84,7 @@ describe('admit', () => {
       expect(ticket.plan.candidates.map(({ engine, model }) => `${engine.id}/${model}`)).toEqual(allowed);
     }
     // What the lists of models show is what a request is let in for.
-    const listed = plan.candidates.filter((each) => mayUse(principal(models), each));
+    const listed = plan.candidates.filter((each) => mayUse(principal(models), each, each.model, isAlias));
     expect(listed.map(({ engine, model }) => `${engine.id}/${model}`)).toEqual(allowed ?? []);
   });
 });
@@ -93,7 +101,6 @@ describe('the name that was asked for', () => {
   test.each<[string, string[], string, string[]]>([
     ['an alias opens its targets, through the alias', ['fast'], 'fast', ['e1/a', 'e2/b:latest']],
     ['the beginning of an alias', ['fa*'], 'fast', ['e1/a', 'e2/b:latest']],
-    ['an alias on one engine', ['flm://e2/fast'], 'fast', ['e2/b:latest']],
     ['a target alone opens nothing else of an alias', ['a'], 'fast', ['e1/a']],
     ['another name that the engine takes', ['b'], 'b', ['e1/a', 'e2/b:latest']],
     ['another name in an address', ['flm://e2/b'], 'flm://e2/b', ['e1/a', 'e2/b:latest']],
@@ -108,8 +115,73 @@ describe('the name that was asked for', () => {
     ['a plain beginning says nothing of addresses', ['f*'], 'flm://e1/a'],
     ['nor does the beginning of every address', ['flm*'], 'a'],
     ['another alias', ['fast'], 'faster'],
+    ['an address never means an alias', ['flm://e1/fast'], 'fast'],
   ])('%s', async (_, list, requested) => {
     expect(await codeOf(() => allowed(list, requested, candidate('e1', 'a')))).toBe('MODEL_NOT_ALLOWED');
+  });
+});
+
+/**
+ * `onlya` is a model of e1 that an alias of that name hides, and stands for `onlyb` of e1; `fast` stands for the hidden
+ * one. `tagless` is what its engine takes for `tagless:latest`, hidden by an alias that stands for `onlyb` too.
+ */
+describe('a name that an alias holds', () => {
+  const REQUESTS: Readonly<Record<string, Candidate>> = {
+    onlya: candidate('e1', 'onlyb'),
+    'flm://e1/onlya': candidate('e1', 'onlya'),
+    'flm://kind/onlya': candidate('e1', 'onlya'),
+    fast: candidate('e1', 'onlya'),
+    onlyb: candidate('e1', 'onlyb'),
+    'flm://e1/onlyb': candidate('e1', 'onlyb'),
+    tagless: candidate('e1', 'onlyb'),
+    'flm://e1/tagless': candidate('e1', 'tagless:latest'),
+    'tagless:latest': candidate('e1', 'tagless:latest'),
+  };
+  const BEHIND = ['onlya', 'onlyb', 'flm://e1/onlyb', 'tagless'];
+  const HIDDEN = ['flm://e1/onlya', 'flm://kind/onlya', 'fast'];
+
+  test.each<[string, readonly string[]]>([
+    ['onlya', ['onlya']],
+    ['only*', BEHIND],
+    ['onlya*', ['onlya']],
+    ['flm://e1/onlya', HIDDEN],
+    ['flm://e1/onlya*', HIDDEN],
+    ['flm://kind/onlya', ['flm://kind/onlya']],
+    ['flm://e1/*', Object.keys(REQUESTS)],
+    ['*', Object.keys(REQUESTS)],
+    ['onlyb', BEHIND],
+    ['flm://e1/onlyb', BEHIND],
+    ['fast', ['fast']],
+    ['f*', ['fast']],
+    ['flm://e1/fast', []],
+    ['flm://e1/f*', []],
+    ['tagless', ['tagless']],
+    ['tagless*', ['tagless', 'flm://e1/tagless', 'tagless:latest']],
+    ['tagless:latest', ['flm://e1/tagless', 'tagless:latest']],
+    ['flm://e1/tagless', ['flm://e1/tagless']],
+    ['flm://e2/*', []],
+  ])('%s on a list opens %p', (pattern, expected) => {
+    const open = Object.entries(REQUESTS).filter(([asked, target]) =>
+      mayUse(principal([pattern]), target, asked, isAlias),
+    );
+    expect(open.map(([asked]) => asked).toSorted()).toEqual(expected.toSorted());
+  });
+
+  test.each<[string, string[]]>([
+    ['onlya', ['onlya']],
+    ['only*', ['onlya', 'onlyb', 'flm://e1/onlyb']],
+    ['flm://e1/*', ['flm://e1/onlya', 'flm://e1/onlyb', 'flm://e1/tagless']],
+    ['flm://kind/*', ['flm://kind/onlya']],
+    ['onlyb', ['onlyb', 'flm://e1/onlyb']],
+    ['*', Object.keys(REQUESTS)],
+  ])('whatever it means, %s on a list has the names %p', (pattern, expected) => {
+    const open = Object.keys(REQUESTS).filter((asked) => mayUse(principal([pattern]), null, asked, isAlias));
+    expect(open.toSorted()).toEqual(expected.toSorted());
+  });
+
+  test('may be among its own targets, which it opens, and their addresses not', () => {
+    const opens = (asked: string) => mayUse(principal(['onlya']), candidate('e1', 'onlya'), asked, isAlias);
+    expect([opens('onlya'), opens('flm://e1/onlya')]).toEqual([true, false]);
   });
 });
 

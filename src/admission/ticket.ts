@@ -34,6 +34,7 @@ export interface Admission {
 export interface AdmissionOptions {
   readonly slots: Slots;
   readonly gate: EngineGate;
+  readonly isAlias: IsAlias;
   readonly clock: Clock;
   readonly bus: Bus;
 }
@@ -44,7 +45,8 @@ export function createAdmission(options: AdmissionOptions): Admission {
     admit(id, principal, plan) {
       if (!principal.scopes.has('inference'))
         throw new FlmError('FORBIDDEN', { meta: { scope: 'inference' } });
-      return new OpenTicket(id, principal, allowedPlan(principal, plan), { ...options, count });
+      const allowed = allowedPlan(principal, plan, options.isAlias);
+      return new OpenTicket(id, principal, allowed, { ...options, count });
     },
     open: () => ({ ...count }),
   };
@@ -176,40 +178,57 @@ class OpenLease implements Lease {
   }
 }
 
+/** Whether a name is an alias at this moment: then it means its targets, and no model that is called so. */
+export type IsAlias = (name: string) => boolean;
+
 /**
- * Whether a key's list lets it use a candidate: by the engine's own name for the model, or by the name that was asked for,
- * which may be an alias or another name of the same model. Each plain, or as an address of the engine.
+ * Whether a key's list lets it use a candidate that was asked for as `asked`: by the engine's own name for the model, or
+ * by what was asked for, each plain or as an address of the engine. A plain name that an alias holds means the alias
+ * alone, an address never means an alias; `*` alone means everything. Without a candidate: whether by what was asked for.
+ * @throws INVALID_MODEL
  */
-export function mayUse({ models }: Principal, { engine, model }: Candidate, asked: string = model): boolean {
+export function mayUse(
+  { models }: Principal,
+  candidate: Candidate | null,
+  asked: string,
+  isAlias: IsAlias,
+): boolean {
   if (models === null) return true;
-  const own = { plain: model, addresses: [addressOf(engine.id, model)] };
-  if (models.some((pattern) => matches(pattern, own))) return true;
-  if (asked === model) return false;
-  const name = parseModelName(asked);
-  const wished = {
-    plain: name.model,
-    addresses: name.kind === 'address' ? [asked] : [addressOf(engine.id, name.model)],
-  };
-  return models.some((pattern) => matches(pattern, wished));
+  const names = namesFor(candidate, asked, isAlias);
+  return models.some((pattern) => pattern === '*' || matches(pattern, names));
 }
 
 interface Names {
-  readonly plain: string;
+  readonly plain: readonly string[];
   readonly addresses: readonly string[];
+}
+
+/** What a list can call the candidate for which `asked` stands. */
+function namesFor(candidate: Candidate | null, asked: string, isAlias: IsAlias): Names {
+  const own = candidate === null ? [] : [candidate.model];
+  const addressesOf = (names: readonly string[]) =>
+    candidate === null ? [] : names.map((name) => addressOf(candidate.engine.id, name));
+  const notHeld = (name: string) => !isAlias(name);
+  if (isAlias(asked)) return { plain: [asked, ...own.filter(notHeld)], addresses: addressesOf(own) };
+  const name = parseModelName(asked);
+  const plain = [...own, name.model];
+  const addresses = name.kind === 'address' ? [...addressesOf(own), asked] : addressesOf(plain);
+  return { plain: plain.filter(notHeld), addresses };
 }
 
 /** `f*` is the beginning of plain names: what every address begins with says nothing. */
 function matches(pattern: string, { plain, addresses }: Names): boolean {
-  const names = pattern.startsWith('flm://') ? addresses : [plain];
+  const names = pattern.startsWith('flm://') ? addresses : plain;
   if (!pattern.endsWith('*')) return names.includes(pattern);
   return names.some((name) => name.startsWith(pattern.slice(0, -1)));
 }
 
-function allowedPlan(principal: Principal, plan: Plan): Plan {
+function allowedPlan(principal: Principal, plan: Plan, isAlias: IsAlias): Plan {
   if (principal.models === null) return plan;
-  const candidates = plan.candidates.filter((candidate) => mayUse(principal, candidate, plan.requested));
+  const { requested } = plan;
+  const candidates = plan.candidates.filter((each) => mayUse(principal, each, requested, isAlias));
   if (candidates.length > 0) return { ...plan, candidates };
-  throw new FlmError('MODEL_NOT_ALLOWED', { meta: { model: plan.requested }, param: 'model' });
+  throw new FlmError('MODEL_NOT_ALLOWED', { meta: { model: requested }, param: 'model' });
 }
 
 function closedTwice(what: 'Lease' | 'Ticket', requestId: string): FlmError {

@@ -28,16 +28,21 @@ export interface GatewayDeps {
       | { readonly principal: null; readonly refusal: RefusalReason };
     anyUsable(): boolean;
   };
-  readonly models: { plan(model: string, route: InferenceRoute): Plan | Promise<Plan> };
+  readonly models: {
+    plan(model: string, route: InferenceRoute, allowed: Allowed | null): Plan | Promise<Plan>;
+  };
   readonly admission: { admit(id: string, principal: Principal, plan: Plan): Ticket };
-  /** Whether a principal may use a candidate, for lists. */
-  readonly mayUse: (principal: Principal, candidate: Candidate) => boolean;
+  /** Whether a principal may use a candidate that was asked for as `asked`; null: the name itself, whatever it means. */
+  readonly mayUse: (principal: Principal, candidate: Candidate | null, asked: string) => boolean;
   readonly engines: EngineAccess;
   readonly exchanges: Exchanges;
   readonly config: () => ConfigSnapshot;
   readonly clock: Clock;
   readonly bus: Bus;
 }
+
+/** What a key's list lets through, of mayUse. */
+export type Allowed = (candidate: Candidate | null, asked: string) => boolean;
 
 type RefusalReason =
   | 'missing_authorization_header'
@@ -54,6 +59,11 @@ export function identify({ request, id, ip }: RequestContext, { keys, bus }: Gat
   const { pathname: path } = new URL(request.url);
   bus.publish({ name: 'auth.refused', requestId: id, ip: ip(), path, reason: refusal });
   throw new FlmError(keys.anyUsable() ? 'INVALID_API_KEY' : 'NO_API_KEYS');
+}
+
+/** Null for somebody who may use every model. */
+export function allowedFor(principal: Principal, { mayUse }: GatewayDeps): Allowed | null {
+  return principal.models === null ? null : (candidate, asked) => mayUse(principal, candidate, asked);
 }
 
 /** `Authorization`, or on Anthropic's routes, without one, what their clients send instead: `x-api-key`. */
@@ -81,7 +91,7 @@ export async function infer(
   try {
     const body = await readBody(request, deps.config()['proxy.max_body_bytes'], exchange.signal);
     const scan = scanBody(body.text, body.units);
-    const plan = await deps.models.plan(scan.model, route);
+    const plan = await deps.models.plan(scan.model, route, allowedFor(principal, deps));
     if (exchange.signal.aborted) throw exchange.signal.reason;
     const ticket = deps.admission.admit(id, principal, plan);
     const streams = scan.stream && dialect.streams;

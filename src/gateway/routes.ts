@@ -1,12 +1,12 @@
 /** The routes of the API for clients (FLM-074, as design §3 has them). Mounted by the gateway alone. */
 import { Elysia } from 'elysia';
-import type { Candidate, Principal } from '../contract';
+import type { Principal } from '../contract';
 import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
 import { INFERENCE_ROUTES } from './dialects';
 import { failed, type RequestContext } from './edge';
 import { ownHeaders } from './headers';
-import { type GatewayDeps, identify, infer } from './infer';
+import { type Allowed, allowedFor, type GatewayDeps, identify, infer } from './infer';
 
 export interface RoutesOptions {
   readonly deps: GatewayDeps;
@@ -14,14 +14,12 @@ export interface RoutesOptions {
   readonly catalogue: {
     /** The whole list as JSON; null stands for somebody who may use everything. */
     openAiListJson(allowed: Allowed | null): string;
-    openAiModel(model: string, allowed: Allowed): Promise<unknown>;
+    openAiModel(model: string, allowed: Allowed | null): Promise<unknown>;
   };
   /** Whether at least one engine can be asked. */
   readonly isReady: () => boolean;
   readonly log: Log;
 }
-
-type Allowed = (candidate: Candidate) => boolean;
 
 type Handle = (context: RequestContext) => Response | Promise<Response>;
 
@@ -49,10 +47,6 @@ export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): 
       return failed(error, context, log);
     }
   };
-  const allowedFor =
-    (principal: Principal): Allowed =>
-    (candidate) =>
-      deps.mayUse(principal, candidate);
   // The body is read after authentication, by the handler itself.
   const unparsed = { parse: 'none' } as const;
 
@@ -70,16 +64,15 @@ export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): 
     .get(
       '/v1/models',
       route((context) => {
-        const principal = identifyClient(context, deps);
-        const allowed = principal.models === null ? null : allowedFor(principal);
+        const allowed = allowedFor(identifyClient(context, deps), deps);
         return jsonText(catalogue.openAiListJson(allowed), context);
       }),
     )
     .get(
       '/v1/models/*',
       route(async (context) => {
-        const principal = identifyClient(context, deps);
-        return json(await catalogue.openAiModel(modelIn(context.request), allowedFor(principal)), context);
+        const allowed = allowedFor(identifyClient(context, deps), deps);
+        return json(await catalogue.openAiModel(modelIn(context.request), allowed), context);
       }),
     )
     .all(

@@ -1,12 +1,12 @@
 /** Models of engines that do not answer at the moment: whoever asks for one is told to come back, not that it does not exist. */
 import type { EngineState } from '../contract';
-import { type Catalogue, createCatalogue } from './catalogue';
+import { type Catalogue, createCatalogue, type Entry } from './catalogue';
 
 export interface Away {
   /** Takes over how the engines are. What an engine that is no longer known had is forgotten. */
   update(states: readonly EngineState[]): void;
-  /** Whether an engine that is away has the model, by any name that it answers to. */
-  has(name: string): boolean;
+  /** The copies that a name means on engines that are away. @throws INVALID_MODEL */
+  find(name: string): readonly Entry[];
 }
 
 export function createAway(): Away {
@@ -27,6 +27,6 @@ export function createAway(): Away {
       last = next;
       catalogue = createCatalogue(missing);
     },
-    has: (name) => catalogue.find(name).length > 0,
+    find: (name) => catalogue.find(name),
   };
 }

@@ -1,6 +1,7 @@
 /** `GET /v1/models`: what whoever asks may use, each once, and nothing of where the engines are. */
 import { describe, expect, test } from 'bun:test';
 import { engineWith, modelNamed } from '../../test/support/engine-states';
+import { mayUse } from '../admission';
 import type { Candidate } from '../contract';
 import { createCatalogue } from './catalogue';
 import { createListing } from './listing';
@@ -27,9 +28,10 @@ function alias(name: string, ...models: string[]): FoundAlias {
 
 /** Lets through what is named, plain or as an address, as keys do. */
 const only =
-  (...names: string[]) =>
-  ({ engine, model }: Candidate) =>
-    names.includes(model) || names.includes(`flm://${engine.id}/${model}`);
+  (...models: string[]) =>
+  (candidate: Candidate | null, asked: string) =>
+    mayUse({ kind: 'key', id: 'k', label: 'k', scopes: new Set(), models }, candidate, asked, isAlias);
+const isAlias = (name: string) => ['fast', 'lost', 'hidden'].includes(name);
 const listing = createListing(byId, [alias('fast', 'flm://two/a', 'gone', 'org/b'), alias('lost', 'gone')]);
 const shown = (...names: string[]) => listing.list(only(...names)).map(({ id, flm }) => [id, flm.uri]);
 
@@ -85,6 +87,21 @@ describe('somebody with a list', () => {
     expect(listing.list(only('fast'))[0]?.flm.alias_of).toEqual([]);
   });
 
+  test('sees a model whose name an alias holds by its address alone, where the list has that', () => {
+    const catalogue = createCatalogue([engineWith('one', ['hidden', 'b'])]);
+    const found = { ...alias('hidden', 'b'), targets: [{ model: 'b', entries: catalogue.find('b') }] };
+    const { list } = createListing(catalogue.byId, [found]);
+    const ids = (...names: string[]) =>
+      list(only(...names)).map(({ id, owned_by }) => `${id} of ${owned_by}`);
+    expect(ids('hidden')).toEqual(['hidden of flm']);
+    expect(ids('hid*')).toEqual(['hidden of flm']);
+    expect(ids('flm://one/hidden')).toEqual(['flm://one/hidden of owner']);
+    expect(ids('b')).toEqual(['hidden of flm', 'b of owner']);
+    const nothing = createListing(catalogue.byId, [alias('hidden', 'gone')]);
+    expect(nothing.list(null).map(({ id }) => id)).toEqual(['flm://one/hidden', 'b']);
+    expect(nothing.list(only('hidden'))).toEqual([]);
+  });
+
   test('gets as JSON what it gets as a list', () => {
     for (const allowed of [only('a'), only('c', 'fast'), only()])
       expect(JSON.parse(listing.json(allowed))).toEqual({ object: 'list', data: listing.list(allowed) });
@@ -137,5 +154,5 @@ test('20 engines of 200 models: the JSON takes less than 2 ms a request', () => 
   };
   expect(median(() => big.json(null))).toBeLessThan(2);
   // Whoever has a list costs more, once for each request.
-  expect(median(() => big.json(({ model }) => model.startsWith('org/model-1')))).toBeLessThan(20);
+  expect(median(() => big.json((each) => each?.model.startsWith('org/model-1') ?? false))).toBeLessThan(20);
 });

@@ -2,10 +2,10 @@
  * `GET /v1/models`: every model once, under the name a client asks for it by, and the aliases. Made of one snapshot of
  * the catalogue; for somebody who may use everything the JSON is made once, for others of pieces that are.
  */
-import { parseModelName } from '../lib/model-name';
+import { addressOf } from '../lib/model-name';
 import type { Entry } from './catalogue';
 import type { OpenAiModel } from './model';
-import { type Allowed, aliasEntry, type FoundAlias, openAiEntry } from './view';
+import { type Allowed, aliasEntry, type FoundAlias, openAiEntry, usableName } from './view';
 
 export interface Listing {
   /** Null: everything. */
@@ -18,6 +18,7 @@ export function createListing(
   byId: ReadonlyMap<string, readonly Entry[]>,
   aliases: readonly FoundAlias[],
 ): Listing {
+  const held = new Set(aliases.map(({ alias }) => alias.name));
   const present = aliases.filter(({ targets }) => targets.some(({ entries }) => entries.length > 0));
   const texts = new Map<Entry, string>();
   let everything: string | null = null;
@@ -26,15 +27,18 @@ export function createListing(
     const listed = new Set<string>();
     for (const found of present) {
       const { name } = found.alias;
-      if (allowed !== null && !entriesOf(found).some((entry) => isAllowed(allowed, entry, name))) continue;
+      if (allowed !== null && !entriesOf(found).some((entry) => allowed(entry, name))) continue;
       listed.add(name);
       yield { model: aliasEntry(found, allowed), entry: null };
     }
     for (const [id, copies] of byId) {
       const shown = allowed === null ? firstOf(id, copies) : allowedOf(id, copies, allowed);
-      if (shown === null || listed.has(shown.id)) continue;
-      listed.add(shown.id);
-      yield { model: openAiEntry(shown.id, shown.entry), entry: shown.id === id ? shown.entry : null };
+      if (shown === null || listed.has(shown.name)) continue;
+      const { name, entry } = shown;
+      listed.add(name);
+      // Nobody can be asked for it by a name that an alias holds, not even by one of which nothing is there.
+      const asked = held.has(name) ? addressOf(entry.engine.id, name) : name;
+      yield { model: openAiEntry(asked, entry), entry: asked === id ? entry : null };
     }
   }
 
@@ -60,14 +64,6 @@ export function createListing(
   };
 }
 
-/** Whether the copy may be used by its own name, or by the name that was asked for. @throws INVALID_MODEL */
-export function isAllowed(allowed: Allowed, entry: Entry, asked: string): boolean {
-  if (allowed(entry)) return true;
-  const name = parseModelName(asked);
-  const engine = name.kind === 'address' ? { ...entry.engine, id: name.engine } : entry.engine;
-  return allowed({ engine, model: name.model });
-}
-
 interface Item {
   readonly model: OpenAiModel;
   /** What the item shows under its own name, or null. */
@@ -75,21 +71,22 @@ interface Item {
 }
 
 interface Shown {
-  readonly id: string;
+  /** What the engine calls the entry, or also calls it. */
+  readonly name: string;
   readonly entry: Entry;
 }
 
-function firstOf(id: string, [entry]: readonly Entry[]): Shown | null {
-  return entry === undefined ? null : { id, entry };
+function firstOf(name: string, [entry]: readonly Entry[]): Shown | null {
+  return entry === undefined ? null : { name, entry };
 }
 
 /** The first copy that may be used by its own name, else one that may be by another, under that. */
-function allowedOf(id: string, copies: readonly Entry[], allowed: Allowed): Shown | null {
-  const own = copies.find(allowed);
-  if (own !== undefined) return { id, entry: own };
+function allowedOf(name: string, copies: readonly Entry[], allowed: Allowed): Shown | null {
+  const own = copies.find((entry) => allowed(entry, entry.uri));
+  if (own !== undefined) return { name, entry: own };
   for (const entry of copies) {
-    const other = entry.about.otherNames.find((model) => allowed({ engine: entry.engine, model }));
-    if (other !== undefined) return { id: other, entry };
+    const other = usableName(entry, allowed);
+    if (other !== null) return { name: other, entry };
   }
   return null;
 }

@@ -7,8 +7,7 @@ import type { Catalogue, Entry } from './catalogue';
 import type { Chooser, FoundPlace, Mode } from './chooser';
 import type { Strategy } from './rank';
 import type { Alias, Rules } from './rules';
-import { formatTargets } from './targets';
-import type { FoundAlias } from './view';
+import { type Allowed, type FoundAlias, usableName } from './view';
 
 export interface Planner {
   /** Every copy that a name, an alias or an address means. @throws INVALID_MODEL */
@@ -17,12 +16,12 @@ export interface Planner {
   targetsOf(alias: Alias): FoundAlias;
   /** How one of several copies is chosen when the name is asked for. @throws INVALID_MODEL */
   strategyOf(name: string): Strategy;
-  /** Null when nobody has the model. @throws INVALID_MODEL, ROUTE_NOT_SUPPORTED */
-  plan(model: string, route: InferenceRoute): Plan | null;
+  /** Null when nobody has a copy that `allowed` lets through. @throws INVALID_MODEL, ROUTE_NOT_SUPPORTED */
+  plan(model: string, route: InferenceRoute, allowed: Allowed | null): Plan | null;
   /** All copies in the order they would be asked in, whatever their engines speak. @throws INVALID_MODEL */
   preview(name: string): readonly Entry[];
-  /** Why a name means nothing: MODEL_NOT_FOUND or ENGINE_NOT_FOUND. */
-  absent(name: string): FlmError;
+  /** Why a name means nothing: MODEL_NOT_FOUND or ENGINE_NOT_FOUND. Of an alias, not what it stands for. */
+  absent(name: string, allowed: Allowed | null): FlmError;
   /** The same with the nearest name there is: for the owner alone, since a key may not know every name. */
   absentNear(name: string): FlmError;
 }
@@ -78,15 +77,10 @@ export function createPlanner({ catalogue, rules, chooser }: PlannerParts): Plan
     return places.filter((place) => place.length > 0);
   }
 
-  function absent(name: string): FlmError {
-    const alias = rules.alias(name);
-    if (alias !== null) {
-      const hint = `It is an alias, and stands for ${formatTargets(alias.places)}.`;
-      return new FlmError('MODEL_NOT_FOUND', { meta: { model: name }, param: 'model', hint });
-    }
+  function absent(name: string, allowed: Allowed | null): FlmError {
     const parsed = parseModelName(name);
     if (parsed.kind === 'address' && !catalogue().hasEngine(parsed.engine)) {
-      const ofKind = catalogue().enginesOf(parsed.engine);
+      const ofKind = catalogue().enginesOf(parsed.engine).filter(knownTo(allowed));
       const hint = `Several engines are of that kind: ${ofKind.join(', ')}. Name one of them.`;
       return new FlmError('ENGINE_NOT_FOUND', {
         meta: { engine: parsed.engine },
@@ -95,6 +89,14 @@ export function createPlanner({ catalogue, rules, chooser }: PlannerParts): Plan
       });
     }
     return new FlmError('MODEL_NOT_FOUND', { meta: { model: name }, param: 'model' });
+  }
+
+  /** The ids of engines that somebody with a list may know of: those with a model that it may use. */
+  function knownTo(allowed: Allowed | null): (engineId: string) => boolean {
+    if (allowed === null) return () => true;
+    const usable = catalogue().entries.filter((entry) => usableName(entry, allowed) !== null);
+    const ids = new Set(usable.map(({ engine }) => engine.id));
+    return (engineId) => ids.has(engineId);
   }
 
   return {
@@ -107,19 +109,22 @@ export function createPlanner({ catalogue, rules, chooser }: PlannerParts): Plan
       return alias === null ? strategyFor(name, catalogue().find(name)) : aliasStrategy(alias);
     },
 
-    plan(model, route) {
+    plan(model, route, allowed) {
+      const may = (entry: Entry) => allowed === null || allowed(entry, model);
+      // Before a turn is taken for what will be refused.
+      if (allowed !== null && !find(model).some(may)) return null;
       const candidates = ordered(model, ({ routes }) => routes.includes(route), 'ask');
-      if (candidates.length > 0) return { requested: model, candidates };
+      if (candidates.some(may)) return { requested: model, candidates };
       if (find(model).length === 0) return null;
-      const others = othersText(catalogue().speakersOf(route));
+      const others = othersText(catalogue().speakersOf(route).filter(knownTo(allowed)), allowed !== null);
       throw new FlmError('ROUTE_NOT_SUPPORTED', { meta: { model, route, others }, param: 'model' });
     },
 
     preview: (name) => ordered(name, () => true, 'look'),
 
     absentNear(name) {
-      const error = absent(name);
-      if (error.code !== 'MODEL_NOT_FOUND' || rules.alias(name) !== null) return error;
+      const error = absent(name, null);
+      if (error.code !== 'MODEL_NOT_FOUND') return error;
       const near = suggest(name, knownNames(name));
       if (near === null) return error;
       const hint = `Did you mean ${near}?`;
@@ -139,8 +144,8 @@ function aliasStrategy(alias: Alias): Strategy {
   return alias.strategy ?? 'manual';
 }
 
-function othersText(engines: readonly string[]): string {
-  if (engines.length === 0) return 'no running engine does';
+function othersText(engines: readonly string[], limited: boolean): string {
+  if (engines.length === 0) return `no running engine${limited ? ' with a model for this key' : ''} does`;
   const more = engines.length > MAX_NAMED ? ` and ${engines.length - MAX_NAMED} more` : '';
   return `with another model, these engines may: ${engines.slice(0, MAX_NAMED).join(', ')}${more}`;
 }

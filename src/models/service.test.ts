@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, test } from 'bun:test';
 import { engineWith, IDLE, modelNamed, namesOf } from '../../test/support/engine-states';
 import { codeOf, errorOf } from '../../test/support/thrown';
+import { mayUse } from '../admission';
 import type { Candidate, EngineState, InferenceRoute, Plan, Standing } from '../contract';
 import { type ManualClock, manualClock } from '../lib/clock';
 import type { AliasInput } from './model';
@@ -62,7 +63,7 @@ beforeEach(async () => {
 
 /** A plan that nobody has to wait for. */
 function planned(model: string, route: InferenceRoute = CHAT): Plan {
-  const plan = models.plan(model, route);
+  const plan = models.plan(model, route, null);
   if (plan instanceof Promise) throw new Error('it waited');
   return plan;
 }
@@ -89,7 +90,7 @@ describe('plan', () => {
     ];
     await open();
     const told = async (name: string) => {
-      const error = await errorOf(async () => models.plan(name, CHAT));
+      const error = await errorOf(async () => models.plan(name, CHAT, null));
       return [error.code, error.hint];
     };
     expect((await told('flm://one/a'))[0]).toBe('ENGINE_NEEDS_KEY');
@@ -106,7 +107,7 @@ describe('plan', () => {
     found = dead;
     models.update(found);
     for (const name of ['a', 'd', 'd:latest', 'flm://two/org/c']) {
-      const error = await errorOf(async () => models.plan(name, CHAT));
+      const error = await errorOf(async () => models.plan(name, CHAT, null));
       expect([name, error.code, error.status, error.meta.retryAfterSeconds]).toEqual([
         name,
         'MODEL_UNAVAILABLE',
@@ -114,11 +115,11 @@ describe('plan', () => {
         5,
       ]);
     }
-    expect(await codeOf(async () => models.plan('never-there', CHAT))).toBe('MODEL_NOT_FOUND');
+    expect(await codeOf(async () => models.plan('never-there', CHAT, null))).toBe('MODEL_NOT_FOUND');
     found = dead.slice(1);
     models.update(found);
-    expect(await codeOf(async () => models.plan('a', CHAT))).toBe('MODEL_NOT_FOUND');
-    expect(await codeOf(async () => models.plan('d', CHAT))).toBe('MODEL_UNAVAILABLE');
+    expect(await codeOf(async () => models.plan('a', CHAT, null))).toBe('MODEL_NOT_FOUND');
+    expect(await codeOf(async () => models.plan('d', CHAT, null))).toBe('MODEL_UNAVAILABLE');
     found = STATES;
     models.update(found);
     expect(candidates('a')).toEqual(['one/a']);
@@ -144,7 +145,7 @@ describe('plan', () => {
 
   test('asks once more for a model that nobody has, because it may have come since', async () => {
     found = [engineWith('three', ['new'])];
-    expect(namesOf((await models.plan('new', CHAT)).candidates)).toEqual(['three/new']);
+    expect(namesOf((await models.plan('new', CHAT, null)).candidates)).toEqual(['three/new']);
     expect(looks).toEqual([2_000]);
   });
 
@@ -155,12 +156,12 @@ describe('plan', () => {
     ['flm://one', 'INVALID_MODEL'],
     ['', 'INVALID_MODEL'],
   ] as const)('%p is %s, with the parameter at fault', async (model, code) => {
-    const error = await errorOf(async () => models.plan(model, CHAT));
+    const error = await errorOf(async () => models.plan(model, CHAT, null));
     expect([error.code, error.param]).toEqual([code, 'model']);
   });
 
   test('tells whoever asks for something near to a name nothing of that name', async () => {
-    const error = await errorOf(() => models.plan('org/cc', CHAT));
+    const error = await errorOf(() => models.plan('org/cc', CHAT, null));
     expect(`${error.message} ${error.hint}`).not.toMatch(/org\/c\b/);
   });
 });
@@ -177,7 +178,7 @@ describe('a route', () => {
   ] as const)(
     'of %s that no engine with it speaks is 501, naming those that do',
     async (model, route, others) => {
-      const error = await errorOf(() => models.plan(model, route));
+      const error = await errorOf(() => models.plan(model, route, null));
       expect([error.code, error.status, error.type, error.param]).toEqual([
         'ROUTE_NOT_SUPPORTED',
         501,
@@ -194,10 +195,104 @@ describe('a route', () => {
       engineWith(`e${i}`, [], { routes: ['/v1/rerank'] }),
     );
     models.update([engineWith('one', ['a']), ...speakers]);
-    const error = await errorOf(() => models.plan('a', '/v1/rerank'));
+    const error = await errorOf(() => models.plan('a', '/v1/rerank', null));
     expect(error.message).toEndWith(
       'with another model, these engines may: e0, e1, e2, e3, e4, e5, e6, e7, e8, e9 and 2 more.',
     );
+  });
+});
+
+describe('somebody with a list', () => {
+  const guest =
+    (...list: string[]) =>
+    (candidate: Candidate | null, asked: string) =>
+      mayUse(
+        { kind: 'key', id: 'k', label: 'k', scopes: new Set(), models: list },
+        candidate,
+        asked,
+        models.isAlias,
+      );
+  const told = async (list: string[], model: string, route: InferenceRoute = CHAT) => {
+    looks = [];
+    const error = await errorOf(async () => models.plan(model, route, guest(...list)));
+    return [error.code, ...looks];
+  };
+
+  test.each<[string, string[], string]>([
+    ['a model that is there', ['a'], 'org/c'],
+    ['one that is not', ['a'], 'never-there'],
+    ['a copy', ['flm://one/b'], 'flm://two/b'],
+    ['an address of nothing', ['a'], 'flm://two/none'],
+    ['of an engine that is not there', ['a'], 'flm://nobody/none'],
+    ['of an engine that needs a key', ['a'], 'flm://locked/none'],
+    ['a model whose engine is away', ['a'], 'sleepy'],
+    ['an alias', ['a'], 'fast'],
+    ['an alias of which nothing is there', ['a'], 'lost'],
+    ['the model that an alias of the same name hides', ['hidden'], 'flm://two/hidden'],
+  ])('is refused the same, after the same look: %s', async (_, list, model) => {
+    const two = engineWith('two', ['b', 'org/c', 'hidden']);
+    const away = engineWith('away', ['sleepy']);
+    models.update([away]);
+    found = [
+      engineWith('one', ['a', 'b']),
+      two,
+      { ...away, status: 'error-network', models: [] },
+      engineWith('locked', [], { status: 'needs-key' }),
+    ];
+    models.update(found);
+    for (const [name, targets] of [
+      ['fast', 'org/c'],
+      ['lost', 'gone'],
+      ['hidden', 'org/c'],
+    ] as const)
+      await models.setAlias(alias(name, targets));
+    for (const route of [CHAT, '/v1/rerank'] as const)
+      expect(await told(list, model, route)).toEqual(['MODEL_NOT_ALLOWED', 2_000]);
+    looks = [];
+    const error = await errorOf(() => models.openAiModel(model, guest(...list)));
+    expect([error.code, error.meta, looks]).toEqual(['MODEL_NOT_ALLOWED', { model }, [2_000]]);
+  });
+
+  test('is told what became of models that are on it', async () => {
+    await models.setAlias(alias('lost', 'gone'));
+    found = STATES.map((state) => ({ ...state, status: 'error-network' as const, models: [] }));
+    expect((await told(['later'], 'later'))[0]).toBe('MODEL_NOT_FOUND');
+    expect((await told(['lost'], 'lost'))[0]).toBe('MODEL_NOT_FOUND');
+    expect((await told(['flm://nobody/*'], 'flm://nobody/x'))[0]).toBe('ENGINE_NOT_FOUND');
+    models.update(found);
+    expect((await told(['a'], 'a'))[0]).toBe('MODEL_UNAVAILABLE');
+    expect((await told(['flm://one/*'], 'a'))[0]).toBe('MODEL_UNAVAILABLE');
+    expect((await told(['d:latest'], 'd'))[0]).toBe('MODEL_UNAVAILABLE');
+  });
+
+  test('is let in for what has appeared since', async () => {
+    found = [engineWith('three', [modelNamed('new:latest', { otherNames: ['new'] })])];
+    const plan = await models.plan('new', CHAT, guest('new:latest'));
+    expect([namesOf(plan.candidates), looks]).toEqual([['three/new:latest'], [2_000]]);
+  });
+
+  test('hears only of engines that have something for it', async () => {
+    models.update([
+      engineWith('one', ['a']),
+      engineWith('two', ['b'], { routes: ['/v1/rerank'] }),
+      engineWith('internal', ['c'], { routes: ['/v1/rerank'] }),
+    ]);
+    const others = async (...list: string[]) =>
+      (await errorOf(() => models.plan('a', '/v1/rerank', guest(...list)))).meta.others;
+    expect(await others('a', 'b')).toBe('with another model, these engines may: two');
+    expect(await others('a')).toBe('no running engine with a model for this key does');
+    expect(await others('*')).toBe('with another model, these engines may: two, internal');
+
+    found = ['three', 'four', 'internal'].map((id) => engineWith(id, [`of-${id}`], { kind: 'vllm' }));
+    models.update(found);
+    const hint = async (...list: string[]) =>
+      (await errorOf(() => models.plan('flm://vllm/x', CHAT, guest('x', ...list)))).hint;
+    expect(await hint('of-three', 'of-four')).toContain('that kind: three, four.');
+    expect(await hint('of-three')).not.toContain('three');
+  });
+
+  test('has a copy that may be used and does not speak the route: 501, not who else may not', async () => {
+    expect((await told(['flm://one/b'], 'b', '/v1/responses'))[0]).toBe('ROUTE_NOT_SUPPORTED');
   });
 });
 
@@ -221,19 +316,17 @@ describe('an alias', () => {
   test('skips targets that do not speak the route, and is 501 where none does', async () => {
     await models.setAlias(alias('fast', 'a, b'));
     expect(candidates('fast', '/v1/responses')).toEqual(['two/b']);
-    expect(await codeOf(() => models.plan('fast', '/v1/rerank'))).toBe('ROUTE_NOT_SUPPORTED');
+    expect(await codeOf(() => models.plan('fast', '/v1/rerank', null))).toBe('ROUTE_NOT_SUPPORTED');
   });
 
-  test('of which nothing is there is not found, with what it stands for, after one more look', async () => {
+  test('of which nothing is there is not found after one more look, and a client is not told what it stands for', async () => {
     await models.setAlias(alias('fast', 'gone=2 | lost, flm://nobody/x'));
     looks = [];
-    const error = await errorOf(() => models.plan('fast', CHAT));
-    expect([error.code, error.meta, error.hint, looks]).toEqual([
-      'MODEL_NOT_FOUND',
-      { model: 'fast' },
-      'It is an alias, and stands for gone=2 | lost, flm://nobody/x.',
-      [2_000],
-    ]);
+    const error = await errorOf(() => models.plan('fast', CHAT, null));
+    expect([error.code, error.meta, looks]).toEqual(['MODEL_NOT_FOUND', { model: 'fast' }, [2_000]]);
+    const unknown = await errorOf(() => models.plan('never-there', CHAT, null));
+    expect(error.hint).toBe(unknown.hint);
+    expect((await errorOf(() => models.openAiModel('fast', everything))).hint).toBe(unknown.hint);
   });
 
   test('with the name of a model shadows it, and says so; its own name is that model among its targets', async () => {
@@ -396,28 +489,29 @@ describe('the list for clients', () => {
   });
 
   test('shows a client only what it may use, and the copy that it may use', () => {
-    const list = models.openAiList(({ engine: { id } }) => id === 'two');
+    const list = models.openAiList((each) => each?.engine.id === 'two');
     expect(list.map(({ flm }) => flm.uri)).toEqual(['flm://two/b', 'flm://two/org/c', 'flm://two/d:latest']);
   });
 });
 
 describe('one model for a client', () => {
-  const onTwo = ({ engine: { id } }: Candidate) => id === 'two';
+  const onTwo = (each: Candidate | null) => each?.engine.id === 'two';
 
   test('is shown under the name that was asked for', async () => {
     expect((await models.openAiModel('flm://two/b', everything)).id).toBe('flm://two/b');
     const allowed = await models.openAiModel('b', onTwo);
     expect([allowed.id, allowed.flm.engine]).toEqual(['b', 'two']);
-    const other = await models.openAiModel('d', ({ model }) => model === 'd');
+    const other = await models.openAiModel('d', (_, asked) => asked === 'd');
     expect([other.id, other.flm.uri]).toEqual(['d', 'flm://two/d:latest']);
-    const ofKind = await models.openAiModel('flm://openai/d', ({ engine }) => engine.id === 'openai');
+    const ofKind = await models.openAiModel('flm://openai/d', (_, asked) => asked === 'flm://openai/d');
     expect(ofKind.id).toBe('flm://openai/d');
   });
 
   test('can be an alias, for whoever may use it or one of its targets', async () => {
     await models.setAlias(alias('fast', 'a'));
-    for (const name of ['fast', 'a'])
-      expect((await models.openAiModel('fast', ({ model }) => model === name)).owned_by).toBe('flm');
+    const byName = (_: Candidate | null, asked: string) => asked === 'fast';
+    for (const allowed of [byName, (each: Candidate | null) => each?.model === 'a'])
+      expect((await models.openAiModel('fast', allowed)).owned_by).toBe('flm');
     expect(await codeOf(() => models.openAiModel('fast', onTwo))).toBe('MODEL_NOT_ALLOWED');
   });
 

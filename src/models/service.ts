@@ -5,7 +5,7 @@ import { parseModelName } from '../lib/model-name';
 import { createAway } from './away';
 import { createCatalogue, isSameCatalogue } from './catalogue';
 import { createChooser, type StandingOf } from './chooser';
-import { createListing, isAllowed, type Listing } from './listing';
+import { createListing, type Listing } from './listing';
 import type { ModelsApi, OpenAiModel, StrategyView } from './model';
 import { createPlanner } from './planner';
 import { type Alias, createRules } from './rules';
@@ -13,23 +13,24 @@ import type { RuleStore } from './store';
 import { type Allowed, aliasEntry, aliasView, copyView, openAiEntry, viewOf } from './view';
 
 export interface Models extends ModelsApi {
+  /** Whether a name is an alias at this moment, also one of which nothing is there. */
+  isAlias(name: string): boolean;
   /** Takes over what is known of the engines. */
   update(states: readonly EngineState[]): void;
   /**
    * Where a request for `model` can go, best first. Waits only when nobody has the model: then the engines are asked
-   * once more, because it may have appeared since.
-   * @throws INVALID_MODEL, MODEL_NOT_FOUND, MODEL_UNAVAILABLE, ENGINE_NOT_FOUND; ROUTE_NOT_SUPPORTED when no engine with the model speaks it
+   * once more, because it may have appeared since. What `allowed` does not let through is as good as absent, in what is
+   * told and in how long that takes; null lets everything through.
+   * @throws INVALID_MODEL, MODEL_NOT_ALLOWED, MODEL_NOT_FOUND, MODEL_UNAVAILABLE, ENGINE_NOT_FOUND;
+   *   ROUTE_NOT_SUPPORTED when no engine with the model speaks it
    */
-  plan(model: string, route: InferenceRoute): Plan | Promise<Plan>;
-  /**
-   * `GET /v1/models` for somebody who may use what `allowed` lets through, each model once. It is asked about copies by
-   * the engines' own names, and by other names and aliases that mean them.
-   */
+  plan(model: string, route: InferenceRoute, allowed: Allowed | null): Plan | Promise<Plan>;
+  /** `GET /v1/models` for somebody who may use what `allowed` lets through, each model once. */
   openAiList(allowed: Allowed): OpenAiModel[];
   /** The whole answer as JSON, ready to be sent; null for somebody who may use everything. */
   openAiListJson(allowed: Allowed | null): string;
-  /** `GET /v1/models/{id}`. @throws as plan, and MODEL_NOT_ALLOWED */
-  openAiModel(model: string, allowed: Allowed): Promise<OpenAiModel>;
+  /** `GET /v1/models/{id}`. @throws as plan */
+  openAiModel(model: string, allowed: Allowed | null): Promise<OpenAiModel>;
 }
 
 /** Asks the engines what they have, unless that was done less than `maxAgeMs` ago; resolves when the answers are in. */
@@ -76,16 +77,22 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
     return listing;
   }
 
-  /** Why nobody can be asked for a model: who comes back may be asked again, who does not exist may not. */
-  function absent(model: string): FlmError {
+  /**
+   * Why nobody can be asked for a model: who comes back may be asked again, who does not exist may not. A key with a list
+   * learns that of what is on it alone.
+   */
+  function absent(model: string, allowed: Allowed | null): FlmError {
+    const copies = (rules.alias(model)?.places.flat() ?? [{ model }]).flatMap((target) =>
+      away.find(target.model),
+    );
+    if (allowed !== null && !allowed(null, model) && !copies.some((entry) => allowed(entry, model)))
+      return new FlmError('MODEL_NOT_ALLOWED', { meta: { model }, param: 'model' });
     const asked = parseModelName(model);
     const status = asked.kind === 'plain' ? null : statusOf(asked.engine);
     if (asked.kind === 'address' && status === 'needs-key')
       return new FlmError('ENGINE_NEEDS_KEY', { meta: { engine: asked.engine }, param: 'model' });
     if (status !== null && !status.startsWith('running-')) return unavailable(model);
-    const names = rules.alias(model)?.places.flat() ?? [{ model }];
-    if (!names.some((target) => away.has(target.model))) return planner.absent(model);
-    return unavailable(model);
+    return copies.length === 0 ? planner.absent(model, allowed) : unavailable(model);
   }
 
   const statusOf = (engineId: string) => engines.find(({ ref }) => ref.id === engineId)?.status ?? null;
@@ -101,6 +108,8 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
   }
 
   return {
+    isAlias: (name) => rules.alias(name) !== null,
+
     update(states) {
       const before = engines;
       engines = [...states];
@@ -111,12 +120,12 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
       chooser.prune((name) => planner.find(name).length > 0);
     },
 
-    plan(model, route) {
-      const plan = planner.plan(model, route);
+    plan(model, route, allowed) {
+      const plan = planner.plan(model, route, allowed);
       if (plan !== null) return plan;
       return refresh(MISS_MS).then(() => {
-        const later = planner.plan(model, route);
-        if (later === null) throw absent(model);
+        const later = planner.plan(model, route, allowed);
+        if (later === null) throw absent(model, allowed);
         return later;
       });
     },
@@ -125,11 +134,13 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
     openAiListJson: (allowed) => requireListing().json(allowed),
 
     async openAiModel(model, allowed) {
-      if (planner.find(model).length === 0) await refresh(MISS_MS);
-      const entries = planner.find(model);
-      if (entries.length === 0) throw absent(model);
-      const entry = entries.find((each) => isAllowed(allowed, each, model));
-      if (entry === undefined) throw new FlmError('MODEL_NOT_ALLOWED', { meta: { model }, param: 'model' });
+      const look = () => planner.find(model).find((each) => allowed === null || allowed(each, model));
+      let entry = look();
+      if (entry === undefined) {
+        await refresh(MISS_MS);
+        entry = look();
+      }
+      if (entry === undefined) throw absent(model, allowed);
       const alias = rules.alias(model);
       return alias === null ? openAiEntry(model, entry) : aliasEntry(planner.targetsOf(alias), allowed);
     },

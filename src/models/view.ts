@@ -1,12 +1,20 @@
 /** How models, aliases and strategies are shown: to their owner, and to clients as OpenAI does. */
 import type { Candidate, EngineState, Standing } from '../contract';
+import { addressOf } from '../lib/model-name';
 import type { Entry } from './catalogue';
 import type { AliasView, CopyView, ModelView, OpenAiModel } from './model';
 import type { Strategy } from './rank';
 import type { Alias } from './rules';
 
-/** Whether somebody may use a candidate: an engine's copy under its own name, or under another that means it. */
-export type Allowed = (candidate: Candidate) => boolean;
+/** Whether somebody may use a candidate when asking for it as `asked`; null: whether the name itself, whatever it means. */
+export type Allowed = (candidate: Candidate | null, asked: string) => boolean;
+
+/** The name by which a copy may be asked for on its engine: its own, else one that it is also called; null without one. */
+export function usableName(entry: Entry, allowed: Allowed): string | null {
+  if (allowed(entry, entry.uri)) return entry.model;
+  const may = (name: string) => allowed(entry, addressOf(entry.engine.id, name));
+  return entry.about.otherNames.find(may) ?? null;
+}
 
 /** An alias, with what its targets mean at this moment. */
 export interface FoundAlias {
@@ -113,7 +121,7 @@ export function aliasEntry({ alias, targets }: FoundAlias, allowed: Allowed | nu
       parameters: null,
       quantization: null,
       alias_of: targets
-        .filter(({ entries }) => entries.some((entry) => allowed === null || allowed(entry)))
+        .filter(({ entries }) => entries.some((entry) => allowed === null || allowed(entry, entry.uri)))
         .map(({ model }) => model),
     },
   };
