@@ -64,12 +64,21 @@ export async function relayStream(inference: Inference, options: StreamRelayOpti
 }
 
 function isStream({ response }: Attempt): boolean {
-  const contentType = response.headers.get('content-type')?.toLowerCase() ?? '';
-  return response.status === 200 && contentType.startsWith('text/event-stream');
+  return response.status === 200 && isEventStream(response.headers.get('content-type'));
+}
+
+function isEventStream(contentType: string | null): boolean {
+  return contentType?.toLowerCase().startsWith('text/event-stream') === true;
 }
 
 /** An answer in one piece that came after the stream had to be opened can only be told as an error event. */
 async function tellLate(response: Response, outlet: Outlet): Promise<void> {
+  // A stream that was over before it began, and nobody took over.
+  if (isEventStream(response.headers.get('content-type'))) {
+    outlet.write(await response.bytes());
+    outlet.close();
+    return;
+  }
   const json = parseJson(await response.text());
   const engine = response.headers.get('x-flm-engine');
   const error = isRecord(json) ? json.error : null;
