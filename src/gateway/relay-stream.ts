@@ -7,6 +7,7 @@ import type { Clock } from '../contract';
 import { FlmError } from '../lib/errors';
 import { isRecord, parseJson } from '../lib/json';
 import { type Attempt, askInTurn, type EngineAccess, type Inference } from './attempt';
+import { errorSaid } from './dialects';
 import { EventPipe } from './event-pipe';
 import { relayedHeaders } from './headers';
 import { Outlet } from './outlet';
@@ -80,6 +81,10 @@ async function tellLate(response: Response, outlet: Outlet): Promise<void> {
     return;
   }
   const json = parseJson(await response.text());
+  if (response.status >= 400) {
+    outlet.tell(errorSaid(json, response.status));
+    return;
+  }
   const engine = response.headers.get('x-flm-engine');
   const error = isRecord(json) ? json.error : null;
   const told = isRecord(error) ? error.message : error;
