@@ -13,7 +13,7 @@ import type {
   Seen,
   Ticket,
 } from '../contract';
-import type { EgressResponse } from '../egress';
+import { EgressError, type EgressFailure, type EgressResponse } from '../egress';
 import { type ErrorCode, FlmError } from '../lib/errors';
 import { type RequestBody, wireBody } from './body';
 import { Turns } from './candidates';
@@ -66,54 +66,60 @@ export interface Attempt {
   othersRemain(): boolean;
   /** Closes Lease, Ticket and exchange. The first call counts: a stream can end in several ways at once. */
   end(outcome: LeaseOutcome, seen: Omit<Seen, 'status'>): void;
-  /** Closes the Lease alone: the next candidate is asked. */
-  giveWay(outcome: LeaseOutcome): void;
+  /** Closes the Lease alone: the next candidate is asked. `answer` is the client's when all others only refuse. */
+  giveWay(outcome: LeaseOutcome, answer: Response): void;
 }
 
-/** Statuses that speak of the engine and not of the request: another one may do better. */
-const OTHERS_MAY_DO_BETTER: ReadonlySet<number> = new Set([429, 500, 501, 502, 503, 504]);
+/** What an attempt that gave way left, should nobody take over. */
+interface LastWords {
+  readonly answer: Response;
+  readonly outcome: LeaseOutcome;
+}
 
 /**
  * Asks the candidates in their order until `read` makes something of one's answer that can be sent. It ends the attempt
- * then; what it throws is closed here; null says that it let the attempt give way.
- * @throws what the last of them failed with, after closing Lease, Ticket and exchange.
+ * then; what it throws is closed here; null says that it let the attempt give way. When all that are asked after that
+ * refuse, nobody has taken over: what the attempt left is the answer.
+ * @throws what the last that did not refuse failed with, or the last refusal; after closing Lease, Ticket and exchange.
  */
 export async function askInTurn<Answer>(
   inference: Inference,
   engines: EngineAccess,
   read: (attempt: Attempt) => Promise<Answer | null>,
-): Promise<Answer> {
+): Promise<Answer | Response> {
   const { ticket, exchange } = inference;
   const turns = new Turns(ticket.plan.candidates);
   let failure: unknown = null;
   let wasAsked = false;
+  let lastWords: LastWords | null = null;
   for (let candidate = turns.take(); candidate !== null; candidate = turns.take()) {
     let lease: Lease | null = null;
     try {
       lease = await ticket.lease(candidate, exchange.signal);
       wasAsked = true;
       const attempt = await open(inference, lease, engines, turns);
-      const { status } = attempt.response;
-      if (OTHERS_MAY_DO_BETTER.has(status) && turns.remain()) {
-        attempt.response.body.reader().cancel();
-        attempt.giveWay(outcomeOfStatus(status));
-        continue;
-      }
       const answer = await read(attempt);
       if (answer !== null) {
         lease.answered();
         return answer;
       }
+      lastWords = attempt.lastWords;
     } catch (error) {
-      failure = error;
       lease?.close(outcomeOf(error), null);
       exchange.workingOn(null, false);
+      const refused = lease === null && isRefusal(error);
+      if (!refused || exchange.signal.aborted) lastWords = null;
+      if (!refused || !wasAsked) failure = error;
       if (exchange.signal.aborted || !saysNothingOfRequest(error)) break;
       turns.dismiss(candidate.engine);
     }
   }
-  ticket.close(!wasAsked && isRefusal(failure) ? 'refused' : outcomeOf(failure), null);
   exchange.close();
+  if (lastWords !== null) {
+    ticket.close(lastWords.outcome, null);
+    return lastWords.answer;
+  }
+  ticket.close(!wasAsked && isRefusal(failure) ? 'refused' : outcomeOf(failure), null);
   throw failure;
 }
 
@@ -128,7 +134,11 @@ async function open(
   const { signal } = exchange;
   const { call, rewrite } = prepare(inference, candidate, engines);
   const sentMs = exchange.workingOn(candidate.engine, turns.remain());
-  const response = await engines.open(lease, call, signal);
+  turns.asked();
+  const response = await engines.open(lease, call, signal).catch((error: unknown) => {
+    if (isUnreached(error)) turns.unreached();
+    throw error;
+  });
   refuseUnusable(response, candidate.engine);
   exchange.heard();
   return new OpenAttempt(inference, lease, turns, { response, rewrite, signal, sentMs });
@@ -147,6 +157,8 @@ class OpenAttempt implements Attempt {
   readonly #lease: Lease;
   readonly #turns: Turns;
   #ended = false;
+  /** Null until it gave way. */
+  lastWords: LastWords | null = null;
 
   constructor(
     { dialect, exchange, ticket }: Inference,
@@ -178,8 +190,9 @@ class OpenAttempt implements Attempt {
     this.exchange.close();
   }
 
-  giveWay(outcome: LeaseOutcome): void {
+  giveWay(outcome: LeaseOutcome, answer: Response): void {
     this.#ended = true;
+    this.lastWords = { answer, outcome };
     this.#lease.close(outcome, { firstTokenMs: null, usage: null, status: this.response.status });
     this.exchange.workingOn(null, false);
   }
@@ -234,6 +247,15 @@ const NOT_THE_ENGINE: ReadonlySet<ErrorCode> = new Set([
   'REQUEST_TIMEOUT',
   'STREAMING_TIMEOUT',
 ]);
+
+/** Whether the engine has nothing of the request. */
+function isUnreached(error: unknown): boolean {
+  if (!(error instanceof FlmError)) return false;
+  if (error.code === 'ENGINE_NOT_FOUND') return true;
+  return error.cause instanceof EgressError && UNREACHED.has(error.cause.kind);
+}
+
+const UNREACHED: ReadonlySet<EgressFailure> = new Set(['refused', 'unreachable', 'tls']);
 
 /** Whether FLM answers in place of an engine when it fails with this. */
 function isRefusal(error: unknown): boolean {

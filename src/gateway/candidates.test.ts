@@ -44,3 +44,15 @@ test('tells whether anybody is left, as of now', () => {
   expect(turns.take()?.engine.id).toBe('b');
   expect([turns.remain(), turns.take()]).toEqual([false, null]);
 });
+
+test('three get the request and no more; those that it does not reach do not count', () => {
+  const turns = new Turns(['a', 'b', 'c', 'd', 'e', 'f'].map((id) => candidate(`${id}/m`)));
+  const reached: string[] = [];
+  for (let next = turns.take(); next !== null; next = turns.take()) {
+    turns.asked();
+    if (['a', 'c'].includes(next.engine.id)) turns.unreached();
+    else reached.push(next.engine.id);
+    expect(turns.remain()).toBe(reached.length < 3);
+  }
+  expect(reached).toEqual(['b', 'd', 'e']);
+});

@@ -1,11 +1,16 @@
 /** Whose turn it is: the candidates of a plan in their order, without those that there is no point in asking. */
 import type { Candidate, EngineRef } from '../contract';
 
+/** Engines that get one request. One that breaks whoever works on it must not go through all of them. */
+const MAX_ASKED = 3;
+
 export class Turns {
   readonly #candidates: readonly Candidate[];
   #next = 0;
   /** Engines that failed as a whole: another model of theirs would fail the same way. */
   #dismissed: Set<string> | null = null;
+  /** How many got the request. */
+  #asked = 0;
 
   constructor(candidates: readonly Candidate[]) {
     this.#candidates = candidates;
@@ -16,6 +21,16 @@ export class Turns {
     const at = this.#findNext();
     this.#next = at + 1;
     return this.#candidates[at] ?? null;
+  }
+
+  /** The request is on its way to the one whose turn it is. */
+  asked(): void {
+    this.#asked++;
+  }
+
+  /** It did not get there after all. */
+  unreached(): void {
+    this.#asked--;
   }
 
   /** Whether anybody is left after the one whose turn it is. */
@@ -30,6 +45,7 @@ export class Turns {
   }
 
   #findNext(): number {
+    if (this.#asked >= MAX_ASKED) return this.#candidates.length;
     let at = this.#next;
     for (; at < this.#candidates.length; at++) {
       const candidate = this.#candidates[at];

@@ -9,6 +9,7 @@ import { FlmError } from '../lib/errors';
 import { createSseSplitter } from '../lib/sse';
 import { type Attempt, outcomeOf } from './attempt';
 import { EventReader, kindOf } from './event-reader';
+import { relayedHeaders } from './headers';
 import type { Outlet } from './outlet';
 import { brokenAnswer } from './relay';
 import { createEventRewriter, type EventRewriter } from './rewrite';
@@ -165,13 +166,22 @@ export class EventPipe implements BodySink {
     const outcome = fault === 'engine' ? 'failed' : 'done';
     if (this.#held !== null && fault !== 'request' && this.attempt.othersRemain()) {
       this.#stop();
-      this.attempt.giveWay(outcome);
+      this.attempt.giveWay(outcome, this.#asAnswer([...this.#held, this.#rewriter.push(events)]));
       this.#resolve('gave-way');
       return;
     }
     // vLLM says [DONE] after an error: a broken answer must not look complete, so nothing follows.
     this.#send(this.#rewriter.push(events));
     this.#close(outcome);
+  }
+
+  /** A stream that was over before it began. */
+  #asAnswer(events: Uint8Array[]): Response {
+    const { response, engine, exchange } = this.attempt;
+    events.push(this.#rewriter.release());
+    return new Response(Buffer.concat(events), {
+      headers: relayedHeaders(response.headers, exchange.id, engine.id),
+    });
   }
 
   #send(bytes: Uint8Array): void {

@@ -6,7 +6,7 @@
 import type { Clock } from '../contract';
 import type { BodyFlow } from '../egress';
 import { FlmError, toFlmError } from '../lib/errors';
-import type { Dialect } from './dialects';
+import type { Dialect, ToldError } from './dialects';
 import type { Exchange } from './exchanges';
 
 /** The part of Bun's direct stream controller that is used. `write` returns a promise while the client takes nothing. */
@@ -82,7 +82,12 @@ export class Outlet {
       this.#abandon();
       return;
     }
-    this.write(this.#dialect.errorEvent(toFlmError(error), this.#exchange.id, this.#last));
+    this.tell(toFlmError(error));
+  }
+
+  /** As `fail`, for an error that is known. */
+  tell(error: ToldError): void {
+    this.write(this.#dialect.errorEvent(error, this.#exchange.id, this.#last));
     this.close();
   }
 

@@ -7,6 +7,7 @@ import type { Clock } from '../contract';
 import { FlmError } from '../lib/errors';
 import { isRecord, parseJson } from '../lib/json';
 import { type Attempt, askInTurn, type EngineAccess, type Inference } from './attempt';
+import { errorSaid } from './dialects';
 import { EventPipe } from './event-pipe';
 import { relayedHeaders } from './headers';
 import { Outlet } from './outlet';
@@ -64,13 +65,26 @@ export async function relayStream(inference: Inference, options: StreamRelayOpti
 }
 
 function isStream({ response }: Attempt): boolean {
-  const contentType = response.headers.get('content-type')?.toLowerCase() ?? '';
-  return response.status === 200 && contentType.startsWith('text/event-stream');
+  return response.status === 200 && isEventStream(response.headers.get('content-type'));
+}
+
+function isEventStream(contentType: string | null): boolean {
+  return contentType?.toLowerCase().startsWith('text/event-stream') === true;
 }
 
 /** An answer in one piece that came after the stream had to be opened can only be told as an error event. */
 async function tellLate(response: Response, outlet: Outlet): Promise<void> {
+  // A stream that was over before it began, and nobody took over.
+  if (isEventStream(response.headers.get('content-type'))) {
+    outlet.write(await response.bytes());
+    outlet.close();
+    return;
+  }
   const json = parseJson(await response.text());
+  if (response.status >= 400) {
+    outlet.tell(errorSaid(json, response.status));
+    return;
+  }
   const engine = response.headers.get('x-flm-engine');
   const error = isRecord(json) ? json.error : null;
   const told = isRecord(error) ? error.message : error;

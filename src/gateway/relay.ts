@@ -5,11 +5,14 @@ import { type Attempt, outcomeOfStatus } from './attempt';
 import { relayedHeaders } from './headers';
 import { rewriteAnswer } from './rewrite';
 
+/** Statuses that speak of the engine and not of the request: another one may do better. */
+const OTHERS_MAY_DO_BETTER: ReadonlySet<number> = new Set([429, 500, 501, 502, 503, 504]);
+
 /**
- * Reads the rest of the attempt's answer and ends the attempt.
+ * Reads the rest of the attempt's answer and ends the attempt. Null: it gave way, because another engine may do better.
  * @throws ENGINE_NETWORK_ERROR, ENGINE_API_ERROR when it breaks off; the reason of the attempt's signal. Ends nothing then.
  */
-export async function relayWhole(attempt: Attempt): Promise<Response> {
+export async function relayWhole(attempt: Attempt): Promise<Response | null> {
   const { response, dialect, exchange, engine } = attempt;
   const { status } = response;
   const bytes = await response.body.bytes().catch((error: unknown) => {
@@ -20,8 +23,13 @@ export async function relayWhole(attempt: Attempt): Promise<Response> {
     headers: relayedHeaders(response.headers, exchange.id, engine.id),
   });
   exchange.heard();
+  const outcome = outcomeOfStatus(status);
+  if (OTHERS_MAY_DO_BETTER.has(status) && attempt.othersRemain()) {
+    attempt.giveWay(outcome, answer);
+    return null;
+  }
   // All tokens come at once: when the first was made, nobody can see.
-  attempt.end(outcomeOfStatus(status), { firstTokenMs: null, usage: dialect.usageOfAnswer(bytes) });
+  attempt.end(outcome, { firstTokenMs: null, usage: dialect.usageOfAnswer(bytes) });
   return answer;
 }
 

@@ -56,11 +56,21 @@ export function fromMeta(meta: unknown): Usage | null {
 
 /**
  * The counts of the last `usage` in a whole answer, without parsing what stands around it. Inside JSON strings a quote is
- * always escaped, so the search cannot be fooled by what a model says.
+ * always escaped, so the search cannot be fooled by what a model says; a whole string that says it is no key and is
+ * passed over, as is a member of that name that counts nothing.
  */
 export function lastUsageIn(bytes: Uint8Array): Usage | null {
-  const text = lastObjectOf(bytes, USAGE);
-  return text === null ? null : fromUsage(parseJson(text));
+  for (let at = lastIndexOf(bytes, bytes.length); at !== -1; at = lastIndexOf(bytes, at - 1)) {
+    const text = objectAfter(bytes, at + USAGE.length);
+    const usage = text === null ? null : fromUsage(parseJson(text));
+    if (usage !== null) return usage;
+    if (at === 0) break;
+  }
+  return null;
+}
+
+function lastIndexOf(bytes: Uint8Array, from: number): number {
+  return Buffer.prototype.lastIndexOf.call(bytes, USAGE, from);
 }
 
 /** A number of tokens, or null when it is none. */
@@ -72,15 +82,13 @@ function detail(details: unknown, name: string): number | null {
   return isRecord(details) ? count(details[name]) : null;
 }
 
-/** The JSON object after the last occurrence of a key. */
-function lastObjectOf(bytes: Uint8Array, key: Uint8Array): string | null {
-  const at = Buffer.prototype.lastIndexOf.call(bytes, key);
-  if (at === -1) return null;
+/** The JSON object that is the value of the key that ends at `start`, or null when it is no key or has another value. */
+function objectAfter(bytes: Uint8Array, start: number): string | null {
+  // A look at the next few bytes first: answers may hold the word many times.
+  if (!/^\s*:\s*\{/.test(textOf(bytes, start, 100))) return null;
   // A usage object has a few hundred characters; more would be something else.
-  const start = at + key.length;
-  const text = Buffer.prototype.toString.call(bytes, 'latin1', start, start + 2_000);
+  const text = textOf(bytes, start, 2_000);
   const open = text.indexOf('{');
-  if (text.slice(0, Math.max(0, open)).trim() !== ':') return null;
   let depth = 0;
   for (let i = open; i < text.length; i++) {
     const code = text.charCodeAt(i);
@@ -88,4 +96,8 @@ function lastObjectOf(bytes: Uint8Array, key: Uint8Array): string | null {
     if (code === CLOSE_BRACE && --depth === 0) return text.slice(open, i + 1);
   }
   return null;
+}
+
+function textOf(bytes: Uint8Array, start: number, length: number): string {
+  return Buffer.prototype.toString.call(bytes, 'latin1', start, start + length);
 }

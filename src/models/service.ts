@@ -67,7 +67,7 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
     listing = null;
   };
   const away = createAway();
-  const isModel = (name: string) => catalogue.find(name).length > 0 || away.has(name);
+  const isModel = (name: string) => catalogue.find(name).length > 0 || away.find(name).length > 0;
   const rules = await createRules({ store, clock, onChange, isModel });
   const chooser = createChooser(standingOf);
   const planner = createPlanner({ catalogue: () => catalogue, rules, chooser });

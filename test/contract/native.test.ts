@@ -21,7 +21,7 @@ import {
   RESPONSES,
   SPOKEN,
 } from './support/routes';
-import { chunkOf, LAST_CHUNK, STREAM_HEAD, startScripted } from './support/scripted';
+import { chunkOf, LAST_CHUNK, STREAM_HEAD, startScripted, whole } from './support/scripted';
 import { asRecord, jsonIn, readStream } from './support/sse';
 import { expectSame, twice } from './support/twice';
 import { until } from './support/until';
@@ -286,6 +286,69 @@ describe('in silence', () => {
     expect(answer.body.toString()).toContain('event: error\ndata: {"type":"error",');
     client.close();
     await fake.idle();
+  });
+});
+
+describe('an error that comes after the stream had to be opened says what it says', () => {
+  const LATE: readonly (readonly [InferenceRoute, status: string, said: object, told: object])[] = [
+    [
+      CHAT,
+      '400 Bad Request',
+      { error: { message: 'bad tools', type: 'invalid_request_error', param: 'tools', code: 400 } },
+      { message: 'bad tools', type: 'invalid_request_error', param: 'tools', code: 400 },
+    ],
+    [
+      CHAT,
+      '429 Too Many Requests',
+      { error: { message: 'too many', type: 'rate_limit_error', param: null, code: 'slow_down' } },
+      { message: 'too many', type: 'rate_limit_error', param: null, code: 'slow_down' },
+    ],
+    [
+      CHAT,
+      '400 Bad Request',
+      { object: 'error', message: 'too long', type: 'BadRequestError', param: null, code: 400 },
+      { message: 'too long', type: 'BadRequestError', param: null, code: 400 },
+    ],
+    [
+      CHAT,
+      '404 Not Found',
+      { error: 'no such model' },
+      { message: 'no such model', type: 'not_found_error' },
+    ],
+    [
+      CHAT,
+      '422 No',
+      {},
+      { message: 'The engine answered 422 and no stream.', type: 'invalid_request_error' },
+    ],
+    [CHAT, '500 No', { error: {} }, { type: 'server_error', param: null, code: null }],
+    [
+      RESPONSES,
+      '400 Bad Request',
+      { error: { message: 'bad tools', type: 'invalid_request_error', param: 'tools', code: 'invalid' } },
+      { message: 'bad tools', type: 'invalid_request_error', param: 'tools', code: 'invalid' },
+    ],
+    [
+      MESSAGES,
+      '429 Too Many Requests',
+      { type: 'error', error: { type: 'overloaded_error', message: 'too many' } },
+      { type: 'overloaded_error', message: 'too many' },
+    ],
+    [MESSAGES, '429 Too Many Requests', { error: 'busy' }, { type: 'rate_limit_error', message: 'busy' }],
+  ];
+  test.each(LATE)('%s %s %j', async (route, status, said, told) => {
+    await using engine = await startScripted(async (_, wire) => {
+      await wire.wait(600);
+      await wire.write(whole(status, JSON.stringify(said)));
+      return 'keep-alive';
+    });
+    await using gateway = await startGateway({ settings: { 'proxy.header_grace_ms': 1 } });
+    await gateway.addEngine('openai', engine.url);
+    const answer = await gateway.post(route, bodyFor(route, 'scripted', { stream: true }));
+    expect(answer.status).toBe(200);
+    expect(judge(answer, route)).toStartWith('error ');
+    const { data } = readStream(answer.body);
+    expect(asRecord(jsonIn(data.at(-1) ?? '')?.error)).toMatchObject(told);
   });
 });
 

@@ -351,6 +351,111 @@ describe('what FLM itself refuses', () => {
   });
 });
 
+describe('nobody took over: the client gets what was answered', () => {
+  const busy =
+    (line: string): Script =>
+    async (_, wire) => {
+      await wire.write(whole(line, '{"error":{"message":"not now"}}', ['Retry-After: 7']));
+      return 'keep-alive';
+    };
+  const failing = says([event({ error: { message: 'out of memory', code: 500 } })]);
+
+  /** `one` dies and its breaker opens; `two` answers by `script`. */
+  async function withOpenBreaker(script: Script, settings: Partial<ConfigSnapshot> = {}) {
+    const dead = await startScripted(async () => 'reset');
+    const well = await startScripted(script);
+    const gateway = await startGateway({ settings: { 'engine.breaker_failures': 1, ...settings } });
+    await gateway.addEngine('openai', dead.url, { id: 'one' });
+    await gateway.addEngine('openai', well.url, { id: 'two' });
+    const opening = await gateway.post(CHAT, bodyFor(CHAT, 'flm://one/scripted'));
+    expect(opening.status).toBe(502);
+    return {
+      gateway,
+      async [Symbol.asyncDispose]() {
+        await gateway[Symbol.asyncDispose]();
+        for (const engine of [dead, well]) await engine[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  test.each([
+    ['429 Too Many Requests', false, 'done done'],
+    ['429 Too Many Requests', true, 'done done'],
+    ['500 Internal Server Error', false, 'failed failed'],
+    ['500 Internal Server Error', true, 'failed failed'],
+  ] as const)('%s (stream: %p), and the breaker of the other is open', async (line, stream, account) => {
+    await using setup = await withOpenBreaker(busy(line));
+    const got = await setup.gateway.post(CHAT, bodyFor(CHAT, 'scripted', { stream }));
+    expect([got.status, headerOf(got, 'retry-after'), headerOf(got, 'x-flm-engine')]).toEqual([
+      Number(line.slice(0, 3)),
+      '7',
+      'two',
+    ]);
+    expect(got.body.toString()).toBe('{"error":{"message":"not now"}}');
+    await setup.gateway.settled();
+    expect(outcomes(setup.gateway.account(requestIdOf(got)))).toBe(account);
+  });
+
+  test.each([
+    ['before the headers', 5_000, 0],
+    ['after the grace', 1, 600],
+  ] as const)('an error in a stream, %s', async (_, graceMs, waitMs) => {
+    const late: Script = async (request, wire) => {
+      if (waitMs > 0) await wire.wait(waitMs);
+      return failing(request, wire);
+    };
+    await using setup = await withOpenBreaker(late, { 'proxy.header_grace_ms': graceMs });
+    const got = await setup.gateway.post(CHAT, bodyFor(CHAT, 'scripted', { stream: true }));
+    expect([got.status, judge(got)]).toEqual([200, "engine's error"]);
+    expect(got.body.toString()).toContain('out of memory');
+  });
+
+  test('429, and the queue of the other is full', async () => {
+    await using engine = await startScripted(async (_, wire) => {
+      await wire.wait(50);
+      return busy('429 Too Many Requests')(_, wire);
+    });
+    await using gateway = await startGateway({ settings: { 'engine.queue_limit': 0 } });
+    const stuck = {
+      ...ALL_ROUND,
+      models: [{ name: 'scripted' }],
+      fault: { kind: 'stall-before-headers' },
+    } as const;
+    const full = await gateway.addFake('openai', stuck, { id: 'full', slots: 1 });
+    await gateway.addEngine('openai', engine.url, { id: 'busy', slots: 9 });
+    const held = await gateway.start(CHAT, bodyFor(CHAT, 'flm://full/scripted'));
+    await until(() => full.busy() === 1);
+    const got = await gateway.post(CHAT, bodyFor(CHAT, 'scripted'));
+    expect([got.status, headerOf(got, 'retry-after')]).toEqual([429, '7']);
+    expect(headerOf(got, 'x-flm-engine')).toBe('busy');
+    held.close();
+    await full.idle();
+  });
+});
+
+test('one request is not sent to more than three engines', async () => {
+  const gateway = await startGateway();
+  await using _ = gateway;
+  const asked: string[] = [];
+  const engines = await Promise.all(
+    ['a', 'b', 'c', 'd', 'e'].map((id) =>
+      startScripted(async (__, wire) => {
+        asked.push(id);
+        const said = `{"error":{"message":"number ${asked.length}"}}`;
+        await wire.write(whole('500 Internal Server Error', said));
+        return 'keep-alive';
+      }),
+    ),
+  );
+  for (const [at, engine] of engines.entries()) {
+    await gateway.addEngine('openai', engine.url, { id: `e${at}` });
+  }
+  const got = await gateway.post(CHAT, bodyFor(CHAT, 'scripted'));
+  expect([got.status, asked.length]).toEqual([500, 3]);
+  expect(got.body.toString()).toContain('number 3');
+  for (const engine of engines) await engine[Symbol.asyncDispose]();
+});
+
 test('the client leaves while the second engine works: nobody else is asked', async () => {
   await using pair = await startPair('openai');
   const { gateway } = pair;

@@ -1,16 +1,18 @@
 /** Anthropic's Messages API: POST /v1/messages and /v1/messages/count_tokens. */
 import type { Usage } from '../../contract';
-import type { FlmError } from '../../lib/errors';
+import { FlmError } from '../../lib/errors';
 import { isRecord } from '../../lib/json';
 import { count } from '../usage';
-import type { Dialect, EventKind, JsonObject } from './dialect';
+import type { Dialect, EventKind, JsonObject, ToldError } from './dialect';
 import { faultIn, isFilled } from './faults';
 import { answerIn, holdsType, typedEvent } from './types';
 
 /** The body of an error as Anthropic's clients know it, and the data of the event `error`. */
-export function anthropicError(error: FlmError, requestId: string) {
+export function anthropicError(error: ToldError, requestId: string) {
   const message = error.hint === null ? error.message : `${error.message} ${error.hint}`;
-  return { type: 'error', error: { type: typeOf(error.status), message }, request_id: requestId };
+  // The types of FLM's own errors are OpenAI's; an engine on these routes says Anthropic's.
+  const said = error instanceof FlmError ? null : error.type;
+  return { type: 'error', error: { type: said ?? typeOf(error.status), message }, request_id: requestId };
 }
 
 const TYPES: Readonly<Record<number, string>> = {

@@ -4,7 +4,6 @@
  * gateway asks it and knows no route by name.
  */
 import type { Usage } from '../../contract';
-import type { FlmError } from '../../lib/errors';
 
 export type JsonObject = Readonly<Record<string, unknown>>;
 
@@ -16,6 +15,17 @@ export type EventKind = 'opening' | 'progress' | 'content';
 
 /** Whose doing an error inside a stream is: `busy` and `engine` may be different with another engine. */
 export type Fault = 'engine' | 'busy' | 'request';
+
+/** An error as it is told to a client: one of FLM's own (an FlmError is one), or what an engine said. */
+export interface ToldError {
+  readonly message: string;
+  readonly hint: string | null;
+  readonly status: number;
+  /** Null: as the status has it. */
+  readonly type: string | null;
+  readonly param: string | null;
+  readonly wireCode: string | number | null;
+}
 
 export interface Dialect {
   /** Whether a request may ask for an event stream. */
@@ -31,7 +41,7 @@ export interface Dialect {
   /** An event holds one of these when it counts tokens or is an error. Any other is passed without being parsed. */
   readonly marks: readonly Uint8Array[];
   /** The last event of a stream that failed; `sent` are the events before it. Nothing that ends an answer follows. */
-  errorEvent(error: FlmError, requestId: string, sent: Uint8Array): Uint8Array;
+  errorEvent(error: ToldError, requestId: string, sent: Uint8Array): Uint8Array;
   /** The token counts of a whole answer. */
   usageOfAnswer(bytes: Uint8Array): Usage | null;
   /** The token counts after one more event; `before` when it has none. They are cumulative, never added up. */

@@ -139,6 +139,21 @@ describe('token counts', () => {
     ],
     ['meta.billed_units', '/v1/rerank', { meta: { billed_units: { total_tokens: 9 } } }, [9, 0, null, null]],
     ['a meta without tokens', '/v1/rerank', { meta: { billed_units: { search_units: 1 } } }, null],
+    ...[
+      [{ 5: { decoded_token: 'usage' } }],
+      ['usage', ':', 'usage', {}],
+      { usage: -0.5, x: { usage: null } },
+      { usage: { logprob: -1 } },
+      Array.from({ length: 1_000 }, () => 'usage'),
+    ].map(
+      (prompt_logprobs) =>
+        [
+          'tokens behind it that say so: nobody chooses to be unmetered',
+          CHAT,
+          { usage: { prompt_tokens: 3, completion_tokens: 2 }, prompt_logprobs },
+          [3, 2, null, null],
+        ] as const,
+    ),
     ['null', CHAT, { usage: null }, null],
     ['no number', CHAT, { usage: { prompt_tokens: '3', completion_tokens: -1 } }, null],
     ['count_tokens: an answer, no consumption', '/v1/messages/count_tokens', { input_tokens: 32 }, null],

@@ -3,10 +3,12 @@ import type { InferenceRoute } from '../../contract';
 import type { FlmError } from '../../lib/errors';
 import { anthropicError, countTokens, messages } from './anthropic';
 import type { Dialect } from './dialect';
+import { errorSaid } from './faults';
 import { completions, embeddings, openaiError, rerank } from './openai';
 import { responses } from './responses';
 
-export type { Dialect, EventKind, Fault, JsonObject } from './dialect';
+export type { Dialect, EventKind, Fault, JsonObject, ToldError } from './dialect';
+export { errorSaid };
 
 export const DIALECTS = {
   '/v1/chat/completions': completions,

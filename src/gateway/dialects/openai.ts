@@ -1,18 +1,32 @@
 /** OpenAI's older routes: chat and text completions, embeddings, and reranking, which follows their manners. */
-import type { FlmError } from '../../lib/errors';
+import type { ErrorType } from '../../lib/errors';
 import { isRecord, parseJson } from '../../lib/json';
 import { dataOf, eventOf, eventsIn, PING } from '../../lib/sse';
 import { fromMeta, fromTimings, fromUsage, lastUsageIn } from '../usage';
-import type { Dialect, JsonObject } from './dialect';
+import type { Dialect, JsonObject, ToldError } from './dialect';
 import { faultIn, isFilled } from './faults';
 import { answerIn } from './types';
 
 /** The body of an error: OpenAI's shape and the request's id (design §3). */
-export function openaiError(error: FlmError, requestId: string) {
+export function openaiError(error: ToldError, requestId: string) {
   const message = error.hint === null ? error.message : `${error.message} ${error.hint}`;
+  const type = error.type ?? typeOf(error.status);
   return {
-    error: { message, type: error.type, param: error.param, code: error.wireCode, request_id: requestId },
+    error: { message, type, param: error.param, code: error.wireCode, request_id: requestId },
   };
+}
+
+const TYPES: Readonly<Record<number, ErrorType>> = {
+  401: 'authentication_error',
+  403: 'permission_error',
+  404: 'not_found_error',
+  408: 'timeout_error',
+  429: 'rate_limit_error',
+  504: 'timeout_error',
+};
+
+function typeOf(status: number): ErrorType {
+  return TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error');
 }
 
 export const completions: Dialect = {
