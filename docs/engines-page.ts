@@ -69,9 +69,11 @@ What answers and is no engine is asked again after 15 seconds, then less and les
 \`flm engines add --url http://gpu-box:8000\`.
 
 A running engine is looked at every five seconds (\`engine.refresh_ms\`), and at once when a request to it goes wrong. One that
-does not answer is degraded at first and counts as gone after three looks; one where nobody listens is gone at once. After five
-failed requests in a row an engine is left alone for 30 seconds, then one request at a time tries it
-(\`engine.breaker_failures\`, \`engine.breaker_open_ms\`). \`flm engines health-history\` tells how it was over time.
+does not answer is degraded at first and counts as gone after three looks, unless it works on requests of FLM's meanwhile; one
+where nobody listens is gone at once. Five requests in a row that got no answer, a broken one, or a 502, 503 or 504 open its
+breaker: it is left alone for 30 seconds, then one request at a time tries it (\`engine.breaker_failures\`,
+\`engine.breaker_open_ms\`). An engine's 500 does not open it, because a client's own mistake can be the reason: a model that
+fails often is asked last instead. \`flm engines health-history\` tells how it was over time.
 
 ## What they really do
 

@@ -114,7 +114,7 @@ export const SETTINGS = {
     integer(0, 1_000),
     5,
     'live',
-    'Failed requests in a row after which an engine is left alone for a while. 0 = it never is.',
+    'Requests in a row without an answer, with a broken one, or with 502 to 504, after which an engine is left alone for a while. 0 = it never is.',
   ),
   'engine.breaker_open_ms': setting(
     integer(100, DAY_MS),
