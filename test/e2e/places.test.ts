@@ -18,7 +18,7 @@ import { startFake } from '../fake';
 import { chat } from '../support/client';
 import { dataOf, errorOf, executable, flm, leftovers, parseResult, startFlm } from '../support/executable';
 import { testHome } from '../support/home';
-import { isMissing, lacksProgram } from '../support/missing';
+import { isImpossible, lacksProgram } from '../support/missing';
 
 setDefaultTimeout(20_000);
 afterAll(() => expect(leftovers()).toEqual([]));
@@ -95,7 +95,7 @@ describe('a data directory', () => {
 
   // Permissions do not hold the superuser back.
   const readOnly = isRoot ? lacksProgram('setpriv') : null;
-  test.skipIf(isMissing('a data directory without write permission', readOnly))(
+  test.skipIf(isImpossible('a data directory without write permission', readOnly))(
     'that is read-only is refused',
     async () => {
       const dir = join(root, 'read-only');
@@ -140,7 +140,7 @@ function mounted(how: 'noexec' | 'ro', dir: string, command: readonly string[] =
   return ['unshare', '-m', 'sh', '-c', script, dir, ...command];
 }
 
-describe.skipIf(isMissing('file systems mounted noexec and read-only', await cannotMount()))(
+describe.skipIf(isImpossible('file systems mounted noexec and read-only', await cannotMount()))(
   'a mount',
   () => {
     test('that is noexec does not matter for temporary files', async () => {

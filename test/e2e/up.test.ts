@@ -9,7 +9,7 @@ import { chat, codeOf, eventsOf } from '../support/client';
 import { eventually } from '../support/eventually';
 import { dataOf, errorOf, leftovers, parseResult, flm as run, startFlm } from '../support/executable';
 import { testHome } from '../support/home';
-import { isMissing } from '../support/missing';
+import { isImpossible } from '../support/missing';
 import { freePort } from '../support/ports';
 import { processes } from '../support/processes';
 import { CTRL_C, onTerminal, plain } from '../support/terminal';
@@ -302,7 +302,7 @@ describe('where it listens', () => {
   });
 
   const noIpv6 = machineAddresses().includes('::1') ? null : 'this machine has no IPv6';
-  test.skipIf(isMissing('listening on ::1', noIpv6))('on ::1', async () => {
+  test.skipIf(isImpossible('listening on ::1', noIpv6))('on ::1', async () => {
     using home = testHome();
     await using flm = await startFlm(home.env, ['--port', '0', '--bind', '::1']);
     expect(flm.data.listen_addr).toStartWith('[::1]:');

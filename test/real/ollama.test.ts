@@ -11,13 +11,13 @@ import type { TestDir } from '../support/data-dir';
 import { eventually } from '../support/eventually';
 import { dataOf, leftovers, type RunningFlm, startFlm } from '../support/executable';
 import { testHome } from '../support/home';
-import { isMissing } from '../support/missing';
+import { isImpossible } from '../support/missing';
 import { missingOllama, type RealOllama, startOllama } from './real-ollama';
 import { missingTrialEngine, startTrialEngine, type TrialEngine } from './trial-engine';
 
 setDefaultTimeout(90_000);
 
-const noOllama = isMissing('a real Ollama behind the executable', missingOllama());
+const noOllama = isImpossible('a real Ollama behind the executable', missingOllama());
 const noTrial = await missingTrialEngine();
 
 describe.skipIf(noOllama || noTrial !== null)('Ollama and llama.cpp behind the executable', () => {

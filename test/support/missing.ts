@@ -16,6 +16,16 @@ export function isMissing(what: string, reason: string | null): boolean {
   return true;
 }
 
+/**
+ * The same for what no package brings: a right this machine does not give, or a program that takes too long to build. Never a
+ * failure.
+ */
+export function isImpossible(what: string, reason: string | null): boolean {
+  if (reason === null) return false;
+  tellSkipped(`${what} (${reason})`);
+  return true;
+}
+
 /** Says what is not tested: at once, or at the end of all stages where test/run.ts keeps a file for it. */
 export function tellSkipped(line: string): void {
   const file = process.env.FLM_TEST_MISSING;
