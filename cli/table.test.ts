@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { columns, table, terminalText } from './table';
+import { columns, printable, table, terminalText } from './table';
 
 describe('a table', () => {
   test('lines its columns up and leaves no blanks at the ends of lines', () => {
@@ -57,6 +57,22 @@ test('text of several lines keeps them and its tabs, and nothing that a terminal
     '\uFFFD]0;title\uFFFD\uFFFD2Jx\uFFFDy\uFFFD',
   );
   expect(terminalText('Grüße 日本 👩‍🚀')).toBe('Grüße 日本 👩‍🚀');
+});
+
+test('no control that turns the direction of text reaches the terminal', () => {
+  const controls = [...'\u061C\u200E\u200F\u202A\u202B\u202C\u202D\u202E\u2066\u2067\u2068\u2069'];
+  for (const control of controls) {
+    const text = `m${control}fdp.exe`;
+    expect([control, printable(text), terminalText(text)]).toEqual([
+      control,
+      'm\uFFFDfdp.exe',
+      'm\uFFFDfdp.exe',
+    ]);
+    expect(table(['ID'], [[text]], '')).not.toContain(control);
+    expect(columns([['ID', text]])).not.toContain(control);
+  }
+  // What joins emoji and letters is none of them.
+  for (const plain of ['👩‍🚀', 'نمونه‌ها', 'שלום']) expect(printable(plain)).toBe(plain);
 });
 
 describe('two columns', () => {

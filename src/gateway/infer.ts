@@ -61,6 +61,13 @@ export function identify({ request, id, ip }: RequestContext, { keys, bus }: Gat
   throw new FlmError(keys.anyUsable() ? 'INVALID_API_KEY' : 'NO_API_KEYS');
 }
 
+/** Somebody who may use models, and so may know which there are. @throws as identify; FORBIDDEN */
+export function identifyClient(context: RequestContext, deps: GatewayDeps): Principal {
+  const principal = identify(context, deps);
+  if (!principal.scopes.has('inference')) throw new FlmError('FORBIDDEN', { meta: { scope: 'inference' } });
+  return principal;
+}
+
 /** Null for somebody who may use every model. */
 export function allowedFor(principal: Principal, { mayUse }: GatewayDeps): Allowed | null {
   return principal.models === null ? null : (candidate, asked) => mayUse(principal, candidate, asked);
@@ -83,7 +90,7 @@ export async function infer(
   route: InferenceRoute,
   deps: GatewayDeps,
 ): Promise<Response> {
-  const principal = identify(context, deps);
+  const principal = identifyClient(context, deps);
   const dialect: Dialect = DIALECTS[route];
   const { request, id } = context;
   const exchange = deps.exchanges.open(id, principal.id, request.signal);

@@ -1,12 +1,11 @@
 /** The routes of the API for clients (FLM-074, as design §3 has them). Mounted by the gateway alone. */
 import { Elysia } from 'elysia';
-import type { Principal } from '../contract';
 import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
 import { INFERENCE_ROUTES } from './dialects';
 import { failed, type RequestContext } from './edge';
 import { ownHeaders } from './headers';
-import { type Allowed, allowedFor, type GatewayDeps, identify, infer } from './infer';
+import { type Allowed, allowedFor, type GatewayDeps, identify, identifyClient, infer } from './infer';
 
 export interface RoutesOptions {
   readonly deps: GatewayDeps;
@@ -22,13 +21,6 @@ export interface RoutesOptions {
 }
 
 type Handle = (context: RequestContext) => Response | Promise<Response>;
-
-/** Somebody who may use models, and so may know which there are. @throws as identify; FORBIDDEN */
-function identifyClient(context: RequestContext, deps: GatewayDeps): Principal {
-  const principal = identify(context, deps);
-  if (!principal.scopes.has('inference')) throw new FlmError('FORBIDDEN', { meta: { scope: 'inference' } });
-  return principal;
-}
 
 /** Answers requests that the edge has let through. */
 export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): Handle {

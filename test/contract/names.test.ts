@@ -75,6 +75,16 @@ describe('a key with a list', () => {
   });
 });
 
+test('a key that may not ask for anything is told nothing of any name', async () => {
+  await using gateway = await startGateway();
+  await gateway.addFake('openai');
+  const { plain_key: key } = await gateway.app.keys.create({ label: 'reader', scopes: ['metrics'] });
+  for (const name of [MODEL.openai, 'never-there']) {
+    const answer = await gateway.post(CHAT, chat(name), { headers: [['Authorization', `Bearer ${key}`]] });
+    expect([name, answer.status, jsonOf(answer).error]).toMatchObject([name, 403, { code: 'forbidden' }]);
+  }
+});
+
 describe('an alias', () => {
   test('reaches its target by the target’s name, and the answer says the alias', async () => {
     await using gateway = await aliased();
