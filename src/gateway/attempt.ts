@@ -46,6 +46,8 @@ export interface Inference {
   readonly scan: Scan;
   /** Whether the answer is asked for as a stream. */
   readonly streams: boolean;
+  /** Whether another engine may do what one has perhaps done already. */
+  readonly repeatable: boolean;
   readonly ticket: Ticket;
   readonly exchange: Exchange;
 }
@@ -87,7 +89,7 @@ export async function askInTurn<Answer>(
   engines: EngineAccess,
   read: (attempt: Attempt) => Promise<Answer | null>,
 ): Promise<Answer | Response> {
-  const { ticket, exchange } = inference;
+  const { ticket, exchange, repeatable } = inference;
   const turns = new Turns(ticket.plan.candidates);
   let failure: unknown = null;
   let wasAsked = false;
@@ -111,6 +113,7 @@ export async function askInTurn<Answer>(
       if (!refused || exchange.signal.aborted) lastWords = null;
       if (!refused || !wasAsked) failure = error;
       if (exchange.signal.aborted || !saysNothingOfRequest(error)) break;
+      if (!repeatable && lease !== null && !isUndone(error)) break;
       turns.dismiss(candidate.engine);
     }
   }
@@ -129,17 +132,18 @@ async function open(
   engines: EngineAccess,
   turns: Turns,
 ): Promise<OpenAttempt> {
-  const { exchange } = inference;
+  const { exchange, repeatable } = inference;
   const { candidate } = lease;
   const { signal } = exchange;
   const { call, rewrite } = prepare(inference, candidate, engines);
-  const sentMs = exchange.workingOn(candidate.engine, turns.remain());
+  const sentMs = exchange.workingOn(candidate.engine, repeatable && turns.remain());
   turns.asked();
   const response = await engines.open(lease, call, signal).catch((error: unknown) => {
     if (isUnreached(error)) turns.unreached();
     throw error;
   });
   refuseUnusable(response, candidate.engine);
+  if (!repeatable && !NOT_TAKEN_ON.has(response.status)) turns.end();
   exchange.heard();
   return new OpenAttempt(inference, lease, turns, { response, rewrite, signal, sentMs });
 }
@@ -254,6 +258,14 @@ function isUnreached(error: unknown): boolean {
   if (error.code === 'ENGINE_NOT_FOUND') return true;
   return error.cause instanceof EgressError && UNREACHED.has(error.cause.kind);
 }
+
+/** Whether it is certain that the engine has done nothing of the request. */
+function isUndone(error: unknown): boolean {
+  return isUnreached(error) || (error instanceof FlmError && error.code === 'ENGINE_NEEDS_KEY');
+}
+
+/** Statuses with which an engine has not even begun. */
+const NOT_TAKEN_ON: ReadonlySet<number> = new Set([429, 503]);
 
 const UNREACHED: ReadonlySet<EgressFailure> = new Set(['refused', 'unreachable', 'tls']);
 

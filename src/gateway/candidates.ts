@@ -33,6 +33,11 @@ export class Turns {
     this.#asked--;
   }
 
+  /** Nobody else may be asked. */
+  end(): void {
+    this.#next = this.#candidates.length;
+  }
+
   /** Whether anybody is left after the one whose turn it is. */
   remain(): boolean {
     return this.#findNext() < this.#candidates.length;

@@ -97,12 +97,13 @@ export async function infer(
   let inference: Inference;
   try {
     const body = await readBody(request, deps.config()['proxy.max_body_bytes'], exchange.signal);
-    const scan = scanBody(body.text, body.units);
+    const scan = scanBody(body.text, body.units, dialect.controlKeys);
     const plan = await deps.models.plan(scan.model, route, allowedFor(principal, deps));
     if (exchange.signal.aborted) throw exchange.signal.reason;
     const ticket = deps.admission.admit(id, principal, plan);
     const streams = scan.stream && dialect.streams;
-    inference = { route, dialect, request, body, scan, streams, ticket, exchange };
+    const repeatable = dialect.isRepeatable(scan.more);
+    inference = { route, dialect, request, body, scan, streams, repeatable, ticket, exchange };
   } catch (error) {
     exchange.close();
     // A body whose client has left fails with an error of the runtime's, which would pass for one of FLM's.

@@ -8,6 +8,7 @@
  */
 import { FlmError } from '../lib/errors';
 import { isRecord } from '../lib/json';
+import type { JsonObject } from './dialects';
 
 /** A value in the text: `text.slice(start, end)` is its JSON. */
 export interface Span {
@@ -26,6 +27,8 @@ export interface Scan {
   readonly streamOptionsSpan: Span | null;
   /** Offset just after the opening brace: where a key can be put in. */
   readonly bodyStart: number;
+  /** The values of the route's own control keys that are there. */
+  readonly more: JsonObject;
 }
 
 /** How the text's code units map to characters: `latin1` when each unit is one byte of UTF-8. */
@@ -34,6 +37,8 @@ export type Units = 'utf16' | 'latin1';
 const MAX_DEPTH = 512;
 const CONTROL_KEYS = ['model', 'stream', 'stream_options'];
 const MODEL_KEY = ['model'];
+const NO_KEYS: readonly string[] = [];
+const NOTHING: JsonObject = {};
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 
@@ -50,11 +55,12 @@ const OPEN_BRACE = 123;
 const CLOSE_BRACE = 125;
 
 /**
- * Reads the control keys of a request body.
+ * Reads the control keys of a request body, and those that the route has beside them.
  * @throws INVALID_JSON, DUPLICATE_KEY; INVALID_MODEL when `model` is missing or no string.
  */
-export function scanBody(text: string, units: Units): Scan {
-  const { spans, bodyStart } = findMembers(text, units, CONTROL_KEYS);
+export function scanBody(text: string, units: Units, more: readonly string[] = NO_KEYS): Scan {
+  const names = more.length === 0 ? CONTROL_KEYS : [...CONTROL_KEYS, ...more];
+  const { spans, bodyStart } = findMembers(text, units, names);
   const read = (span: Span | undefined): unknown =>
     span === undefined ? undefined : parse(text, span, units);
 
@@ -73,6 +79,7 @@ export function scanBody(text: string, units: Units): Scan {
     omitsUsage: omitsUsage(streamOptions ?? {}),
     streamOptionsSpan: streamOptionsSpan ?? null,
     bodyStart,
+    more: more.length === 0 ? NOTHING : Object.fromEntries(more.map((name) => [name, read(spans.get(name))])),
   };
 }
 

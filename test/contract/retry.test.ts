@@ -433,6 +433,77 @@ describe('nobody took over: the client gets what was answered', () => {
   });
 });
 
+describe('a response that an engine keeps, or whose tools it runs, is not made twice', () => {
+  const answered =
+    (status: string): Script =>
+    async (_, wire) => {
+      await wire.write(whole(status, '{"error":{"message":"no"}}'));
+      return 'keep-alive';
+    };
+  const cut: Script = async (_, wire) => {
+    await wire.write(STREAM_HEAD.subarray(0, 20));
+    return 'reset';
+  };
+  const failing = says([event({ type: 'error', error: { message: 'out of memory', code: 500 } })]);
+  const answer = [
+    event({ type: 'response.output_text.delta', delta: 'from two' }),
+    event({ type: 'response.completed', response: { model: 'scripted' } }),
+  ];
+  const KEPT = { store: true };
+  const RUN = {
+    tools: [
+      { type: 'function', name: 'f' },
+      { type: 'mcp', server_url: 'http://x' },
+    ],
+  };
+  const HARMLESS = { store: false, tools: [{ type: 'function', name: 'f' }] };
+
+  const CASES: readonly (readonly [string, Script, fields: object, asked: number])[] = [
+    ['it breaks off', cut, KEPT, 1],
+    ['it breaks off', cut, RUN, 1],
+    ['it breaks off', cut, HARMLESS, 2],
+    ['it breaks off', cut, { tools: 'what' }, 1],
+    ['its stream ends', says([]), KEPT, 1],
+    ['its stream says an error', failing, KEPT, 1],
+    ['its stream says an error', failing, HARMLESS, 2],
+    ['500', answered('500 No'), KEPT, 1],
+    ['500', answered('500 No'), HARMLESS, 2],
+    ['429', answered('429 No'), KEPT, 2],
+    ['503', answered('503 No'), RUN, 2],
+    ['401', answered('401 No'), KEPT, 2],
+  ];
+  test.each(CASES)('%s: %#', async (_, first, fields, asked) => {
+    await using setup = await withScripts({ first, second: says(answer) });
+    const body = bodyFor(RESPONSES, 'scripted', { stream: true, ...fields });
+    const got = await setup.gateway.post(RESPONSES, body);
+    // The same engine is asked again where the connection was a used one.
+    expect(new Set(setup.asked).size).toBe(asked);
+    expect(judge(got, RESPONSES) === 'end').toBe(asked === 2);
+  });
+
+  test('nobody was there: the other one is asked', async () => {
+    const gone = await startScripted(cut);
+    await using engine = await startScripted(says(answer));
+    await using gateway = await startGateway();
+    await gateway.addEngine('openai', gone.url, { id: 'gone' });
+    await gateway.addEngine('openai', engine.url, { id: 'there' });
+    await gone[Symbol.asyncDispose]();
+    for (let at = 0; at < 3; at += 1) {
+      const got = await gateway.post(RESPONSES, bodyFor(RESPONSES, 'scripted', { stream: true, ...KEPT }));
+      expect(judge(got, RESPONSES)).toBe('end');
+    }
+  });
+
+  test('and on no other route do these words mean anything', async () => {
+    await using setup = await withScripts({ first: cut, second: says(WORDS) });
+    const got = await setup.gateway.post(
+      CHAT,
+      '{"model":"scripted","stream":true,"store":true,"store":true}',
+    );
+    expect(judge(got)).toBe('[DONE]');
+  });
+});
+
 test('one request is not sent to more than three engines', async () => {
   const gateway = await startGateway();
   await using _ = gateway;

@@ -36,6 +36,8 @@ const ENDS = ['message_stop'] as const;
 export const messages: Dialect = {
   streams: true,
   takesStreamOptions: false,
+  controlKeys: [],
+  isRepeatable: () => true,
   headers: ['anthropic-version', 'anthropic-beta'],
   envelope: 'message',
   ping: Buffer.from('event: ping\ndata: {"type": "ping"}\n\n'),

@@ -32,6 +32,10 @@ export interface Dialect {
   readonly streams: boolean;
   /** Whether `stream_options.include_usage` makes a stream tell its token counts. */
   readonly takesStreamOptions: boolean;
+  /** Members of a request's top level that FLM reads beside those of every route. None may be there twice. */
+  readonly controlKeys: readonly string[];
+  /** Whether a request may be done twice, once by an engine that breaks off and once by another; asked with those members. */
+  isRepeatable(members: JsonObject): boolean;
   /** Request headers of this API alone that reach the engine, in lower case. */
   readonly headers: readonly string[];
   /** The member of an event that may name the model, beside the event's top level. */

@@ -32,6 +32,8 @@ function typeOf(status: number): ErrorType {
 export const completions: Dialect = {
   streams: true,
   takesStreamOptions: true,
+  controlKeys: [],
+  isRepeatable: () => true,
   headers: ['openai-beta'],
   envelope: null,
   ping: PING,

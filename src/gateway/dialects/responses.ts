@@ -20,6 +20,8 @@ const OPENING = new Set([
 export const responses: Dialect = {
   ...completions,
   takesStreamOptions: false,
+  controlKeys: ['store', 'tools'],
+  isRepeatable: ({ store, tools }) => (store ?? false) === false && runsNothing(tools ?? []),
   envelope: 'response',
   marks: [Buffer.from('"usage"'), Buffer.from('"error"'), Buffer.from('response.failed')],
 
@@ -56,6 +58,11 @@ export const responses: Dialect = {
   isComplete: (region) => holdsType(region, ENDS),
   isFinished: (region) => holdsType(region, ENDS),
 };
+
+/** Whether all tools are the client's own to run. Any other type may be run by the engine. */
+function runsNothing(tools: unknown): boolean {
+  return Array.isArray(tools) && tools.every((tool) => isRecord(tool) && tool.type === 'function');
+}
 
 function isOpening({ type, item }: JsonObject): boolean {
   if (type !== 'response.output_item.added') return OPENING.has(String(type));
