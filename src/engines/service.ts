@@ -174,7 +174,6 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
       standings.forget(engineId);
       memos.delete(engineId);
     }),
-    bus.subscribe('attempt.finished', (event) => history.attempted(event)),
   ];
   let flushing: ReturnType<typeof setInterval> | null = null;
 
@@ -229,6 +228,7 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
 
     leave(candidate, outcome, durationMs, seen, answered) {
       standings.leave(candidate, outcome, durationMs, seen, answered);
+      history.attempted(candidate, outcome, seen);
       const entry = roster.find(candidate.engine.id);
       // It may have been taken away while it worked.
       if (outcome === 'failed' && entry !== null) watch.suspect(entry);

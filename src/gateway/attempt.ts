@@ -189,7 +189,8 @@ class OpenAttempt implements Attempt {
   end(outcome: LeaseOutcome, seen: Omit<Seen, 'status'>): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#lease.close(outcome, { ...seen, status: this.response.status });
+    const { firstTokenMs, usage } = seen;
+    this.#lease.close(outcome, { firstTokenMs, usage, status: this.response.status });
     this.#ticket.close(outcome, seen.usage);
     this.exchange.close();
   }

@@ -25,7 +25,8 @@ export function engineHeaders(request: Request, more: readonly string[]): Record
  * would read something else.
  */
 function mediaType(value: string | null): string {
-  const type = value?.split(';', 1)[0]?.trim() ?? '';
+  if (value === null || value === 'application/json') return 'application/json';
+  const type = value.split(';', 1)[0]?.trim() ?? '';
   return MEDIA_TYPE.test(type) ? type : 'application/json';
 }
 

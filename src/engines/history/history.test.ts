@@ -44,17 +44,8 @@ function look(id: string, status: EngineStatus, latencyMs: number | null = 10): 
 }
 
 function attempt(model: string, outcome: LeaseOutcome, firstTokenMs: number | null = null): void {
-  history.attempted({
-    name: 'attempt.finished',
-    requestId: 'r',
-    engineId: 'e',
-    model,
-    outcome,
-    waitedMs: 0,
-    durationMs: 1_000,
-    firstTokenMs,
-    usage: null,
-  });
+  const engine = { id: 'e', kind: 'openai', baseUrl: 'http://127.0.0.1:1', origin: 'manual' } as const;
+  history.attempted({ engine, model }, outcome, { firstTokenMs, usage: null, status: 200 });
 }
 
 const ALL: HealthQuery = { engine: null, model: null, hours: 24, limit: 100 };

@@ -2,8 +2,15 @@
  * How engines were over time (FLM-047): a row when an engine's status changes and one a minute while it does not, and
  * one a minute for each model that was asked. Rows wait in memory and are written together, off the way of requests.
  */
-import type { Clock, EngineRef, EngineState, EngineStatus } from '../../contract';
-import type { EventOf } from '../../lib/bus';
+import type {
+  Candidate,
+  Clock,
+  EngineRef,
+  EngineState,
+  EngineStatus,
+  LeaseOutcome,
+  Seen,
+} from '../../contract';
 import { FlmError } from '../../lib/errors';
 import type { HealthHistory, HealthQuery } from '../model';
 import { ENGINE_KINDS, findKind } from '../registry';
@@ -13,7 +20,7 @@ export interface History {
   /** Takes note of a look at an engine. */
   looked(state: EngineState): void;
   /** Takes note of a request that an engine has ended, well or not. */
-  attempted(event: EventOf<'attempt.finished'>): void;
+  attempted(candidate: Candidate, outcome: LeaseOutcome, seen: Seen | null): void;
   /**
    * Rows that match, newest first, with what they add up to. What still waits in memory is written first. `known`: the
    * engines of this moment. The engine of the query goes by its id, or by its kind: then it is all of that kind.
@@ -33,7 +40,9 @@ export interface HistoryOptions {
 interface Tally {
   requests: number;
   failed: number;
-  firstTokenMs: number[];
+  /** Answers whose first words were seen to come, and how long all of them took together. */
+  timed: number;
+  firstTokensMs: number;
 }
 
 const EVERY_MS = 60_000;
@@ -51,9 +60,9 @@ export function createHistory({ store, clock, keepDays }: HistoryOptions): Histo
   function takeTallies(): void {
     const createdAtMs = clock.nowMs();
     for (const [engineId, models] of tallies) {
-      for (const [modelId, { requests, failed, firstTokenMs }] of models) {
+      for (const [modelId, { requests, failed, timed, firstTokensMs }] of models) {
         const errorRate = failed / requests;
-        const latencyMs = firstTokenMs.length === 0 ? null : Math.round(average(firstTokenMs));
+        const latencyMs = timed === 0 ? null : Math.round(firstTokensMs / timed);
         const status = statusOfRate(errorRate);
         waiting.push({ engineId, modelId, status, latencyMs, errorRate, requests, createdAtMs });
       }
@@ -99,16 +108,19 @@ export function createHistory({ store, clock, keepDays }: HistoryOptions): Histo
       });
     },
 
-    attempted({ engineId, model, outcome, firstTokenMs }) {
+    attempted({ engine: { id: engineId }, model }, outcome, seen) {
       // A client that left says nothing about the engine.
       if (outcome === 'aborted') return;
       const models = tallies.get(engineId) ?? new Map<string, Tally>();
       tallies.set(engineId, models);
-      const tally = models.get(model) ?? { requests: 0, failed: 0, firstTokenMs: [] };
+      const tally = models.get(model) ?? { requests: 0, failed: 0, timed: 0, firstTokensMs: 0 };
       models.set(model, tally);
       tally.requests++;
       if (outcome === 'failed') tally.failed++;
-      if (firstTokenMs !== null) tally.firstTokenMs.push(firstTokenMs);
+      const firstTokenMs = seen?.firstTokenMs ?? null;
+      if (firstTokenMs === null) return;
+      tally.timed++;
+      tally.firstTokensMs += firstTokenMs;
     },
 
     async read({ engine, model, hours, limit }, known) {
@@ -166,8 +178,4 @@ function summaryOf({
     avg_error_rate: errorRate,
     success_rate: total === 0 ? null : healthy / total,
   };
-}
-
-function average(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
