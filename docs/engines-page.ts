@@ -68,7 +68,7 @@ be sent what clients ask. An engine of somebody else is added by hand.
 What answers and is no engine is asked again after 15 seconds, then less and less often. An engine elsewhere is added by hand:
 \`flm engines add --url http://gpu-box:8000\`.
 
-A running engine is looked at every five seconds (\`engine.refresh_ms\`), and at once when a request to it goes wrong. One that
+A running engine is looked at every six seconds (\`engine.refresh_ms\`), and at once when a request to it goes wrong. One that
 does not answer is degraded at first and counts as gone after three looks, unless it works on requests of FLM's meanwhile; one
 where nobody listens is gone at once. Five requests in a row that got no answer, a broken one, or a 502, 503 or 504 open its
 breaker: it is left alone for 30 seconds, then one request at a time tries it (\`engine.breaker_failures\`,

@@ -124,7 +124,7 @@ export const SETTINGS = {
   ),
   'engine.refresh_ms': setting(
     integer(1_000, DAY_MS),
-    5_000,
+    6_000,
     'live',
     'How often FLM asks the engines what they have.',
   ),
