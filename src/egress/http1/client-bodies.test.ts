@@ -75,6 +75,9 @@ describe('large bodies', () => {
     expect(server.accepted()).toBe(1);
   });
 
+  /** Megabytes. Linux gives a receiver up to 32 where its owner allowed it (tcp_rmem). */
+  const MOST_UNREAD = 120;
+
   test('500 MB wait for a reader that stops', async () => {
     const piece = Buffer.alloc(1_000_000, 'x');
     let sent = 0;
@@ -98,17 +101,16 @@ describe('large bodies', () => {
     await settled(() => sent);
     await Bun.sleep(100);
     // What the two kernels' buffers and FLM's own take; a reader that stops must stop the engine.
-    expect(sent).toBeLessThan(40);
-    const beforeBytes = process.memoryUsage.rss();
-    let size = 0;
-    let mostBytes = 0;
+    expect(sent).toBeLessThan(MOST_UNREAD);
+    let readBytes = 0;
+    let mostUnread = 0;
     for (let bytes = await reader.read(); bytes !== null; bytes = await reader.read()) {
-      size += bytes.length;
-      if (size > 450_000_000 && mostBytes === 0) mostBytes = process.memoryUsage.rss();
+      readBytes += bytes.length;
+      mostUnread = Math.max(mostUnread, sent - readBytes / piece.length);
     }
     expect(sent).toBe(500);
-    // Not all of it: how much garbage waits for its collector depends on how busy the machine is.
-    expect(mostBytes - beforeBytes).toBeLessThan(400_000_000);
+    // Bytes and not this process's memory: how much garbage waits for its collector is the machine's business.
+    expect(mostUnread).toBeLessThan(MOST_UNREAD);
   });
 
   test('single-byte chunks wait for a reader that stops, too', async () => {
