@@ -52,11 +52,16 @@ describe('checkDatabases', () => {
         name: 'config.db: tables',
         ok: true,
         message:
-          'active_proxy_handles 0, engine_health_logs 0, engines 0, model_routes 0, proxy_profiles 0, settings 1',
+          'active_proxy_handles 0, audit_outbox 0, engine_health_logs 0, engines 0, model_routes 0, proxy_profiles 0, settings 1',
       },
       { name: 'security.db: integrity', ok: true, message: 'sound' },
       { name: 'security.db: references', ok: true, message: 'complete' },
-      { name: 'security.db: tables', ok: true, message: 'api_keys 0, engine_credentials 0, installation 0' },
+      {
+        name: 'security.db: tables',
+        ok: true,
+        message:
+          'admin_sessions 0, api_keys 0, audit_heads 0, audit_logs 0, engine_credentials 0, idempotency_keys 0, installation 0',
+      },
     ]);
   });
 

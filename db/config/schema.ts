@@ -23,6 +23,8 @@ export const proxyProfiles = sqliteTable('proxy_profiles', {
   id: text('id').primaryKey(),
   configJson: text('config_json').notNull(),
   createdAtMs: integer('created_at_ms').notNull(),
+  /** 1 while the owner wants it to run: such a proxy is started again with FLM. */
+  isWanted: integer('is_wanted', { mode: 'boolean' }).notNull().default(false),
 });
 
 /** Proxies that run now; a row whose process is gone is left over from a crash (FLM-067). */
@@ -67,3 +69,10 @@ export const engineHealthLogs = sqliteTable(
     index('engine_health_logs_time').on(table.createdAtMs),
   ],
 );
+
+/** Changes of this database that are not yet in the audit chain, which is in the other one. Written with the change. */
+export const auditOutbox = sqliteTable('audit_outbox', {
+  id: integer('id').primaryKey({ autoIncrement: true }),
+  /** The event with its id, time and actor. */
+  eventJson: text('event_json').notNull(),
+});

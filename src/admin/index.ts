@@ -61,6 +61,13 @@ const ALL_SCOPES: ReadonlySet<Scope> = new Set<Scope>([
   'keys:write',
   'config:read',
   'config:write',
+  'proxies:read',
+  'proxies:write',
+  'audit:read',
+  'audit:write',
+  'activity:read',
+  'activity:write',
+  'admin:write',
 ]);
 
 const OWNER: Principal = { kind: 'owner', id: 'owner', label: 'owner', scopes: ALL_SCOPES, models: null };

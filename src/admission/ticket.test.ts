@@ -38,7 +38,7 @@ function fixture(capacity: (engine: string) => number = () => 1, limit = () => 2
   const clock = manualClock();
   const bus = createBus();
   const events: Event[] = [];
-  bus.subscribe('request.finished', (event) => events.push(event));
+  bus.subscribe('ticket.closed', (event) => events.push(event));
   bus.subscribe('attempt.finished', (event) => events.push(event));
   const slots = createSlots({ clock, capacityOf: capacity, queueLimit: limit });
   return {
@@ -194,7 +194,7 @@ describe('a Ticket', () => {
     await settle();
     expect(events).toEqual([
       {
-        name: 'request.finished',
+        name: 'ticket.closed',
         requestId: 'r1',
         principalId: 'key1',
         model: 'm',
@@ -358,7 +358,7 @@ async function compare(model: Model, real: Real, started: readonly number[]): Pr
   });
   const count = (name: Event['name']) => real.events.filter((event) => event.name === name).length;
   expect(count('attempt.finished')).toBe(model.attempts.filter(({ state }) => state === 'closed').length);
-  expect(count('request.finished')).toBe(
+  expect(count('ticket.closed')).toBe(
     [...model.tickets.values()].filter((state) => state === 'closed').length,
   );
 }

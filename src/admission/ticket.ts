@@ -112,7 +112,7 @@ class OpenTicket implements Ticket {
     const { clock, bus, count } = this.#parts;
     count.tickets--;
     bus.publish({
-      name: 'request.finished',
+      name: 'ticket.closed',
       requestId: this.id,
       principalId: this.principal.id,
       model: this.plan.requested,

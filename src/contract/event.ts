@@ -1,5 +1,6 @@
 /** Everything that travels on the bus: facts about what happened, never requests to do something. */
 import type { EngineKind, EngineStatus } from './engine';
+import type { RequestFacts } from './request';
 import type { LeaseOutcome, TicketOutcome, Usage } from './ticket';
 
 export type Event =
@@ -37,8 +38,9 @@ export type Event =
       readonly firstTokenMs: number | null;
       readonly usage: Usage | null;
     }
+  /** The Ticket of a request was closed. Comes before the end of the request. */
   | {
-      readonly name: 'request.finished';
+      readonly name: 'ticket.closed';
       readonly requestId: string;
       readonly principalId: string;
       readonly model: string;
@@ -46,6 +48,10 @@ export type Event =
       readonly durationMs: number;
       readonly usage: Usage | null;
     }
+  /** A request takes long: told once, so that a crash does not lose every trace of it. What is not known yet is null or 0. */
+  | { readonly name: 'request.opened'; readonly request: RequestFacts }
+  /** Every request of a client, once, after its last byte; also those that were refused. */
+  | { readonly name: 'request.finished'; readonly request: RequestFacts }
   | { readonly name: 'config.changed'; readonly keys: readonly string[] };
 
 export type EventName = Event['name'];

@@ -2,6 +2,7 @@
  * The types that more than one room speaks. No code lives here, so every floor may import it
  * without pulling anything in; what merely happened is one closed Event union.
  */
+export type { AuditEvent, AuditSeverity, AuditType, AuditWriter } from './audit';
 export type { Cancel, CancelListener } from './cancel';
 export type { Clock } from './clock';
 export type {
@@ -18,4 +19,5 @@ export type {
 export type { Event, EventName } from './event';
 export type { Candidate, Plan } from './plan';
 export type { Principal, Scope } from './principal';
+export type { RequestFacts } from './request';
 export type { EngineGate, Lease, LeaseOutcome, Seen, Ticket, TicketOutcome, Usage } from './ticket';

@@ -13,7 +13,14 @@ export type Scope =
   | 'keys:read'
   | 'keys:write'
   | 'config:read'
-  | 'config:write';
+  | 'config:write'
+  | 'proxies:read'
+  | 'proxies:write'
+  | 'audit:read'
+  | 'audit:write'
+  | 'activity:read'
+  | 'activity:write'
+  | 'admin:write';
 
 export interface Principal {
   readonly kind: 'owner' | 'operator' | 'key' | 'device';

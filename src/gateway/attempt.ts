@@ -99,6 +99,7 @@ export async function askInTurn<Answer>(
     try {
       lease = await ticket.lease(candidate, exchange.signal);
       wasAsked = true;
+      exchange.record.asked(candidate.engine.id, lease.waitedMs);
       const attempt = await open(inference, lease, engines, turns);
       const answer = await read(attempt);
       if (answer !== null) {
@@ -117,12 +118,12 @@ export async function askInTurn<Answer>(
       turns.dismiss(candidate.engine);
     }
   }
+  const outcome = lastWords?.outcome ?? (!wasAsked && isRefusal(failure) ? 'refused' : outcomeOf(failure));
+  if (lastWords === null) exchange.record.failed(failure);
+  exchange.record.ended(outcome, null, null);
+  ticket.close(outcome, null);
   exchange.close();
-  if (lastWords !== null) {
-    ticket.close(lastWords.outcome, null);
-    return lastWords.answer;
-  }
-  ticket.close(!wasAsked && isRefusal(failure) ? 'refused' : outcomeOf(failure), null);
+  if (lastWords !== null) return lastWords.answer;
   throw failure;
 }
 
@@ -191,7 +192,8 @@ class OpenAttempt implements Attempt {
     this.#ended = true;
     const { firstTokenMs, usage } = seen;
     this.#lease.close(outcome, { firstTokenMs, usage, status: this.response.status });
-    this.#ticket.close(outcome, seen.usage);
+    this.exchange.record.ended(outcome, usage, firstTokenMs);
+    this.#ticket.close(outcome, usage);
     this.exchange.close();
   }
 

@@ -4,20 +4,23 @@
  * has one Host, an absolute URL and a method some route could have.
  */
 import type { ConfigSnapshot } from '../config';
+import type { Clock } from '../contract';
+import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { clientIp, parseIp, parseIpSet } from '../lib/ip';
 import type { Log } from '../lib/log';
 import { errorResponse } from './errors';
 import { ownHeaders } from './headers';
+import { RequestRecord } from './record';
 
 /** What the edge knows of a request before any route sees it. */
 export interface RequestContext {
   readonly request: Request;
   /** UUIDv7; in every answer as `x-request-id`. */
   readonly id: string;
-  /** The client's address, behind trusted proxies if there are any. */
-  readonly ip: () => string;
+  /** What will be told of it once it is over. */
+  readonly record: RequestRecord;
   /** Switches off the runtime's idle time-out for this connection: engines think for minutes. */
   readonly keepOpen: () => void;
 }
@@ -32,6 +35,8 @@ export interface EdgeOptions {
   /** Answers what the edge lets through. A route that throws has its error rendered by `failed`. */
   readonly routes: (context: RequestContext) => Response | Promise<Response>;
   readonly config: () => ConfigSnapshot;
+  readonly clock: Clock;
+  readonly bus: Bus;
   readonly log: Log;
   /** Requests that are under way, streams until their last byte; `fetch` alone only sees them begin. */
   readonly busy: () => number;
@@ -49,7 +54,7 @@ const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?)(?::\d{1,
 /** The runtime reads the rest of a refused body before the next request; more than this is not worth reading. */
 const SWALLOW_BYTES = 1024 * 1024;
 
-export function createEdge({ routes, config, log, busy, loopback }: EdgeOptions): Edge {
+export function createEdge({ routes, config, clock, bus, log, busy, loopback }: EdgeOptions): Edge {
   let active = 0;
   let trustedNames: readonly string[] = [];
   let trusted = parseIpSet(trustedNames);
@@ -67,13 +72,14 @@ export function createEdge({ routes, config, log, busy, loopback }: EdgeOptions)
   }
 
   function contextFor(request: Request, connection: Connection): RequestContext {
+    const id = newId();
+    // Later the connection may be gone, and its address with it.
+    const peer = connection.requestIP(request)?.address ?? 'unknown';
+    const ip = clientIp(peer, request.headers.get('x-forwarded-for'), trustedProxies());
     return {
       request,
-      id: newId(),
-      ip() {
-        const peer = connection.requestIP(request)?.address ?? 'unknown';
-        return clientIp(peer, request.headers.get('x-forwarded-for'), trustedProxies());
-      },
+      id,
+      record: new RequestRecord(id, request, ip, clock, bus),
       keepOpen: () => connection.timeout(request, 0),
     };
   }
@@ -97,30 +103,37 @@ export function createEdge({ routes, config, log, busy, loopback }: EdgeOptions)
     }
   }
 
+  async function answer(context: RequestContext): Promise<Response> {
+    active++;
+    try {
+      const limit = config()['proxy.max_connections'];
+      if (active > limit || busy() >= limit)
+        throw new FlmError('TOO_MANY_REQUESTS_OPEN', { meta: { limit, retryAfterSeconds: 1 } });
+      refuse(context.request);
+      // Before authentication: browsers send no credentials with a preflight. No origin is allowed yet.
+      if (context.request.method === 'OPTIONS')
+        return new Response(null, { status: 204, headers: ownHeaders(context.id) });
+      return await routes(context);
+    } catch (error) {
+      return failed(error, context, log);
+    } finally {
+      active--;
+    }
+  }
+
   return {
     async fetch(request, connection) {
       const context = contextFor(request, connection);
-      active++;
-      try {
-        const limit = config()['proxy.max_connections'];
-        if (active > limit || busy() >= limit)
-          throw new FlmError('TOO_MANY_REQUESTS_OPEN', { meta: { limit, retryAfterSeconds: 1 } });
-        refuse(request);
-        // Before authentication: browsers send no credentials with a preflight. No origin is allowed yet.
-        if (request.method === 'OPTIONS')
-          return new Response(null, { status: 204, headers: ownHeaders(context.id) });
-        return await routes(context);
-      } catch (error) {
-        return failed(error, context, log);
-      } finally {
-        active--;
-      }
+      const response = await answer(context);
+      context.record.answered(response.status);
+      return response;
     },
   };
 }
 
 /** The answer to a request that failed in a route or before one. Closes the connection rather than read a large body. */
-export function failed(error: unknown, { request, id }: RequestContext, log: Log): Response {
+export function failed(error: unknown, { request, id, record }: RequestContext, log: Log): Response {
+  record.failed(error);
   // What is FLM's own fault is an error; that an engine fails or lacks something is news.
   if (!(error instanceof FlmError) || error.exit === 2)
     log.error('a request failed', { requestId: id, error });

@@ -118,6 +118,7 @@ export class EventPipe implements BodySink {
     const outcome = outcomeOf(failure);
     // Else nobody may be left to write to.
     if (outcome === 'failed') this.#send(this.#rewriter.release());
+    this.attempt.exchange.record.failed(failure);
     this.#end(outcome);
     this.#outlet.fail(failure);
   }
@@ -170,6 +171,7 @@ export class EventPipe implements BodySink {
       this.#resolve('gave-way');
       return;
     }
+    if (outcome === 'failed') this.attempt.exchange.record.errorCode = 'ENGINE_API_ERROR';
     // vLLM says [DONE] after an error: a broken answer must not look complete, so nothing follows.
     this.#send(this.#rewriter.push(events));
     this.#close(outcome);

@@ -6,6 +6,7 @@ import type { ConfigSnapshot } from '../config';
 import type { Cancel, Clock, EngineRef } from '../contract';
 import { CancelSource } from '../lib/cancel';
 import { FlmError } from '../lib/errors';
+import type { RequestRecord } from './record';
 
 /** `unsure`: it did not answer in time, which a busy engine does too. */
 export type Liveness = 'alive' | 'unsure' | 'gone';
@@ -15,6 +16,8 @@ export interface Exchange {
   readonly id: string;
   readonly principalId: string;
   readonly startedMs: number;
+  /** What will be told of it once it is over. */
+  readonly record: RequestRecord;
   /**
    * Aborts when the client leaves, a deadline passes, the key is revoked or FLM stops, and when the engine that works on
    * it is gone; its reason is an FlmError. Only in the last case a new one takes its place: another engine may be asked.
@@ -36,7 +39,7 @@ export interface Exchange {
 
 export interface Exchanges {
   /** Starts one for a request of `principalId`. The client's leaving aborts it. @throws SHUTTING_DOWN */
-  open(id: string, principalId: string, client: AbortSignal): Exchange;
+  open(record: RequestRecord, principalId: string, client: AbortSignal): Exchange;
   /** Aborts every exchange that `select` names. */
   abortWhere(select: (exchange: Exchange) => boolean, reason: () => FlmError): void;
   /** Aborts all of them and lets no other start. */
@@ -57,15 +60,17 @@ export interface ExchangesOptions {
  * one piece and nobody else could be asked, the request's own limit decides: it may have to finish before it answers anybody.
  */
 const MAX_UNSURE = 3;
+/** After this a request is told of before its end. */
+const LONG_MS = 30_000;
 
 export function createExchanges(options: ExchangesOptions): Exchanges {
   const open = new Set<OpenExchange>();
   let shut = false;
 
   return {
-    open(id, principalId, client) {
+    open(record, principalId, client) {
       if (shut) throw new FlmError('SHUTTING_DOWN');
-      return new OpenExchange(id, principalId, client, options, open);
+      return new OpenExchange(record, principalId, client, options, open);
     },
     abortWhere(select, reason) {
       for (const exchange of [...open]) if (select(exchange)) exchange.abort(reason());
@@ -89,6 +94,7 @@ class OpenExchange implements Exchange {
   readonly id: string;
   readonly principalId: string;
   readonly startedMs: number;
+  readonly record: RequestRecord;
   signal = new CancelSource();
   readonly #client: AbortSignal;
   readonly #options: ExchangesOptions;
@@ -99,15 +105,17 @@ class OpenExchange implements Exchange {
   #unsure = 0;
   #replaceable = false;
   #onSweep: ((nowMs: number) => void) | null = null;
+  #isAnnounced = false;
 
   constructor(
-    id: string,
+    record: RequestRecord,
     principalId: string,
     client: AbortSignal,
     options: ExchangesOptions,
     open: Set<OpenExchange>,
   ) {
-    this.id = id;
+    this.id = record.requestId;
+    this.record = record;
     this.principalId = principalId;
     this.startedMs = options.clock.monotonicMs();
     this.#client = client;
@@ -115,6 +123,7 @@ class OpenExchange implements Exchange {
     this.#open = open;
     this.#heardMs = this.startedMs;
     open.add(this);
+    record.workBegins(principalId);
     if (client.aborted) this.handleEvent();
     else client.addEventListener('abort', this);
   }
@@ -147,9 +156,14 @@ class OpenExchange implements Exchange {
   close(): void {
     this.#open.delete(this);
     this.#client.removeEventListener('abort', this);
+    this.record.workEnds();
   }
 
   sweep(nowMs: number): void {
+    if (!this.#isAnnounced && nowMs - this.startedMs >= LONG_MS) {
+      this.#isAnnounced = true;
+      this.record.announce(nowMs);
+    }
     const settings = this.#options.config();
     const streams = this.#onSweep !== null;
     const limitMs = settings[streams ? 'proxy.stream_timeout_ms' : 'proxy.request_timeout_ms'];

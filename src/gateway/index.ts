@@ -48,7 +48,8 @@ export function createGateway(options: GatewayOptions): Gateway {
   );
 
   return {
-    edge: ({ loopback }) => createEdge({ routes, config, log, loopback, busy: () => exchanges.size }),
+    edge: ({ loopback }) =>
+      createEdge({ routes, config, clock, bus, log, loopback, busy: () => exchanges.size }),
     busy: () => exchanges.size,
     async drain(waitMs) {
       exchanges.shutDown();

@@ -53,11 +53,14 @@ type RefusalReason =
  * Who is asking. Looks at headers only: nothing of the body has been read.
  * @throws INVALID_API_KEY, NO_API_KEYS
  */
-export function identify({ request, id, ip }: RequestContext, { keys, bus }: GatewayDeps): Principal {
+export function identify({ request, id, record }: RequestContext, { keys, bus }: GatewayDeps): Principal {
   const { principal, refusal } = keys.identify(authorizationOf(request));
-  if (principal !== null) return principal;
+  if (principal !== null) {
+    record.principalId = principal.id;
+    return principal;
+  }
   const { pathname: path } = new URL(request.url);
-  bus.publish({ name: 'auth.refused', requestId: id, ip: ip(), path, reason: refusal });
+  bus.publish({ name: 'auth.refused', requestId: id, ip: record.ip, path, reason: refusal });
   throw new FlmError(keys.anyUsable() ? 'INVALID_API_KEY' : 'NO_API_KEYS');
 }
 
@@ -92,19 +95,23 @@ export async function infer(
 ): Promise<Response> {
   const principal = identifyClient(context, deps);
   const dialect: Dialect = DIALECTS[route];
-  const { request, id } = context;
-  const exchange = deps.exchanges.open(id, principal.id, request.signal);
+  const { request, id, record } = context;
+  record.path = route;
+  const exchange = deps.exchanges.open(record, principal.id, request.signal);
   let inference: Inference;
   try {
     const body = await readBody(request, deps.config()['proxy.max_body_bytes'], exchange.signal);
     const scan = scanBody(body.text, body.units, dialect.controlKeys);
+    const streams = scan.stream && dialect.streams;
+    record.model = scan.model;
+    record.isStream = streams;
     const plan = await deps.models.plan(scan.model, route, allowedFor(principal, deps));
     if (exchange.signal.aborted) throw exchange.signal.reason;
     const ticket = deps.admission.admit(id, principal, plan);
-    const streams = scan.stream && dialect.streams;
     const repeatable = dialect.isRepeatable(scan.more);
     inference = { route, dialect, request, body, scan, streams, repeatable, ticket, exchange };
   } catch (error) {
+    if (exchange.signal.aborted) record.ended('aborted', null, null);
     exchange.close();
     // A body whose client has left fails with an error of the runtime's, which would pass for one of FLM's.
     throw exchange.signal.aborted ? exchange.signal.reason : error;

@@ -17,6 +17,12 @@ export interface Paths {
   /** Native parts unpacked from the executable. */
   readonly libDir: string;
   readonly trialDir: string;
+  /** The request log, a database a day. */
+  readonly activityDir: string;
+  /** Log files, where the owner wants them. */
+  readonly logsDir: string;
+  /** What was left behind by an FLM that broke down. */
+  readonly crashDir: string;
 }
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -44,6 +50,9 @@ export function pathsIn(dir: string, platform: NodeJS.Platform = process.platfor
     adminSocket: socketPath(join(runDir, 'admin.sock'), platform),
     libDir: join(dir, 'lib'),
     trialDir: join(dir, 'trial'),
+    activityDir: join(dir, 'activity'),
+    logsDir: join(dir, 'logs'),
+    crashDir: join(dir, 'logs', 'crashes'),
   };
 }
 

@@ -6,7 +6,7 @@
 import { expect } from 'bun:test';
 import { type App, openApp } from '../../../src/app';
 import type { ConfigSnapshot } from '../../../src/config';
-import type { Clock, EngineKind } from '../../../src/contract';
+import type { Clock, EngineKind, RequestFacts } from '../../../src/contract';
 import type { EventOf } from '../../../src/lib/bus';
 import { systemClock } from '../../../src/lib/clock';
 import { FlmError } from '../../../src/lib/errors';
@@ -39,7 +39,9 @@ export interface EngineOptions {
 /** What the bus said about one request. */
 export interface Account {
   readonly attempts: readonly EventOf<'attempt.finished'>[];
-  readonly requests: readonly EventOf<'request.finished'>[];
+  readonly requests: readonly EventOf<'ticket.closed'>[];
+  /** One for every request that came to an end, refused ones too. */
+  readonly finished: readonly RequestFacts[];
 }
 
 export interface Gateway extends AsyncDisposable {
@@ -92,9 +94,11 @@ export async function startGateway({
   const auth: HeaderPair = ['Authorization', `Bearer ${key}`];
   const fakes: FakeEngine[] = [];
   const attempts: EventOf<'attempt.finished'>[] = [];
-  const requests: EventOf<'request.finished'>[] = [];
+  const requests: EventOf<'ticket.closed'>[] = [];
   app.bus.subscribe('attempt.finished', (event) => attempts.push(event));
-  app.bus.subscribe('request.finished', (event) => requests.push(event));
+  app.bus.subscribe('ticket.closed', (event) => requests.push(event));
+  const finished: RequestFacts[] = [];
+  app.bus.subscribe('request.finished', ({ request }) => finished.push(request));
 
   const isOpen = () => {
     const { exchanges, tickets, leases } = app.open();
@@ -145,6 +149,7 @@ export async function startGateway({
     account: (requestId) => ({
       attempts: attempts.filter((event) => requestId === undefined || event.requestId === requestId),
       requests: requests.filter((event) => requestId === undefined || event.requestId === requestId),
+      finished: finished.filter((request) => requestId === undefined || request.requestId === requestId),
     }),
     async [Symbol.asyncDispose]() {
       try {
