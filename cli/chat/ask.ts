@@ -2,7 +2,7 @@
 import { type Egress, EgressError } from '../../src/egress';
 import { errorFromWire, FlmError } from '../../src/lib/errors';
 import { isRecord, parseJson } from '../../src/lib/json';
-import { createSseSplitter, dataOf, eventsIn } from '../../src/lib/sse';
+import { dataOf, eventsIn, SseSplitter } from '../../src/lib/sse';
 
 export interface Door {
   readonly egress: Egress;
@@ -99,7 +99,7 @@ async function readStream(
   reader: { read(): Promise<Uint8Array | null> },
   onText: (text: string) => void,
 ): Promise<Answer> {
-  const splitter = createSseSplitter(MAX_EVENT_BYTES);
+  const splitter = new SseSplitter(MAX_EVENT_BYTES);
   let content = '';
   let chunks = 0;
   let usage: unknown = null;

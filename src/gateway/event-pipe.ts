@@ -6,7 +6,7 @@
 import type { LeaseOutcome } from '../contract';
 import type { BodyFlow, BodySink } from '../egress';
 import { FlmError } from '../lib/errors';
-import { createSseSplitter } from '../lib/sse';
+import { SseSplitter } from '../lib/sse';
 import { type Attempt, outcomeOf } from './attempt';
 import { EventReader, kindOf } from './event-reader';
 import { relayedHeaders } from './headers';
@@ -33,7 +33,7 @@ export class EventPipe implements BodySink {
   readonly outcome: Promise<PipeOutcome>;
   readonly attempt: Attempt;
   readonly #outlet: Outlet;
-  readonly #splitter = createSseSplitter(MAX_EVENT_BYTES);
+  readonly #splitter = new SseSplitter(MAX_EVENT_BYTES);
   readonly #reader: EventReader;
   readonly #rewriter: EventRewriter;
   readonly #resolve: (outcome: PipeOutcome) => void;

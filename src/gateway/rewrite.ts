@@ -39,53 +39,76 @@ export interface EventRewriter {
   release(): Uint8Array;
 }
 
-export function createEventRewriter({ model, envelope, dropUsage }: Rewrite): EventRewriter {
-  if (dropUsage) return withoutUsage(model, envelope);
-  if (model === null) return UNCHANGED;
-  const renamed = (event: Uint8Array) => change(event, (data) => rename(data, model, envelope));
-  return {
-    push: (region) => Buffer.concat([...eventsIn(region)].map(renamed)),
-    release: () => NOTHING,
-  };
+export function createEventRewriter(rewrite: Rewrite): EventRewriter {
+  if (rewrite.dropUsage) return new WithoutUsage(rewrite);
+  return rewrite.model === null ? UNCHANGED : new Renamed(rewrite.model, rewrite.envelope);
 }
 
 const NOTHING = new Uint8Array(0);
 const UNCHANGED: EventRewriter = { push: (region) => region, release: () => NOTHING };
 
+/** Puts the model's name back, in every event that says it. */
+class Renamed implements EventRewriter {
+  readonly #model: string;
+  readonly #envelope: string | null;
+
+  constructor(model: string, envelope: string | null) {
+    this.#model = model;
+    this.#envelope = envelope;
+  }
+
+  push(region: Uint8Array): Uint8Array {
+    const renamed = (data: string) => rename(data, this.#model, this.#envelope);
+    return Buffer.concat([...eventsIn(region)].map((event) => change(event, renamed)));
+  }
+
+  release(): Uint8Array {
+    return NOTHING;
+  }
+}
+
 /**
  * Takes out the usage that only FLM asked for. vLLM then says in that chunk what it would have said in the finishing
  * one, its `system_fingerprint`: finishing chunks wait for what follows them, and get it back.
  */
-function withoutUsage(model: string | null, envelope: string | null): EventRewriter {
-  let finishing: Uint8Array[] = [];
+class WithoutUsage implements EventRewriter {
+  readonly #rewrite: Rewrite;
+  #finishing: Uint8Array[] = [];
 
-  function release(): Uint8Array[] {
-    const held = finishing;
-    finishing = [];
-    return held;
+  constructor(rewrite: Rewrite) {
+    this.#rewrite = rewrite;
+  }
+
+  push(region: Uint8Array): Uint8Array {
+    const plain = this.#rewrite.model === null && this.#finishing.length === 0;
+    if (plain && !holds(region, USAGE) && !holds(region, FINISHED)) return region;
+    return Buffer.concat([...eventsIn(region)].flatMap((event) => this.#take(event)));
+  }
+
+  release(): Uint8Array {
+    return Buffer.concat(this.#letGo());
   }
 
   /** What one event lets go: nothing, itself, or what waited for it. */
-  function take(event: Uint8Array): Uint8Array[] {
+  #take(event: Uint8Array): Uint8Array[] {
     const json = holds(event, USAGE) ? parseJson(dataOf(event) ?? '') : null;
-    if (isUsageChunk(json)) return release().map((held) => withFingerprint(held, json.system_fingerprint));
+    if (isUsageChunk(json))
+      return this.#letGo().map((held) => withFingerprint(held, json.system_fingerprint));
+    const { model, envelope } = this.#rewrite;
     const changed = change(event, (data) => {
       const trimmed = data.replace(NULL_USAGE, '');
       return model === null ? trimmed : rename(trimmed, model, envelope);
     });
-    if (!holds(event, FINISHED)) return [...release(), changed];
-    finishing.push(changed);
+    if (!holds(event, FINISHED)) return [...this.#letGo(), changed];
+    this.#finishing.push(changed);
     return [];
   }
 
-  return {
-    push(region) {
-      const plain = model === null && finishing.length === 0;
-      if (plain && !holds(region, USAGE) && !holds(region, FINISHED)) return region;
-      return Buffer.concat([...eventsIn(region)].flatMap(take));
-    },
-    release: () => Buffer.concat(release()),
-  };
+  #letGo(): Uint8Array[] {
+    const held = this.#finishing;
+    this.#finishing = [];
+    return held;
+  }
 }
 
 /** A finishing chunk with the fingerprint it would have had; as it is when there is none, or it has one. */

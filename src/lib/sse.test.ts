@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { createSseSplitter, dataOf, eventOf, eventsIn, PING, withData } from './sse';
+import { dataOf, eventOf, eventsIn, PING, SseSplitter, withData } from './sse';
 
 /** The data of every event that is complete, and what is left of an incomplete one: the standard, line by line. */
 function readEvents(text: string): { events: string[]; pending: boolean } {
@@ -62,7 +62,7 @@ function split(
   pieces: readonly Uint8Array[],
   limit = 1_000_000,
 ): { regions: Uint8Array[]; rest: Uint8Array } {
-  const splitter = createSseSplitter(limit);
+  const splitter = new SseSplitter(limit);
   const regions = pieces.map((piece) => splitter.push(piece)).filter((region) => region !== null);
   return { regions, rest: splitter.rest() };
 }
@@ -70,7 +70,7 @@ function split(
 const textOf = (bytes: Uint8Array) => Buffer.from(bytes).toString('utf8');
 const dataIn = (region: Uint8Array) => [...eventsIn(region)].map(dataOf).filter((data) => data !== null);
 
-describe('createSseSplitter', () => {
+describe('SseSplitter', () => {
   test('gives the events of the standard, wherever the stream is cut', () => {
     fc.assert(
       fc.property(stream, fc.array(fc.nat(), { maxLength: 30 }), (text, places) => {
@@ -98,7 +98,7 @@ describe('createSseSplitter', () => {
 
   test('gives every event as soon as its empty line is there, one byte at a time', () => {
     for (const end of ['\n\n', '\r\n\r\n', '\r\r']) {
-      const splitter = createSseSplitter(100);
+      const splitter = new SseSplitter(100);
       const bytes = Buffer.from(`data: é${end}`);
       const given = [...bytes].map((byte) => splitter.push(Buffer.of(byte)));
       expect(given.slice(0, -1).every((region) => region === null)).toBe(true);
@@ -108,11 +108,11 @@ describe('createSseSplitter', () => {
 
   test('hands whole events on as they came, without a copy', () => {
     const chunk = Buffer.from('data: a\n\ndata: b\n\n');
-    expect(createSseSplitter(100).push(chunk)).toBe(chunk);
+    expect(new SseSplitter(100).push(chunk)).toBe(chunk);
   });
 
   test('keeps what follows the last empty line, and shows it as the rest', () => {
-    const splitter = createSseSplitter(100);
+    const splitter = new SseSplitter(100);
     expect(textOf(splitter.push(Buffer.from('data: a\n\ndata: b')) ?? Buffer.of())).toBe('data: a\n\n');
     expect(textOf(splitter.rest())).toBe('data: b');
     expect(textOf(splitter.push(Buffer.from('c\n\n')) ?? Buffer.of())).toBe('data: bc\n\n');
@@ -138,14 +138,14 @@ describe('createSseSplitter', () => {
   });
 
   test('holds no more than the limit of a line that never ends', () => {
-    const splitter = createSseSplitter(1_000);
+    const splitter = new SseSplitter(1_000);
     const chunk = Buffer.alloc(300, 'x');
     for (let i = 0; i < 3; i++) expect(splitter.push(chunk)).toBeNull();
     expect(() => splitter.push(chunk)).toThrow('one event is larger than 1000 bytes');
   });
 
   test('takes the same time for each byte of one long event that comes in tiny pieces', () => {
-    const splitter = createSseSplitter(10_000_000);
+    const splitter = new SseSplitter(10_000_000);
     const startedMs = performance.now();
     for (let i = 0; i < 200_000; i++) splitter.push(Buffer.from('xxxxx'));
     expect(splitter.push(Buffer.from('\n\n'))).toHaveLength(1_000_002);

@@ -3,17 +3,6 @@
  * arbitrary pieces, taking one event's data apart, and writing events of our own.
  */
 
-/** Cuts a byte stream after whole events, without looking inside them. */
-export interface SseSplitter {
-  /**
-   * Takes the next bytes and returns everything up to the end of the last whole event, or null while none ends.
-   * @throws RangeError when one event is larger than the limit.
-   */
-  push(chunk: Uint8Array): Uint8Array | null;
-  /** The bytes after the last whole event; empty when the stream ended where it should. */
-  rest(): Uint8Array;
-}
-
 const LF = 10;
 const CR = 13;
 /** An event ends with an empty line: a line end right behind another. Each may be LF, CRLF or CR. */
@@ -22,38 +11,55 @@ const ENDINGS = [Buffer.from('\n\n'), LF_CR, Buffer.from('\r\r')] as const;
 /** An ending may have begun this many bytes before a chunk. */
 const LOOK_BACK = 2;
 
-export function createSseSplitter(maxEventBytes: number): SseSplitter {
-  let held: Uint8Array[] = [];
-  let heldBytes = 0;
+/**
+ * Cuts a byte stream after whole events, without looking inside them. A class, because there is one for every stream and
+ * methods on a prototype cost nothing to make.
+ */
+export class SseSplitter {
+  readonly #maxEventBytes: number;
+  #held: Uint8Array[] = [];
+  #heldBytes = 0;
 
-  function hold(bytes: Uint8Array): void {
-    if (bytes.length === 0) return;
-    heldBytes += bytes.length;
-    if (heldBytes > maxEventBytes) throw new RangeError(`one event is larger than ${maxEventBytes} bytes`);
-    held.push(bytes);
+  constructor(maxEventBytes: number) {
+    this.#maxEventBytes = maxEventBytes;
   }
 
-  return {
-    push(chunk) {
-      // The usual case: whole events, nothing held back.
-      if (heldBytes === 0 && endsEvent(chunk)) return chunk;
-      const tail = lastBytes(held, LOOK_BACK);
-      const window = tail.length === 0 ? chunk : Buffer.concat([tail, chunk]);
-      const found = lastEventEnd(window);
-      if (found === -1) {
-        hold(chunk);
-        return null;
-      }
-      const end = found - tail.length;
-      const whole =
-        heldBytes === 0 ? chunk.subarray(0, end) : Buffer.concat([...held, chunk.subarray(0, end)]);
-      held = [];
-      heldBytes = 0;
-      hold(chunk.subarray(end));
-      return whole;
-    },
-    rest: () => Buffer.concat(held),
-  };
+  /**
+   * Takes the next bytes and returns everything up to the end of the last whole event, or null while none ends.
+   * @throws RangeError when one event is larger than the limit.
+   */
+  push(chunk: Uint8Array): Uint8Array | null {
+    // The usual case: whole events, nothing held back.
+    if (this.#heldBytes === 0 && endsEvent(chunk)) return chunk;
+    const held = this.#held;
+    const tail = lastBytes(held, LOOK_BACK);
+    const window = tail.length === 0 ? chunk : Buffer.concat([tail, chunk]);
+    const found = lastEventEnd(window);
+    if (found === -1) {
+      this.#hold(chunk);
+      return null;
+    }
+    const end = found - tail.length;
+    const whole =
+      this.#heldBytes === 0 ? chunk.subarray(0, end) : Buffer.concat([...held, chunk.subarray(0, end)]);
+    this.#held = [];
+    this.#heldBytes = 0;
+    this.#hold(chunk.subarray(end));
+    return whole;
+  }
+
+  /** The bytes after the last whole event; empty when the stream ended where it should. */
+  rest(): Uint8Array {
+    return Buffer.concat(this.#held);
+  }
+
+  #hold(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
+    this.#heldBytes += bytes.length;
+    if (this.#heldBytes > this.#maxEventBytes)
+      throw new RangeError(`one event is larger than ${this.#maxEventBytes} bytes`);
+    this.#held.push(bytes);
+  }
 }
 
 function endsEvent(chunk: Uint8Array): boolean {
