@@ -7,6 +7,7 @@ import { KeyInput, RotateInput } from '../src/admission';
 import { type App, openApp } from '../src/app';
 import { SettingInput } from '../src/config';
 import { EngineInput } from '../src/engines';
+import { FlmError } from '../src/lib/errors';
 import { requireValid } from '../src/lib/validate';
 import { AliasInput, StrategyInput } from '../src/models';
 import type { Cli } from './cli';
@@ -22,8 +23,16 @@ export async function openOffline(cli: Cli, lockWaitMs: number): Promise<Offline
   const { paths, env, clock } = cli;
   const log = stderrLog(cli, () => 'warn');
   const app = await openApp({ paths, env, clock, log, flags: {}, running: false, lockWaitMs });
-  const { check, close } = app;
-  return { mode: 'offline', ...checked(app), check, close, status: async () => app.status() };
+  const { check, close, sessions } = app;
+  const offline = { ...sessions, issueToken: async () => Promise.reject(new FlmError('PROXY_NOT_RUNNING')) };
+  return {
+    mode: 'offline',
+    ...checked(app),
+    sessions: offline,
+    check,
+    close,
+    status: async () => app.status(),
+  };
 }
 
 function checked({
