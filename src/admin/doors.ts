@@ -66,9 +66,12 @@ export function openPort(port: number, edge: AdminEdge): OpenDoor {
     });
     return { close: () => server.stop(true) };
   } catch (error) {
-    const meta = { port, bind: LOOPBACK, by: 'another program' };
-    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
-      throw new FlmError('PROXY_PORT_IN_USE', { meta, cause: error });
+    if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
+      throw new FlmError('PROXY_PORT_IN_USE', {
+        meta: { port, bind: LOOPBACK, by: 'another program' },
+        cause: error,
+      });
+    }
     const path = `${LOOPBACK} port ${port}`;
     throw new FlmError('IO_ERROR', { meta: { path, reason: reasonOf(error) }, cause: error });
   }

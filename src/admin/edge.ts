@@ -73,8 +73,8 @@ export function createAdminEdge(options: EdgeOptions): AdminEdge {
     if (request.method === 'OPTIONS')
       return new Response(null, { status: 204, headers: { allow: allowed.join(', ') } });
     if (!allowed.includes(request.method)) {
-      const meta = { path, method: request.method.slice(0, 20), allow: allowed.join(', ') };
-      throw new FlmError('METHOD_NOT_ALLOWED', { meta });
+      const method = request.method.slice(0, 20);
+      throw new FlmError('METHOD_NOT_ALLOWED', { meta: { path, method, allow: allowed.join(', ') } });
     }
     const body = await readBody(request, principal === null ? MAX_ANONYMOUS_BYTES : MAX_BODY_BYTES);
     onBody();

@@ -91,7 +91,7 @@ function finishOperation(method: string, operation: Json): Json {
     ...rest,
     parameters: CHANGES.has(method) ? [...given, IDEMPOTENCY_KEY] : given,
     ...(requestBody === undefined ? {} : { requestBody: jsonOnly(requestBody) }),
-    responses: { ...mapValues(responses, jsonOnly), ...mapValues(errors, refersTo) },
+    responses: { ...mapValues(mapValues(responses, jsonOnly), open), ...mapValues(errors, refersTo) },
   };
 }
 
@@ -100,6 +100,14 @@ function jsonOnly(holder: unknown): unknown {
   if (!isRecord(holder) || !isRecord(holder.content)) return holder;
   const json = holder.content['application/json'];
   return json === undefined ? holder : { ...holder, content: { 'application/json': json } };
+}
+
+/** An answer may get more fields one day. (Elysia writes into a schema that it has checked an answer with.) */
+function open(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(open);
+  if (!isRecord(value)) return value;
+  const { additionalProperties, ...rest } = value;
+  return mapValues(additionalProperties === false ? rest : value, open);
 }
 
 function errorResponse(description: unknown): Json {
