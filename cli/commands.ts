@@ -64,6 +64,19 @@ export const PROGRAM: FlmGroup = {
         explain: verb(() => import('./config/explain')),
       },
     },
+    admin: {
+      about: 'Who may use the admin API from a browser or a script.',
+      commands: {
+        token: verb(() => import('./admin/token')),
+        sessions: {
+          about: 'Browsers and scripts that are signed in.',
+          commands: {
+            list: verb(() => import('./admin/sessions/list')),
+            revoke: verb(() => import('./admin/sessions/revoke')),
+          },
+        },
+      },
+    },
     chat: verb(() => import('./chat')),
     check: verb(() => import('./check')),
     completions: async () => (await import('./completions')).completionsOf(PROGRAM),

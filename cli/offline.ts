@@ -7,6 +7,7 @@ import { KeyInput, RotateInput } from '../src/admission';
 import { type App, openApp } from '../src/app';
 import { SettingInput } from '../src/config';
 import { EngineInput } from '../src/engines';
+import { FlmError } from '../src/lib/errors';
 import { requireValid } from '../src/lib/validate';
 import { AliasInput, StrategyInput } from '../src/models';
 import type { Cli } from './cli';
@@ -17,36 +18,87 @@ export interface OfflineBackend extends OwnerApi {
   close(): Promise<void>;
 }
 
+/** What a person is told who has changed something while no FLM runs. */
+export const OFFLINE_NOTE = 'FLM does not run: done in the data directory.';
+
 /** @throws as openApp; DB_LOCKED when another process keeps the data directory for longer than `lockWaitMs` */
 export async function openOffline(cli: Cli, lockWaitMs: number): Promise<OfflineBackend> {
   const { paths, env, clock } = cli;
   const log = stderrLog(cli, () => 'warn');
   const app = await openApp({ paths, env, clock, log, flags: {}, running: false, lockWaitMs });
   const { check, close } = app;
-  return { mode: 'offline', ...checked(app), check, close, status: async () => app.status() };
+  return {
+    mode: 'offline',
+    ...checked(
+      app,
+      once(() => tell(cli)),
+    ),
+    check,
+    close,
+    status: async () => app.status(),
+  };
 }
 
-function checked({
-  keys,
-  engines,
-  config,
-  models,
-}: App): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models'> {
+/** Beside JSON nothing is said: a script asks "flm status". */
+function tell(cli: Cli): void {
+  if (cli.format === 'text') cli.note(OFFLINE_NOTE);
+}
+
+/** One command may make two changes. */
+function once(act: () => void): () => void {
+  let done = false;
+  return () => {
+    if (!done) act();
+    done = true;
+  };
+}
+
+function checked(
+  { keys, engines, config, models, sessions }: App,
+  onChange: () => void,
+): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions'> {
+  /** The same change, of which is told once it is made. */
+  function told<Args extends readonly unknown[], Result>(
+    change: (...args: Args) => Promise<Result>,
+  ): (...args: Args) => Promise<Result> {
+    return async (...args) => {
+      const result = await change(...args);
+      onChange();
+      return result;
+    };
+  }
+
   return {
     keys: {
       ...keys,
-      create: async (input) => keys.create(requireValid(KeyInput, input)),
-      rotate: async (id, input) => keys.rotate(id, requireValid(RotateInput, input)),
+      create: told(async (input) => keys.create(requireValid(KeyInput, input))),
+      rotate: told(async (id, input) => keys.rotate(id, requireValid(RotateInput, input))),
+      revoke: told(keys.revoke),
     },
-    engines: { ...engines, add: async (input) => engines.add(requireValid(EngineInput, input)) },
+    engines: {
+      ...engines,
+      add: told(async (input) => engines.add(requireValid(EngineInput, input))),
+      remove: told(engines.remove),
+    },
     config: {
       ...config,
-      set: async (key, value) => config.set(key, requireValid(SettingInput, { value }).value),
+      set: told(async (key, value) => config.set(key, requireValid(SettingInput, { value }).value)),
+      unset: told(config.unset),
     },
     models: {
       ...models,
-      setAlias: async (input) => models.setAlias(requireValid(AliasInput, input)),
-      setStrategy: async (input) => models.setStrategy(requireValid(StrategyInput, input)),
+      setAlias: told(async (input) => models.setAlias(requireValid(AliasInput, input))),
+      removeAlias: told(models.removeAlias),
+      setStrategy: told(async (input) => models.setStrategy(requireValid(StrategyInput, input))),
+      unsetStrategy: told(models.unsetStrategy),
+    },
+    sessions: {
+      ...sessions,
+      // Nobody is there who could take it.
+      issueToken: async () => {
+        throw new FlmError('PROXY_NOT_RUNNING');
+      },
+      close: told(sessions.close),
     },
   };
 }

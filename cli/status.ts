@@ -30,8 +30,15 @@ function textOf(status: Status): string {
         `${status.engines.running} running of ${status.engines.known} known, ${count(status.models, 'model')}`,
       ],
       ['Requests', `${status.requests} under way`],
+      ...adminRow(status),
       ['Since', status.started_at === null ? '' : localTime(status.started_at)],
       ['Data', status.data_dir],
     ]),
   ].join('\n');
+}
+
+/** Where browsers reach the admin API, or why they cannot; nothing where the owner wants no port. */
+function adminRow({ admin: { url, reason } }: Status): (readonly [string, string])[] {
+  if (url !== null) return [['Admin', `${url}/swagger  ("flm admin token" lets you in)`]];
+  return reason === null ? [] : [['Admin', `not for browsers: ${reason}`]];
 }

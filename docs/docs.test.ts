@@ -46,7 +46,7 @@ describe('README', () => {
     const verbs = new Set([...known.matchAll(/^## flm (.+)$/gm)].map(([, name]) => name));
     const named = [
       ...text.matchAll(
-        /(?:^|[`\s])flm ((?:engines|api-keys|config) [a-z-]+|models (?:(?:alias|strategy) )?[a-z]+|up|status|chat|check|completions|version)\b/gm,
+        /(?:^|[`\s])flm ((?:engines|api-keys|config) [a-z-]+|models (?:(?:alias|strategy) )?[a-z]+|admin (?:sessions )?[a-z]+|up|status|chat|check|completions|version)\b/gm,
       ),
     ];
     expect(named.length).toBeGreaterThan(5);

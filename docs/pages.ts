@@ -3,13 +3,20 @@ import { type FlmCommand, type FlmGroup, isGroup } from '../cli/command';
 import { PROGRAM } from '../cli/commands';
 import { describeArgs, usageLine } from '../cli/help';
 import { GLOBAL_ARGS } from '../cli/strict';
+import { describedRoutes } from '../src/admin';
+import { documentOf } from '../src/admin/swagger/document';
 import { envNameOf, SETTING_KEYS, SETTINGS, type SettingKey } from '../src/config';
 import { ERRORS, type ErrorCode } from '../src/lib/errors';
+import { VERSION } from '../src/version';
+import { clientPage } from './client-page';
 import { enginesPage } from './engines-page';
 
-/** File name to text. */
+/** File name, from here, to text. */
 export async function pages(): Promise<Readonly<Record<string, string>>> {
+  const document = await documentOf(describedRoutes(), VERSION);
   return {
+    'openapi.json': `${JSON.stringify(document, null, 1)}\n`,
+    '../src/admin/client.gen.ts': clientPage(document),
     'errors.md': errorsPage(),
     'config.md': configPage(),
     'cli.md': await cliPage(),

@@ -3,7 +3,19 @@
  * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
  */
 import { checkDatabases, openDatabases } from '../db';
-import { type CheckReport, createAdmin, runChecks, type Status } from './admin';
+import {
+  type Admin,
+  type AdminPort,
+  type CheckReport,
+  createAdmin,
+  createIdempotency,
+  createIdempotencyStore,
+  createSessionStore,
+  createSessions,
+  runChecks,
+  type Sessions,
+  type Status,
+} from './admin';
 import {
   createAdmission,
   createKeyStore,
@@ -14,7 +26,7 @@ import {
   type Slots,
 } from './admission';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
-import type { Clock } from './contract';
+import type { AuditEvent, Clock } from './contract';
 import { createEgress, type Egress } from './egress';
 import {
   createEngineStore,
@@ -24,6 +36,7 @@ import {
   createTrial,
   type Engines,
   type Trial,
+  whoListens,
 } from './engines';
 import { createGateway } from './gateway';
 import { type Bus, createBus } from './lib/bus';
@@ -61,6 +74,7 @@ export interface App {
   readonly models: Models;
   readonly config: Config;
   readonly trial: Trial;
+  readonly sessions: Sessions;
   readonly egress: Egress;
   /** What happened, for whoever records it. */
   readonly bus: Bus;
@@ -137,6 +151,12 @@ export async function openApp(options: AppOptions): Promise<App> {
     const egress = createEgress({ clock });
     undo.push(egress.close);
     const listeners: Listener[] = [];
+    const sessions = createSessions({
+      store: createSessionStore(db.security),
+      clock,
+      config: config.current,
+      record: unrecorded,
+    });
 
     const trial = createTrial({
       dir: paths.trialDir,
@@ -171,6 +191,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     undo.push(engines.close);
 
     let handle: ProxyHandle | null = null;
+    let adminPort: AdminPort = { url: null, reason: null };
     let open = (): OpenWork => ({ exchanges: 0, tickets: 0, leases: 0 });
     const status = (): Status => {
       const states = engines.states();
@@ -187,6 +208,7 @@ export async function openApp(options: AppOptions): Promise<App> {
           handle === null || bind === undefined
             ? { localhost: null, local_network: null, local_networks: [], public: [] }
             : endpointsOf(bind, handle.port),
+        admin: adminPort,
         started_at: handle === null ? null : new Date(handle.startedAtMs).toISOString(),
         requests: open().exchanges,
         engines: {
@@ -207,6 +229,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         config,
         engines,
         trial,
+        status,
       });
 
     return {
@@ -215,6 +238,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       models,
       config,
       trial,
+      sessions,
       egress,
       bus,
       firstStart: db.firstStart,
@@ -264,9 +288,12 @@ export async function openApp(options: AppOptions): Promise<App> {
         await proxies.started(handle, { mode, bind, port: listener.port });
         undo.push(() => forget(proxies, id, log));
 
-        const admin = createAdmin({ keys, engines, config, models, status, check, version: VERSION, log });
-        admin.listen(paths.adminSocket);
+        const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
+        const rooms = { keys, engines, config, models, sessions, status, check };
+        const admin = createAdmin({ ...rooms, idempotency, version: VERSION, log });
         undo.push(admin.close);
+        admin.listen(paths.adminSocket);
+        adminPort = await openAdminPort(admin, config.current()['admin.port'], egress, log);
         engines.start();
         if (exposure !== 'loopback')
           log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
@@ -284,6 +311,26 @@ export async function openApp(options: AppOptions): Promise<App> {
     throw error;
   }
 }
+
+/** Opens the port of the admin API. FLM serves without it too: a port that somebody has is no reason not to start. */
+async function openAdminPort(admin: Admin, port: number, egress: Egress, log: Log): Promise<AdminPort> {
+  if (port === 0) return { url: null, reason: null };
+  try {
+    admin.listenOnPort(port);
+    return { url: `http://localhost:${port}`, reason: null };
+  } catch (error) {
+    const failure = toFlmError(error);
+    const inUse = failure.code === 'PROXY_PORT_IN_USE';
+    const reason = inUse
+      ? `port ${port} is taken by ${await whoListens(egress, '127.0.0.1', port)}`
+      : failure.message;
+    log.warn('browsers cannot reach the admin API', { reason });
+    return { url: null, reason };
+  }
+}
+
+/** Until there is an audit trail, nothing keeps these. */
+const unrecorded = (_event: AuditEvent): void => {};
 
 /** Takes the handle of a proxy that ends out of the records. One that stays is removed by the next start. */
 async function forget(proxies: ProxyStore, id: string, log: Log): Promise<void> {

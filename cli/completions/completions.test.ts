@@ -83,7 +83,7 @@ describe.skipIf(noBash)('bash', () => {
   }
 
   test.each([
-    ['flm a', ['api-keys']],
+    ['flm ap', ['api-keys']],
     ['flm c', ['config', 'chat', 'check', 'completions']],
     ['flm ', Object.keys(PROGRAM.commands)],
     ['flm x', []],
@@ -152,7 +152,7 @@ describe.skipIf(noZsh)('zsh', () => {
   });
 
   test.each([
-    ['flm a', 'pi-keys'],
+    ['flm ap', 'i-keys'],
     ['flm api-keys cr', 'eate'],
     ['flm up --po', 'rt'],
     ['flm completions fi', 'sh'],
@@ -172,7 +172,7 @@ describe.skipIf(noFish)('fish', () => {
   }
 
   test.each([
-    ['flm a', ['api-keys']],
+    ['flm ap', ['api-keys']],
     ['flm api-keys r', ['revoke', 'rotate']],
     ['flm up --po', ['--port']],
     ['flm status --format ', ['json', 'text']],

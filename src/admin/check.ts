@@ -18,6 +18,7 @@ export interface CheckOptions {
   readonly config: Pick<ConfigApi, 'list'>;
   readonly engines: { refresh(maxAgeMs: number): Promise<void>; states(): readonly EngineState[] };
   readonly trial: { state(): { readonly installed: boolean } };
+  readonly status: () => Pick<Status, 'running' | 'admin'>;
 }
 
 type Check = CheckReport['checks'][number];
@@ -47,6 +48,7 @@ export async function runChecks(options: CheckOptions): Promise<CheckReport> {
       'ok',
       changed.length === 0 ? 'all default' : changed.map(({ key, value }) => `${key}=${value}`).join(', '),
     ),
+    ...checkAdminPort(options.status()),
     ...checkEngines(options.engines.states(), options.trial.state().installed),
   ]);
 }
@@ -80,6 +82,14 @@ function checkModes(paths: Paths): Check[] {
       ? check('permissions', 'ok', 'only you can read the files')
       : check('permissions', 'error', `others can get at ${open.join(', ')}: chmod go-rwx them`),
   ];
+}
+
+function checkAdminPort({ running, admin: { url, reason } }: ReturnType<CheckOptions['status']>): Check[] {
+  if (!running) return [];
+  if (url !== null) return [check('admin API', 'ok', `for browsers at ${url}`)];
+  return reason === null
+    ? [check('admin API', 'ok', 'on its socket only, because admin.port is 0')]
+    : [check('admin API', 'warning', `browsers cannot reach it: ${reason}`)];
 }
 
 function checkEngines(states: readonly EngineState[], trialInstalled: boolean): Check[] {

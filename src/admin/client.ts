@@ -1,4 +1,7 @@
-/** The admin API from the other side: what the CLI calls when FLM runs. Same interfaces as the rooms' own. */
+/**
+ * The admin API from the other side: what the CLI calls when FLM runs. The rooms' own interfaces, over the operations that
+ * are made of the OpenAPI document: a new route is one line here.
+ */
 import type { CreatedKey, KeysApi } from '../admission';
 import type { ConfigApi } from '../config';
 import { type Egress, EgressError } from '../egress';
@@ -6,10 +9,13 @@ import type { EnginesApi } from '../engines';
 import { errorFromWire, FlmError } from '../lib/errors';
 import { isRecord, parseJson } from '../lib/json';
 import type { ModelsApi } from '../models';
+import { type Input, operationsOver } from './client.gen';
 import type { CheckReport, Status } from './model';
+import type { SessionsApi } from './sessions/model';
 import { wayTo } from './socket';
 
 export type { CheckReport, Status } from './model';
+export type { IssuedToken, SessionList, SessionView } from './sessions/model';
 
 /** What the owner can do, whether FLM runs or not. */
 export interface OwnerApi {
@@ -17,6 +23,7 @@ export interface OwnerApi {
   readonly engines: EnginesApi;
   readonly config: ConfigApi;
   readonly models: ModelsApi;
+  readonly sessions: SessionsApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
 }
@@ -25,7 +32,28 @@ export interface AdminClient extends OwnerApi {
   readonly keys: KeysApi & { ephemeral(): Promise<Pick<CreatedKey, 'plain_key'>> };
 }
 
-type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+/** Every operation of an FLM that listens on the socket. Calls throw PROXY_NOT_RUNNING when none does. */
+function operationsAt(egress: Egress, unixSocket: string): ReturnType<typeof operationsOver> {
+  return operationsOver(async (method, path, { params = {}, query = {}, body, signal }) => {
+    try {
+      const response = await egress.send({
+        url: `http://localhost${fill(path, params)}${queryOf(query)}`,
+        method,
+        headers: body === undefined ? {} : { 'content-type': 'application/json' },
+        body: body === undefined ? null : JSON.stringify(body),
+        signal: signal ?? null,
+        unixSocket,
+      });
+      const json = parseJson(new TextDecoder().decode(await response.body.bytes()));
+      if (response.status >= 400) throw errorOf(json);
+      // Both ends are one version of one program: the answer has passed its schema where it was made.
+      return json as never;
+    } catch (error) {
+      if (error instanceof EgressError) throw new FlmError('PROXY_NOT_RUNNING', { cause: error });
+      throw error;
+    }
+  });
+}
 
 /**
  * A client of the FLM that listens on the socket. Its calls throw PROXY_NOT_RUNNING when none does.
@@ -33,86 +61,64 @@ type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
  */
 export function createAdminClient(egress: Egress, socket: string): AdminClient {
   // Never closed: a program has one client, which it needs to its end.
-  const { path: unixSocket } = wayTo(socket);
-
-  async function call<Result>(
-    method: Method,
-    path: string,
-    body?: unknown,
-    signal: AbortSignal | null = null,
-  ): Promise<Result> {
-    const json = await send(method, path, body, signal);
-    // Both ends are one version of one program: the answer has passed its schema where it was made.
-    return json as Result;
-  }
-
-  async function send(
-    method: Method,
-    path: string,
-    body: unknown,
-    signal: AbortSignal | null,
-  ): Promise<unknown> {
-    try {
-      const response = await egress.send({
-        url: `http://localhost/api/v1${path}`,
-        method,
-        headers: body === undefined ? {} : { 'content-type': 'application/json' },
-        body: body === undefined ? null : JSON.stringify(body),
-        signal,
-        unixSocket,
-      });
-      const json = parseJson(new TextDecoder().decode(await response.body.bytes()));
-      if (response.status >= 400) throw errorOf(json);
-      return json;
-    } catch (error) {
-      if (error instanceof EgressError) throw new FlmError('PROXY_NOT_RUNNING', { cause: error });
-      throw error;
-    }
-  }
-
-  const part = encodeURIComponent;
+  const api = operationsAt(egress, wayTo(socket).path);
   return {
     keys: {
-      list: () => call('GET', '/keys/'),
-      create: (input) => call('POST', '/keys/', input),
-      ephemeral: () => call('POST', '/keys/ephemeral'),
-      rotate: (id, input) => call('POST', `/keys/${part(id)}/rotate`, input),
-      revoke: (id) => call('POST', `/keys/${part(id)}/revoke`),
+      list: () => api.listKeys(),
+      create: (body) => api.createKey({ body }),
+      ephemeral: () => api.issueEphemeralKey(),
+      rotate: (id, body) => api.rotateKey({ params: { id }, body }),
+      revoke: (id) => api.revokeKey({ params: { id } }),
     },
     engines: {
-      list: () => call('GET', '/engines/'),
-      healthHistory: ({ engine, model, hours, limit }) => {
-        const query = new URLSearchParams({ hours: String(hours), limit: String(limit) });
-        if (engine !== null) query.set('engine', engine);
-        if (model !== null) query.set('model', model);
-        return call('GET', `/engines/health-history?${query}`);
-      },
-      add: (input) => call('POST', '/engines/', input),
-      detect: () => call('POST', '/engines/detect'),
-      remove: (id) => call('DELETE', `/engines/${part(id)}`),
-      startTrial: () => call('POST', '/engines/trial/start'),
-      stopTrial: () => call('POST', '/engines/trial/stop'),
+      list: () => api.listEngines(),
+      healthHistory: ({ engine, model, hours, limit }) =>
+        api.readHealthHistory({
+          query: { engine: engine ?? undefined, model: model ?? undefined, hours, limit },
+        }),
+      add: (body) => api.addEngine({ body }),
+      detect: () => api.detectEngines(),
+      remove: (id) => api.removeEngine({ params: { id } }),
+      startTrial: () => api.startTrialEngine(),
+      stopTrial: () => api.stopTrialEngine(),
     },
     config: {
-      list: () => call('GET', '/config/'),
-      get: (key) => call('GET', `/config/${part(key)}`),
-      explain: (key) => call('GET', `/config/${part(key)}/explain`),
-      set: (key, value) => call('PUT', `/config/${part(key)}`, { value }),
-      unset: (key) => call('DELETE', `/config/${part(key)}`),
+      list: () => api.listSettings(),
+      get: (key) => api.getSetting({ params: { key } }),
+      explain: (key) => api.explainSetting({ params: { key } }),
+      set: (key, value) => api.setSetting({ params: { key }, body: { value } }),
+      unset: (key) => api.unsetSetting({ params: { key } }),
     },
     models: {
-      list: (engine) => call('GET', `/models/${engine === null ? '' : `?engine=${part(engine)}`}`),
-      show: (name) => call('GET', `/models/named?name=${part(name)}`),
-      aliases: () => call('GET', '/models/aliases'),
-      setAlias: (input) => call('PUT', '/models/aliases', input),
-      removeAlias: (name) => call('DELETE', `/models/aliases?name=${part(name)}`),
-      strategies: () => call('GET', '/models/strategies'),
-      setStrategy: (input) => call('PUT', '/models/strategies', input),
-      unsetStrategy: (name) => call('DELETE', `/models/strategies?name=${part(name)}`),
+      list: (engine) => api.listModels({ query: { engine: engine ?? undefined } }),
+      show: (name) => api.showModel({ query: { name } }),
+      aliases: () => api.listAliases(),
+      setAlias: (body) => api.setAlias({ body }),
+      removeAlias: (name) => api.removeAlias({ query: { name } }),
+      strategies: () => api.listStrategies(),
+      setStrategy: (body) => api.setStrategy({ body }),
+      unsetStrategy: (name) => api.unsetStrategy({ query: { name } }),
     },
-    status: (signal) => call('GET', '/status', undefined, signal),
-    check: () => call('GET', '/check'),
+    sessions: {
+      issueToken: () => api.issueToken(),
+      list: () => api.listSessions(),
+      close: (id) => api.revokeSession({ params: { id } }),
+    },
+    status: (signal) => api.getStatus({ signal }),
+    check: () => api.runChecks(),
   };
+}
+
+/** `/api/v1/keys/{id}/revoke` with its value in place. */
+function fill(path: string, params: Readonly<Record<string, string>>): string {
+  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
+}
+
+function queryOf(query: NonNullable<Input['query']>): string {
+  const given = Object.entries(query).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)]],
+  );
+  return given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
 }
 
 function errorOf(json: unknown): FlmError {

@@ -1,22 +1,34 @@
 /** Errors of the admin API: `{"error": {code, message, hint, request_id}}` (design §3). */
+import { Type } from '@sinclair/typebox';
 import type { ErrorHandler } from 'elysia';
 import { FlmError, toFlmError } from '../lib/errors';
+import type { Log } from '../lib/log';
+import { nullable } from '../lib/schema';
 import { invalidField } from '../lib/validate';
 
-export interface AdminErrorBody {
-  readonly error: {
-    readonly code: string;
-    readonly message: string;
-    readonly hint: string | null;
-    readonly request_id: string;
-  };
-}
+export const AdminErrorBody = Type.Object(
+  {
+    error: Type.Object({
+      code: Type.String({ description: 'From the list in docs/errors.md. Stable.' }),
+      message: Type.String(),
+      hint: nullable(Type.String({ description: 'What to do about it.' })),
+      request_id: Type.String(),
+    }),
+  },
+  { description: 'What went wrong.' },
+);
 
 /** The answer to a request that failed. */
-export function adminError(error: FlmError, requestId: string): Response {
-  const { code, message, hint, status } = error;
-  const body: AdminErrorBody = { error: { code, message, hint, request_id: requestId } };
-  return Response.json(body, { status });
+export function adminError(thrown: unknown, requestId: string, log: Log): Response {
+  const error = toFlmError(thrown);
+  // What the owner asked for in vain is told to the owner; the log gets what FLM itself did wrong.
+  if (error.exit === 2) log.error('an admin request failed', { requestId, error });
+  const { code, message, hint, status, meta } = error;
+  const headers = new Headers();
+  if (typeof meta.allow === 'string') headers.set('allow', meta.allow);
+  if (typeof meta.retryAfterSeconds === 'number') headers.set('retry-after', String(meta.retryAfterSeconds));
+  if (status === 401) headers.set('www-authenticate', 'Bearer');
+  return Response.json({ error: { code, message, hint, request_id: requestId } }, { status, headers });
 }
 
 type Thrown = Pick<Parameters<ErrorHandler>[0], 'code' | 'error' | 'request'>;

@@ -1,162 +1,102 @@
 /**
- * The admin API (`/api/v1`): every room's routes behind one guard, on a unix socket that only the owner can open.
- * Whoever can open it is the owner, so there is no token to steal or to lose.
+ * The admin API (`/api/v1`): every room's routes behind one guard, on a unix socket that only the owner can open and on a
+ * loopback port that takes sessions.
  */
-import { chmodSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { Elysia } from 'elysia';
-import type { Keys } from '../admission';
-import { keysRoutes } from '../admission/routes';
-import type { ConfigApi } from '../config';
-import { configRoutes } from '../config/routes';
-import type { Principal, Scope } from '../contract';
-import type { EnginesApi } from '../engines';
-import { enginesRoutes } from '../engines/routes';
-import { FlmError, reasonOf } from '../lib/errors';
-import { ensurePrivateDir } from '../lib/files';
-import { newId } from '../lib/ids';
+import type { Principal } from '../contract';
+import { currentActor } from '../lib/actor';
+import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
-import { createScopeGuard, type ScopeGuard, STRICT } from '../lib/scope-guard';
-import type { ModelsApi } from '../models';
-import { modelsRoutes } from '../models/routes';
+import { createScopeGuard, STRICT } from '../lib/scope-guard';
+import { type OpenDoor, openPort, openSocket } from './doors';
+import { createAdminEdge, type Door } from './edge';
 import { adminError, fromElysia } from './errors';
-import { CheckReport, Status } from './model';
-import { type SocketWay, wayTo } from './socket';
+import type { Idempotency } from './idempotency';
+import { methodsOf } from './methods';
+import { adminRoutes, type Rooms } from './mount';
+import type { Sessions } from './sessions';
 
 export { runChecks } from './check';
-export { CheckReport, Status } from './model';
+export { createIdempotency, createIdempotencyStore, type Idempotency } from './idempotency';
+export { AdminPort, CheckReport, Status } from './model';
+export { describedRoutes } from './mount';
+export { createSessionStore, createSessions, type Sessions } from './sessions';
+export type { SessionsApi } from './sessions/model';
 
-export interface AdminOptions {
-  readonly keys: Keys;
-  readonly engines: EnginesApi;
-  readonly config: ConfigApi;
-  readonly models: ModelsApi;
-  readonly status: () => Status;
-  readonly check: () => Promise<CheckReport>;
+export interface AdminOptions extends Omit<Rooms, 'sessions'> {
+  readonly sessions: Sessions;
+  readonly idempotency: Idempotency;
   readonly version: string;
   readonly log: Log;
 }
 
 export interface Admin {
-  /** Answers one request of the owner. */
-  fetch(request: Request): Promise<Response>;
-  /**
-   * Starts to listen on a unix socket of mode 0600, in place of one that a crash left behind.
-   * @throws IO_ERROR
-   */
+  /** Answers one request; of the owner, unless it came by another door. */
+  fetch(request: Request, door?: Door): Promise<Response>;
+  /** Starts to listen on the unix socket. @throws IO_ERROR */
   listen(socketPath: string): void;
+  /** Starts to listen on a port of this machine. @throws PROXY_PORT_IN_USE, IO_ERROR */
+  listenOnPort(port: number): void;
   close(): Promise<void>;
 }
 
-const ALL_SCOPES: ReadonlySet<Scope> = new Set<Scope>([
-  'inference',
-  'engine-admin',
-  'metrics',
-  'status:read',
-  'models:read',
-  'models:write',
-  'engines:read',
-  'engines:write',
-  'keys:read',
-  'keys:write',
-  'config:read',
-  'config:write',
-  'proxies:read',
-  'proxies:write',
-  'audit:read',
-  'audit:write',
-  'activity:read',
-  'activity:write',
-  'admin:write',
-]);
+const SWEEP_EVERY_MS = 3_600_000;
 
-const OWNER: Principal = { kind: 'owner', id: 'owner', label: 'owner', scopes: ALL_SCOPES, models: null };
+export function createAdmin({ idempotency, version, log, ...rooms }: AdminOptions): Admin {
+  const principals = new WeakMap<Request, Principal>();
+  const doors: OpenDoor[] = [];
+  let sweeping: Timer | null = null;
 
-/** Every room's routes. Exported for the tests that walk them. */
-export function adminRoutes(options: AdminOptions, guard: ScopeGuard) {
-  return new Elysia({ name: 'admin-routes', ...STRICT })
-    .use(guard)
-    .get('/api/v1/status', () => options.status(), {
-      scope: 'status:read',
-      response: Status,
-      tags: ['status'],
-      detail: { summary: 'How FLM is' },
-    })
-    .get('/api/v1/check', () => options.check(), {
-      scope: 'status:read',
-      response: CheckReport,
-      tags: ['status'],
-      detail: { summary: 'Examine this installation' },
-    })
-    .use(keysRoutes(options.keys, guard))
-    .use(enginesRoutes(options.engines, guard))
-    .use(modelsRoutes(options.models, guard))
-    .use(configRoutes(options.config, guard));
-}
-
-export function createAdmin(options: AdminOptions): Admin {
-  const { log, version } = options;
-  const ids = new WeakMap<Request, string>();
-  const idOf = (request: Request) => ids.get(request) ?? 'unknown';
-
-  const routes = adminRoutes(
-    options,
-    createScopeGuard(() => OWNER),
-  );
-  let openApi: Promise<(request: Request) => Promise<Response>> | null = null;
-
+  const guard = createScopeGuard((request) => {
+    const principal = principals.get(request);
+    if (principal === undefined) throw new FlmError('UNAUTHENTICATED');
+    return principal;
+  });
+  const sessions: Rooms['sessions'] = {
+    ...rooms.sessions,
+    async issueToken() {
+      const { url, reason } = rooms.status().admin;
+      if (url === null)
+        throw new FlmError('ADMIN_PORT_OFF', { meta: { reason: reason ?? 'admin.port is 0' } });
+      return { ...rooms.sessions.issueToken(), url };
+    },
+  };
+  const routes = adminRoutes({ ...rooms, sessions }, guard);
   const app = new Elysia({ name: 'admin', ...STRICT })
-    .onError((caught) => {
-      const error = fromElysia(caught);
-      const requestId = idOf(caught.request);
-      // What the owner asked for in vain is told to the owner; the log gets what FLM itself did wrong.
-      if (error.exit === 2) log.error('an admin request failed', { requestId, error });
-      return adminError(error, requestId);
-    })
-    .use(routes)
-    .all('/swagger*', async ({ request }) => {
-      // The document costs 20 ms and megabytes to build, and nobody may ever ask.
-      openApi ??= import('./openapi').then(({ createOpenApi }) => createOpenApi(routes, version));
-      return (await openApi)(request);
-    });
-  let server: Bun.Server<undefined> | null = null;
-  let way: SocketWay | null = null;
+    .onError((caught) => adminError(fromElysia(caught), currentActor().requestId ?? '', log))
+    .use(routes);
 
-  async function fetch(request: Request): Promise<Response> {
-    const id = newId();
-    ids.set(request, id);
-    const response = await app.fetch(request);
-    response.headers.set('x-request-id', id);
-    return response;
-  }
+  let loading: Promise<(path: string) => Response | null> | null = null;
+  const edge = createAdminEdge({
+    async routes(request, principal) {
+      if (principal !== null) principals.set(request, principal);
+      return app.fetch(request);
+    },
+    async pages(path) {
+      // The document costs 20 ms and megabytes to build, and nobody may ever ask.
+      loading ??= import('./swagger').then(({ createPages }) => createPages(routes, version));
+      return (await loading)(path);
+    },
+    methodsAt: methodsOf(routes.routes),
+    sessions: rooms.sessions,
+    idempotency,
+    log,
+  });
 
   return {
-    fetch,
+    fetch: (request, door = { via: 'socket' }) => edge.fetch(request, door),
     listen(socketPath) {
-      try {
-        ensurePrivateDir(dirname(socketPath));
-        // This process holds the lock of the data directory, so nobody listens on a socket that is there.
-        rmSync(socketPath, { force: true });
-        way = wayTo(socketPath);
-        server = Bun.serve({
-          unix: way.path,
-          development: false,
-          fetch(request, connection) {
-            connection.timeout(request, 0); // Starting the trial engine takes longer than the runtime's patience.
-            return fetch(request);
-          },
-        });
-        chmodSync(socketPath, 0o600);
-      } catch (error) {
-        way?.close();
-        if (error instanceof FlmError) throw error;
-        throw new FlmError('IO_ERROR', { meta: { path: socketPath, reason: reasonOf(error) }, cause: error });
-      }
+      void idempotency.start();
+      sweeping = setInterval(() => void idempotency.sweep(), SWEEP_EVERY_MS);
+      sweeping.unref();
+      doors.push(openSocket(socketPath, edge));
+    },
+    listenOnPort(port) {
+      doors.push(openPort(port, edge));
     },
     async close() {
-      await server?.stop(true);
-      way?.close();
-      way = null;
+      if (sweeping !== null) clearInterval(sweeping);
+      for (const door of doors.splice(0)) await door.close();
     },
   };
 }

@@ -2,6 +2,15 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { nullable, oneOf } from '../lib/schema';
 
+export const AdminPort = Type.Object(
+  {
+    url: nullable(Type.String(), { examples: ['http://localhost:7843'] }),
+    reason: nullable(Type.String(), { description: 'Why there is none.' }),
+  },
+  { description: 'Where browsers and scripts reach the admin API.' },
+);
+export type AdminPort = Static<typeof AdminPort>;
+
 export const Status = Type.Object(
   {
     running: Type.Boolean(),
@@ -19,6 +28,7 @@ export const Status = Type.Object(
       }),
       public: Type.Array(Type.String(), { description: 'Where strangers can reach it.' }),
     }),
+    admin: AdminPort,
     started_at: nullable(Type.String({ format: 'date-time' })),
     requests: Type.Integer({ description: 'Requests that engines work on, or that wait for one.' }),
     engines: Type.Object({ running: Type.Integer(), known: Type.Integer() }),

@@ -15,30 +15,30 @@ export function keysRoutes(keys: Keys, guard: ScopeGuard) {
     .get('/', () => keys.list(), {
       scope: 'keys:read',
       response: ApiKeyList,
-      detail: { summary: 'List all API keys' },
+      detail: { operationId: 'listKeys', summary: 'List all API keys' },
     })
     .post('/', ({ body }) => keys.create(body), {
       scope: 'keys:write',
       body: KeyInput,
       response: CreatedKey,
-      detail: { summary: 'Create an API key' },
+      detail: { operationId: 'createKey', summary: 'Create an API key' },
     })
     .post('/ephemeral', () => ({ plain_key: keys.issueEphemeral('flm chat', EPHEMERAL_MS).plain }), {
       scope: 'keys:write',
       response: EphemeralKey,
-      detail: { summary: 'A key for one minute, kept in memory only' },
+      detail: { operationId: 'issueEphemeralKey', summary: 'A key for one minute, kept in memory only' },
     })
     .post('/:id/rotate', ({ params: { id }, body }) => keys.rotate(id, body), {
       scope: 'keys:write',
       params,
       body: RotateInput,
       response: RotatedKey,
-      detail: { summary: 'Replace an API key' },
+      detail: { operationId: 'rotateKey', summary: 'Replace an API key' },
     })
     .post('/:id/revoke', ({ params: { id } }) => keys.revoke(id), {
       scope: 'keys:write',
       params,
       response: RevokedKey,
-      detail: { summary: 'Revoke an API key' },
+      detail: { operationId: 'revokeKey', summary: 'Revoke an API key' },
     });
 }

@@ -18,31 +18,34 @@ export function configRoutes(config: ConfigApi, guard: ScopeGuard) {
     .get('/', () => config.list(), {
       scope: 'config:read',
       response: SettingList,
-      detail: { summary: 'List all settings' },
+      detail: { operationId: 'listSettings', summary: 'List all settings' },
     })
     .get('/:key', ({ params: { key } }) => config.get(key), {
       scope: 'config:read',
       params,
       response: SettingView,
-      detail: { summary: 'Read a setting' },
+      detail: { operationId: 'getSetting', summary: 'Read a setting' },
     })
     .get('/:key/explain', ({ params: { key } }) => config.explain(key), {
       scope: 'config:read',
       params,
       response: SettingExplanation,
-      detail: { summary: 'What a setting is for and where its value comes from' },
+      detail: {
+        operationId: 'explainSetting',
+        summary: 'What a setting is for and where its value comes from',
+      },
     })
     .put('/:key', ({ params: { key }, body: { value } }) => config.set(key, value), {
       scope: 'config:write',
       params,
       body: SettingInput,
       response: SettingChange,
-      detail: { summary: 'Change a setting' },
+      detail: { operationId: 'setSetting', summary: 'Change a setting' },
     })
     .delete('/:key', ({ params: { key } }) => config.unset(key), {
       scope: 'config:write',
       params,
       response: SettingChange,
-      detail: { summary: 'Take a change back' },
+      detail: { operationId: 'unsetSetting', summary: 'Take a change back' },
     });
 }

@@ -146,6 +146,24 @@ export const SETTINGS = {
     'live',
     'Requests that may wait for one engine; more are refused with 429.',
   ),
+  'admin.port': setting(
+    integer(0, 65_535),
+    7843,
+    'restart',
+    'Port of the admin API for browsers and scripts, on this machine only. 0 = none: the flm command uses a socket.',
+  ),
+  'admin.session_idle_ms': setting(
+    integer(60_000, DAY_MS),
+    1_800_000,
+    'live',
+    'A session of the admin API ends when it was not used for this long.',
+  ),
+  'admin.session_lifetime_ms': setting(
+    integer(60_000, 30 * DAY_MS),
+    43_200_000,
+    'live',
+    'A session of the admin API ends after this long, however much it is used.',
+  ),
   'log.level': setting(
     choice(['debug', 'info', 'warn', 'error']),
     'info',

@@ -36,6 +36,9 @@ const SAMPLES = {
   'engine.history_days': ['1', '2', '3', '4'],
   'engine.default_slots': ['1', '2', '3', '4'],
   'engine.queue_limit': ['0', '1', '2', '3'],
+  'admin.port': ['0', '1', '2', '3'],
+  'admin.session_idle_ms': ['60001', '60002', '60003', '60004'],
+  'admin.session_lifetime_ms': ['60001', '60002', '60003', '60004'],
   'log.level': ['debug', 'warn', 'error', 'warn'],
 } as const satisfies Record<SettingKey, readonly [string, string, string, string]>;
 

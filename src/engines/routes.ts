@@ -17,13 +17,13 @@ export function enginesRoutes(engines: EnginesApi, guard: ScopeGuard) {
     .get('/', () => engines.list(), {
       scope: 'engines:read',
       response: EngineList,
-      detail: { summary: 'List the engines FLM knows' },
+      detail: { operationId: 'listEngines', summary: 'List the engines FLM knows' },
     })
     .post('/', ({ body }) => engines.add(body), {
       scope: 'engines:write',
       body: EngineInput,
       response: EngineView,
-      detail: { summary: 'Add an engine' },
+      detail: { operationId: 'addEngine', summary: 'Add an engine' },
     })
     .get(
       '/health-history',
@@ -43,28 +43,28 @@ export function enginesRoutes(engines: EnginesApi, guard: ScopeGuard) {
           limit: t.Optional(t.Integer({ minimum: 1, maximum: 10_000 })),
         }),
         response: HealthHistory,
-        detail: { summary: 'How engines and their models were over time' },
+        detail: { operationId: 'readHealthHistory', summary: 'How engines and their models were over time' },
       },
     )
     .post('/detect', () => engines.detect(), {
       scope: 'engines:write',
       response: EngineList,
-      detail: { summary: 'Look for engines now' },
+      detail: { operationId: 'detectEngines', summary: 'Look for engines now' },
     })
     .post('/trial/start', () => engines.startTrial(), {
       scope: 'engines:write',
       response: TrialView,
-      detail: { summary: 'Start the trial engine' },
+      detail: { operationId: 'startTrialEngine', summary: 'Start the trial engine' },
     })
     .post('/trial/stop', () => engines.stopTrial(), {
       scope: 'engines:write',
       response: TrialView,
-      detail: { summary: 'Stop the trial engine' },
+      detail: { operationId: 'stopTrialEngine', summary: 'Stop the trial engine' },
     })
     .delete('/:id', ({ params: { id } }) => engines.remove(id), {
       scope: 'engines:write',
       params: t.Object({ id: t.String({ maxLength: 200 }) }),
       response: EngineRemoved,
-      detail: { summary: 'Forget an engine' },
+      detail: { operationId: 'removeEngine', summary: 'Forget an engine' },
     });
 }

@@ -6,8 +6,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Principal } from '../contract';
 
 export interface Actor {
-  /** `system`: FLM itself, by a timer or at its start. */
-  readonly kind: Principal['kind'] | 'system';
+  /** `system`: FLM itself, by a timer or at its start. `anonymous`: whoever knocks at the admin port. */
+  readonly kind: Principal['kind'] | 'system' | 'anonymous';
   readonly id: string;
   /** By which door: the socket, the admin port, a command that works offline, or from inside. */
   readonly via: 'socket' | 'tcp' | 'offline' | 'inside';

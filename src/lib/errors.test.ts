@@ -216,7 +216,6 @@ for (const folder of ['src', 'db', 'cli', 'certs']) {
 /** Codes that wait for what throws them. */
 const RESERVED: Readonly<Partial<Record<ErrorCode, string>>> = {
   ENGINE_TIMEOUT: 'FLM-013 names it; the limits of today end as REQUEST_TIMEOUT and STREAMING_TIMEOUT',
-  UNAUTHENTICATED: 'whoever opens the socket is the owner; the port for browsers comes later',
 };
 
 describe('the places that throw', () => {

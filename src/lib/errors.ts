@@ -449,12 +449,62 @@ export const ERRORS = {
     message: '{field}: {reason}.',
     hint: null,
   },
+  // The admin API
   UNAUTHENTICATED: {
     status: 401,
     type: 'authentication_error',
     exit: 1,
     message: 'The admin API does not know who is asking.',
-    hint: 'Use the flm command on the machine that runs FLM.',
+    hint: 'Use the flm command on the machine that runs FLM, or open a session with a token of "flm admin token".',
+  },
+  ADMIN_LOCKED: {
+    status: 429,
+    type: 'rate_limit_error',
+    exit: 1,
+    message: 'Too many wrong tokens: the admin API opens no session for {seconds} seconds.',
+    hint: 'On the machine that runs FLM, "flm admin token" makes a new token and ends the wait.',
+  },
+  ORIGIN_REFUSED: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'Only pages of the admin API itself may use a session: {reason}.',
+    hint: 'From a program, open a session with "as": "bearer" and send it as "Authorization: Bearer ...".',
+  },
+  SESSION_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is no session "{id}".',
+    hint: '"flm admin sessions list" shows the sessions.',
+  },
+  ADMIN_PORT_OFF: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'The admin API has no port, so no session can be opened: {reason}.',
+    hint: 'Choose a free port and start FLM again: flm config set admin.port 7844',
+  },
+  BODY_TIMEOUT: {
+    status: 408,
+    type: 'timeout_error',
+    exit: 1,
+    message: 'The body did not arrive within {limitMs} ms.',
+    hint: null,
+  },
+  IDEMPOTENCY_KEY_REUSED: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'This Idempotency-Key was used for another request.',
+    hint: 'Take a new key, such as a UUID, for each change.',
+  },
+  IDEMPOTENCY_UNDER_WAY: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'The first request with this Idempotency-Key is still under way.',
+    hint: 'Ask again in a second.',
   },
 } as const satisfies Record<string, ErrorSpec>;
 

@@ -23,46 +23,49 @@ export function modelsRoutes(models: ModelsApi, guard: ScopeGuard) {
       scope: 'models:read',
       query: t.Object({ engine: t.Optional(t.String({ maxLength: 100 })) }),
       response: ModelList,
-      detail: { summary: 'List the models of all engines, or of one' },
+      detail: { operationId: 'listModels', summary: 'List the models of all engines, or of one' },
     })
     .get('/named', ({ query: { name } }) => models.show(name), {
       scope: 'models:read',
       query: named,
       response: ModelDetail,
-      detail: { summary: 'Tell what a name means: every copy and how it is doing' },
+      detail: { operationId: 'showModel', summary: 'Tell what a name means: every copy and how it is doing' },
     })
     .get('/aliases', () => models.aliases(), {
       scope: 'models:read',
       response: AliasList,
-      detail: { summary: 'List the aliases' },
+      detail: { operationId: 'listAliases', summary: 'List the aliases' },
     })
     .put('/aliases', ({ body }) => models.setAlias(body), {
       scope: 'models:write',
       body: AliasInput,
       response: AliasView,
-      detail: { summary: 'Make an alias, or give one other targets' },
+      detail: { operationId: 'setAlias', summary: 'Make an alias, or give one other targets' },
     })
     .delete('/aliases', ({ query: { name } }) => models.removeAlias(name), {
       scope: 'models:write',
       query: named,
       response: AliasRemoved,
-      detail: { summary: 'Forget an alias' },
+      detail: { operationId: 'removeAlias', summary: 'Forget an alias' },
     })
     .get('/strategies', () => models.strategies(), {
       scope: 'models:read',
       response: StrategyList,
-      detail: { summary: 'List the strategies that were set' },
+      detail: { operationId: 'listStrategies', summary: 'List the strategies that were set' },
     })
     .put('/strategies', ({ body }) => models.setStrategy(body), {
       scope: 'models:write',
       body: StrategyInput,
       response: StrategyView,
-      detail: { summary: 'Say how to choose among the engines that have a model' },
+      detail: {
+        operationId: 'setStrategy',
+        summary: 'Say how to choose among the engines that have a model',
+      },
     })
     .delete('/strategies', ({ query: { name } }) => models.unsetStrategy(name), {
       scope: 'models:write',
       query: named,
       response: StrategyView,
-      detail: { summary: 'Choose by the default again' },
+      detail: { operationId: 'unsetStrategy', summary: 'Choose by the default again' },
     });
 }

@@ -16,7 +16,14 @@ export function testDir(): TestDir {
   return {
     dir,
     paths: pathsIn(dir),
-    env: { FLM_DATA_DIR: dir, FLM_DISABLE_KEYRING: '1', PATH: process.env.PATH, HOME: join(dir, 'home') },
+    env: {
+      FLM_DATA_DIR: dir,
+      FLM_DISABLE_KEYRING: '1',
+      // Tests run side by side, and the default is one port.
+      FLM_ADMIN_PORT: '0',
+      PATH: process.env.PATH,
+      HOME: join(dir, 'home'),
+    },
     [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }),
   };
 }

@@ -1,0 +1,176 @@
+/* Made by "bun run docs" from the OpenAPI document (docs/openapi.json). Do not edit. */
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/** What an operation is called with: values for the path, the query, and the body. */
+export interface Input {
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly body?: unknown;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Carries an operation over, and resolves with the JSON of the answer. */
+export type Send = <Result>(method: Method, path: string, input: Input) => Promise<Result>;
+
+interface Cancellable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export type GetStatusResult = { running: boolean; id: string | null; pid: number | null; version: string; data_dir: string; mode: "local-http" | null; listen_addr: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; admin: { url: string | null; reason: string | null }; started_at: string | null; requests: number; engines: { running: number; known: number }; models: number; security_db_key: "keychain" | "file" | "passphrase" };
+
+export type RunChecksResult = { status: "ok" | "warning" | "error"; checks: ({ name: string; status: "ok" | "warning" | "error"; message: string })[] };
+
+export type OpenSessionBody = { token: string; as?: "cookie" | "bearer" };
+
+export type OpenSessionResult = { id: string; ip: string | null; user_agent: string | null; created_at: string; last_used_at: string; expires_at: string; bearer: string | null };
+
+export type CloseSessionResult = { id: string; closed: true };
+
+export type IssueTokenResult = { token: string; expires_at: string; url: string };
+
+export type ListSessionsResult = { items: ({ id: string; ip: string | null; user_agent: string | null; created_at: string; last_used_at: string; expires_at: string })[]; next: null };
+
+export type RevokeSessionResult = { id: string; closed: true };
+
+export type ListKeysResult = { items: ({ id: string; label: string; status: "active" | "expired" | "revoked"; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; rotated_from: string | null })[]; next: null };
+
+export type CreateKeyBody = { label: string; scopes?: ("inference" | "metrics" | "engine-admin")[]; models?: (string)[]; expires_in_s?: number };
+
+export type CreateKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null };
+
+export type IssueEphemeralKeyResult = { plain_key: string };
+
+export type RotateKeyBody = { label?: string; grace_s?: number };
+
+export type RotateKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; old_key_id: string; old_key_valid_until: string };
+
+export type RevokeKeyResult = { id: string; revoked: true };
+
+export type ListEnginesResult = { items: ({ id: string; kind: "ollama" | "vllm" | "lmstudio" | "llamacpp" | "openai"; name: string; url: string; origin: "manual" | "detected" | "trial"; version: string | null; status: { status: "running-healthy" | "running-degraded" | "needs-key" | "error-network" | "error-api" | "installed-only"; latency_ms: number | null; reason: string | null; consecutive_failures: number }; breaker: "closed" | "open" | "half-open"; capabilities: { chat: boolean; chat_stream: boolean; embeddings: boolean; rerank: boolean; tools: boolean; reasoning: boolean; vision_inputs: boolean; audio_inputs: boolean; routes: (string)[] }; slots: number | null; models: (string)[] })[]; next: null };
+
+export type AddEngineBody = { url: string; kind?: string; id?: string; key?: string; slots?: number };
+
+export type AddEngineResult = { id: string; kind: "ollama" | "vllm" | "lmstudio" | "llamacpp" | "openai"; name: string; url: string; origin: "manual" | "detected" | "trial"; version: string | null; status: { status: "running-healthy" | "running-degraded" | "needs-key" | "error-network" | "error-api" | "installed-only"; latency_ms: number | null; reason: string | null; consecutive_failures: number }; breaker: "closed" | "open" | "half-open"; capabilities: { chat: boolean; chat_stream: boolean; embeddings: boolean; rerank: boolean; tools: boolean; reasoning: boolean; vision_inputs: boolean; audio_inputs: boolean; routes: (string)[] }; slots: number | null; models: (string)[] };
+
+export type ReadHealthHistoryQuery = { engine?: string | undefined; model?: string | undefined; hours?: number | undefined; limit?: number | undefined };
+
+export type ReadHealthHistoryResult = { items: ({ id: number; engine_id: string; model_id: string | null; status: "healthy" | "degraded" | "unreachable"; latency_ms: number | null; error_rate: number; requests: number; created_at: string })[]; summary: { total: number; healthy: number; degraded: number; unreachable: number; avg_latency_ms: number | null; avg_error_rate: number | null; success_rate: number | null }; next: null };
+
+export type DetectEnginesResult = { items: ({ id: string; kind: "ollama" | "vllm" | "lmstudio" | "llamacpp" | "openai"; name: string; url: string; origin: "manual" | "detected" | "trial"; version: string | null; status: { status: "running-healthy" | "running-degraded" | "needs-key" | "error-network" | "error-api" | "installed-only"; latency_ms: number | null; reason: string | null; consecutive_failures: number }; breaker: "closed" | "open" | "half-open"; capabilities: { chat: boolean; chat_stream: boolean; embeddings: boolean; rerank: boolean; tools: boolean; reasoning: boolean; vision_inputs: boolean; audio_inputs: boolean; routes: (string)[] }; slots: number | null; models: (string)[] })[]; next: null };
+
+export type StartTrialEngineResult = { installed: boolean; running: boolean; url: string | null; pid: number | null; model: string; error: string | null };
+
+export type StopTrialEngineResult = { installed: boolean; running: boolean; url: string | null; pid: number | null; model: string; error: string | null };
+
+export type RemoveEngineResult = { id: string; removed: true };
+
+export type ListModelsQuery = { engine?: string | undefined };
+
+export type ListModelsResult = { items: ({ id: string; other_names: (string)[]; uri: string; engine: string; kind: string; loaded: boolean | null; context_length: number | null; capabilities: (string)[]; family: string | null; parameters: string | null; quantization: string | null; size_bytes: number | null })[]; next: null };
+
+export type ShowModelQuery = { name: string };
+
+export type ShowModelResult = { name: string; alias: { name: string; places: (({ model: string; weight: number; copies: number })[])[]; strategy: "least-busy" | "highest-score" | "lowest-error-rate" | "highest-throughput" | "manual"; shadows: boolean; updated_at: string } | null; strategy: "least-busy" | "highest-score" | "lowest-error-rate" | "highest-throughput" | "manual"; copies: ({ id: string; other_names: (string)[]; uri: string; engine: string; kind: string; loaded: boolean | null; context_length: number | null; capabilities: (string)[]; family: string | null; parameters: string | null; quantization: string | null; size_bytes: number | null; routes: (string)[]; standing: { available: boolean; degraded: boolean; reason: string | null; slots: number | null; free_slots: number | null; latency_ms: number; error_rate: number; tokens_per_second: number | null } })[] };
+
+export type ListAliasesResult = { items: ({ name: string; places: (({ model: string; weight: number; copies: number })[])[]; strategy: "least-busy" | "highest-score" | "lowest-error-rate" | "highest-throughput" | "manual"; shadows: boolean; updated_at: string })[]; next: null };
+
+export type SetAliasBody = { name: string; places: (({ model: string; weight?: number })[])[] };
+
+export type SetAliasResult = { name: string; places: (({ model: string; weight: number; copies: number })[])[]; strategy: "least-busy" | "highest-score" | "lowest-error-rate" | "highest-throughput" | "manual"; shadows: boolean; updated_at: string };
+
+export type RemoveAliasQuery = { name: string };
+
+export type RemoveAliasResult = { name: string; removed: true };
+
+export type ListStrategiesResult = { items: ({ name: string; strategy: "least-busy" | "highest-score" | "lowest-error-rate" | "highest-throughput" | "manual"; set: boolean; copies: number })[]; next: null };
+
+export type SetStrategyBody = { name: string; strategy: "least-busy" | "highest-score" | "lowest-error-rate" | "highest-throughput" | "manual" };
+
+export type SetStrategyResult = { name: string; strategy: "least-busy" | "highest-score" | "lowest-error-rate" | "highest-throughput" | "manual"; set: boolean; copies: number };
+
+export type UnsetStrategyQuery = { name: string };
+
+export type UnsetStrategyResult = { name: string; strategy: "least-busy" | "highest-score" | "lowest-error-rate" | "highest-throughput" | "manual"; set: boolean; copies: number };
+
+export type ListSettingsResult = { items: ({ key: string; value: string; source: "flag" | "env" | "database" | "file" | "default"; default: string; apply: "live" | "restart"; waits: boolean })[]; next: null };
+
+export type GetSettingResult = { key: string; value: string; source: "flag" | "env" | "database" | "file" | "default"; default: string; apply: "live" | "restart"; waits: boolean };
+
+export type SetSettingBody = { value: string };
+
+export type SetSettingResult = { key: string; value: string; effect: "applied" | "restart-required" | "shadowed-by-env" | "shadowed-by-flag" };
+
+export type UnsetSettingResult = { key: string; value: string; effect: "applied" | "restart-required" | "shadowed-by-env" | "shadowed-by-flag" };
+
+export type ExplainSettingResult = { key: string; about: string; takes: string; apply: "live" | "restart"; value: string; source: "flag" | "env" | "database" | "file" | "default"; sources: ({ source: "flag" | "env" | "database" | "file" | "default"; where: string; value: string | null; wins: boolean })[] };
+
+/** Every operation of the admin API. */
+export function operationsOver(send: Send) {
+  return {
+    /** How FLM is. Scope: `status:read` */
+    getStatus: (input: Cancellable = {}) => send<GetStatusResult>('GET', '/api/v1/status', input),
+    /** Examine this installation. Scope: `status:read` */
+    runChecks: (input: Cancellable = {}) => send<RunChecksResult>('GET', '/api/v1/check', input),
+    /** Open a session with a one-time token. Scope: none; a token of `flm admin token` opens one session. */
+    openSession: (input: { body: OpenSessionBody } & Cancellable) => send<OpenSessionResult>('POST', '/api/v1/session', input),
+    /** End the session that asks. Scope: `status:read` */
+    closeSession: (input: Cancellable = {}) => send<CloseSessionResult>('DELETE', '/api/v1/session', input),
+    /** Make a token that opens one session. Scope: `admin:write` */
+    issueToken: (input: Cancellable = {}) => send<IssueTokenResult>('POST', '/api/v1/sessions/tokens', input),
+    /** List the sessions. Scope: `admin:write` */
+    listSessions: (input: Cancellable = {}) => send<ListSessionsResult>('GET', '/api/v1/sessions', input),
+    /** End a session. Scope: `admin:write` */
+    revokeSession: (input: { params: { id: string } } & Cancellable) => send<RevokeSessionResult>('DELETE', '/api/v1/sessions/{id}', input),
+    /** List all API keys. Scope: `keys:read` */
+    listKeys: (input: Cancellable = {}) => send<ListKeysResult>('GET', '/api/v1/keys', input),
+    /** Create an API key. Scope: `keys:write` */
+    createKey: (input: { body: CreateKeyBody } & Cancellable) => send<CreateKeyResult>('POST', '/api/v1/keys', input),
+    /** A key for one minute, kept in memory only. Scope: `keys:write` */
+    issueEphemeralKey: (input: Cancellable = {}) => send<IssueEphemeralKeyResult>('POST', '/api/v1/keys/ephemeral', input),
+    /** Replace an API key. Scope: `keys:write` */
+    rotateKey: (input: { params: { id: string }; body: RotateKeyBody } & Cancellable) => send<RotateKeyResult>('POST', '/api/v1/keys/{id}/rotate', input),
+    /** Revoke an API key. Scope: `keys:write` */
+    revokeKey: (input: { params: { id: string } } & Cancellable) => send<RevokeKeyResult>('POST', '/api/v1/keys/{id}/revoke', input),
+    /** List the engines FLM knows. Scope: `engines:read` */
+    listEngines: (input: Cancellable = {}) => send<ListEnginesResult>('GET', '/api/v1/engines', input),
+    /** Add an engine. Scope: `engines:write` */
+    addEngine: (input: { body: AddEngineBody } & Cancellable) => send<AddEngineResult>('POST', '/api/v1/engines', input),
+    /** How engines and their models were over time. Scope: `engines:read` */
+    readHealthHistory: (input: { query?: ReadHealthHistoryQuery } & Cancellable = {}) => send<ReadHealthHistoryResult>('GET', '/api/v1/engines/health-history', input),
+    /** Look for engines now. Scope: `engines:write` */
+    detectEngines: (input: Cancellable = {}) => send<DetectEnginesResult>('POST', '/api/v1/engines/detect', input),
+    /** Start the trial engine. Scope: `engines:write` */
+    startTrialEngine: (input: Cancellable = {}) => send<StartTrialEngineResult>('POST', '/api/v1/engines/trial/start', input),
+    /** Stop the trial engine. Scope: `engines:write` */
+    stopTrialEngine: (input: Cancellable = {}) => send<StopTrialEngineResult>('POST', '/api/v1/engines/trial/stop', input),
+    /** Forget an engine. Scope: `engines:write` */
+    removeEngine: (input: { params: { id: string } } & Cancellable) => send<RemoveEngineResult>('DELETE', '/api/v1/engines/{id}', input),
+    /** List the models of all engines, or of one. Scope: `models:read` */
+    listModels: (input: { query?: ListModelsQuery } & Cancellable = {}) => send<ListModelsResult>('GET', '/api/v1/models', input),
+    /** Tell what a name means: every copy and how it is doing. Scope: `models:read` */
+    showModel: (input: { query: ShowModelQuery } & Cancellable) => send<ShowModelResult>('GET', '/api/v1/models/named', input),
+    /** List the aliases. Scope: `models:read` */
+    listAliases: (input: Cancellable = {}) => send<ListAliasesResult>('GET', '/api/v1/models/aliases', input),
+    /** Make an alias, or give one other targets. Scope: `models:write` */
+    setAlias: (input: { body: SetAliasBody } & Cancellable) => send<SetAliasResult>('PUT', '/api/v1/models/aliases', input),
+    /** Forget an alias. Scope: `models:write` */
+    removeAlias: (input: { query: RemoveAliasQuery } & Cancellable) => send<RemoveAliasResult>('DELETE', '/api/v1/models/aliases', input),
+    /** List the strategies that were set. Scope: `models:read` */
+    listStrategies: (input: Cancellable = {}) => send<ListStrategiesResult>('GET', '/api/v1/models/strategies', input),
+    /** Say how to choose among the engines that have a model. Scope: `models:write` */
+    setStrategy: (input: { body: SetStrategyBody } & Cancellable) => send<SetStrategyResult>('PUT', '/api/v1/models/strategies', input),
+    /** Choose by the default again. Scope: `models:write` */
+    unsetStrategy: (input: { query: UnsetStrategyQuery } & Cancellable) => send<UnsetStrategyResult>('DELETE', '/api/v1/models/strategies', input),
+    /** List all settings. Scope: `config:read` */
+    listSettings: (input: Cancellable = {}) => send<ListSettingsResult>('GET', '/api/v1/config', input),
+    /** Read a setting. Scope: `config:read` */
+    getSetting: (input: { params: { key: string } } & Cancellable) => send<GetSettingResult>('GET', '/api/v1/config/{key}', input),
+    /** Change a setting. Scope: `config:write` */
+    setSetting: (input: { params: { key: string }; body: SetSettingBody } & Cancellable) => send<SetSettingResult>('PUT', '/api/v1/config/{key}', input),
+    /** Take a change back. Scope: `config:write` */
+    unsetSetting: (input: { params: { key: string } } & Cancellable) => send<UnsetSettingResult>('DELETE', '/api/v1/config/{key}', input),
+    /** What a setting is for and where its value comes from. Scope: `config:read` */
+    explainSetting: (input: { params: { key: string } } & Cancellable) => send<ExplainSettingResult>('GET', '/api/v1/config/{key}/explain', input),
+  };
+}

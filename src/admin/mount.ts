@@ -1,0 +1,61 @@
+/** Every room's routes behind one guard. A new room adds its line here and what it needs to Rooms. */
+import { Elysia } from 'elysia';
+import type { Keys } from '../admission';
+import { keysRoutes } from '../admission/routes';
+import type { ConfigApi } from '../config';
+import { configRoutes } from '../config/routes';
+import type { EnginesApi } from '../engines';
+import { enginesRoutes } from '../engines/routes';
+import { FlmError } from '../lib/errors';
+import { createScopeGuard, type ScopeGuard, STRICT } from '../lib/scope-guard';
+import type { ModelsApi } from '../models';
+import { modelsRoutes } from '../models/routes';
+import { CheckReport, Status } from './model';
+import type { Sessions } from './sessions';
+import type { SessionsApi } from './sessions/model';
+import { sessionsRoutes } from './sessions/routes';
+
+/** What the routes call. */
+export interface Rooms {
+  readonly keys: Keys;
+  readonly engines: EnginesApi;
+  readonly config: ConfigApi;
+  readonly models: ModelsApi;
+  readonly sessions: Omit<Sessions, keyof SessionsApi> & SessionsApi;
+  readonly status: () => Status;
+  readonly check: () => Promise<CheckReport>;
+}
+
+export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
+  return new Elysia({ name: 'admin-routes', ...STRICT })
+    .use(guard)
+    .get('/api/v1/status', () => rooms.status(), {
+      scope: 'status:read',
+      response: Status,
+      tags: ['status'],
+      detail: { operationId: 'getStatus', summary: 'How FLM is' },
+    })
+    .get('/api/v1/check', () => rooms.check(), {
+      scope: 'status:read',
+      response: CheckReport,
+      tags: ['status'],
+      detail: { operationId: 'runChecks', summary: 'Examine this installation' },
+    })
+    .use(sessionsRoutes(rooms.sessions, guard))
+    .use(keysRoutes(rooms.keys, guard))
+    .use(enginesRoutes(rooms.engines, guard))
+    .use(modelsRoutes(rooms.models, guard))
+    .use(configRoutes(rooms.config, guard));
+}
+
+/** The routes with nothing behind them, for whoever only reads what they say of themselves. */
+export function describedRoutes(): ReturnType<typeof adminRoutes> {
+  // Routes are handed their rooms, but call them only when a request comes.
+  const nothing: unknown = new Proxy({}, { get: () => nothing });
+  return adminRoutes(
+    nothing as Rooms,
+    createScopeGuard(() => {
+      throw new FlmError('UNAUTHENTICATED');
+    }),
+  );
+}

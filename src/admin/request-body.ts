@@ -1,0 +1,47 @@
+/** Reads the body of an admin request: whole, small, and soon. */
+import { FlmError } from '../lib/errors';
+
+const LIMIT_MS = 30_000;
+
+/**
+ * The body as text, `''` where there is none.
+ * @throws PAYLOAD_TOO_LARGE above `maxBytes`, BODY_TIMEOUT when it takes longer than `limitMs`, INVALID_JSON when it is not UTF-8
+ */
+export async function readBody(request: Request, maxBytes: number, limitMs = LIMIT_MS): Promise<string> {
+  if (request.body === null) return '';
+  const announced = Number(request.headers.get('content-length') ?? 0);
+  if (announced > maxBytes) throw tooLarge(maxBytes);
+  const reader = request.body.getReader();
+  const { promise: tooLate, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(new FlmError('BODY_TIMEOUT', { meta: { limitMs } })), limitMs);
+  try {
+    const chunks: Uint8Array[] = [];
+    for (let bytes = 0; ; ) {
+      const { done, value } = await Promise.race([reader.read(), tooLate]);
+      if (done) return decode(chunks);
+      bytes += value.byteLength;
+      if (bytes > maxBytes) throw tooLarge(maxBytes);
+      chunks.push(value);
+    }
+  } catch (error) {
+    reader.cancel().catch(() => {});
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function decode(chunks: readonly Uint8Array[]): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch (error) {
+    throw new FlmError('INVALID_JSON', { meta: { reason: 'it is not UTF-8' }, cause: error });
+  }
+}
+
+function tooLarge(limit: number): FlmError {
+  return new FlmError('PAYLOAD_TOO_LARGE', {
+    meta: { limit },
+    hint: 'Nothing in the admin API needs as much.',
+  });
+}
