@@ -13,6 +13,7 @@ import {
   mayUse,
   type Slots,
 } from './admission';
+import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
 import type { Clock } from './contract';
 import { createEgress, type Egress } from './egress';
@@ -60,6 +61,7 @@ export interface App {
   readonly engines: Engines;
   readonly models: Models;
   readonly config: Config;
+  readonly audit: Audit;
   readonly trial: Trial;
   readonly egress: Egress;
   /** What happened, for whoever records it. */
@@ -120,7 +122,9 @@ export async function openApp(options: AppOptions): Promise<App> {
       onError: (error, event) => log.error('a subscriber failed', { event: event.name, error }),
     });
     undo.push(bus.close);
-    const store = createSettingsStore(db.config);
+    const audit = await createAudit({ store: createAuditStore(db.config, db.security), clock, log });
+    undo.push(audit.close);
+    const store = createSettingsStore(db.config, audit.inConfigDb);
     const { flags, running } = options;
     const config = await createConfig({
       store,
@@ -132,7 +136,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
       running,
     });
-    const keys = await createKeys(createKeyStore(db.security), clock, bus);
+    const keys = await createKeys(createKeyStore(db.security, audit.inSecurityDb), clock, bus);
     undo.push(keys.close);
     const egress = createEgress({ clock });
     undo.push(egress.close);
@@ -151,11 +155,11 @@ export async function openApp(options: AppOptions): Promise<App> {
     const models = await createModels({
       refresh: (maxAgeMs) => engines.refresh(maxAgeMs),
       standingOf: (candidate) => engines.standingOf(candidate, loadOf(candidate.engine.id)),
-      store: createRuleStore(db.config),
+      store: createRuleStore(db.config, audit.inConfigDb),
       clock,
     });
     const engines: Engines = await createEngines({
-      store: createEngineStore(db.config, db.security),
+      store: createEngineStore(db.config, db.security, audit.inConfigDb),
       historyStore: createHistoryStore(db.config),
       egress,
       config: config.current,
@@ -214,6 +218,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       engines,
       models,
       config,
+      audit,
       trial,
       egress,
       bus,
