@@ -269,9 +269,23 @@ export async function openApp(options: AppOptions): Promise<App> {
         await proxies.started(handle, { mode, bind, port: listener.port });
         undo.push(() => forget(proxies, id, log));
 
-        const admin = createAdmin({ keys, engines, config, models, status, check, version: VERSION, log });
+        const admin = createAdmin({
+          keys,
+          engines,
+          config,
+          models,
+          audit,
+          status,
+          check,
+          version: VERSION,
+          log,
+        });
         admin.listen(paths.adminSocket);
         undo.push(admin.close);
+        await audit
+          .started({ version: VERSION, pid: process.pid, listen_addr: handle.listenAddr })
+          .catch((error: unknown) => log.error('that FLM started could not be put on record', { error }));
+        undo.push(() => stopped(audit, log));
         engines.start();
         if (exposure !== 'loopback')
           log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
@@ -287,6 +301,15 @@ export async function openApp(options: AppOptions): Promise<App> {
     // What went wrong first is what the caller has to hear; what comes of it is in the log.
     await close().catch(() => {});
     throw error;
+  }
+}
+
+/** The last thing that is put on record; an FLM that cannot write it stops all the same. */
+async function stopped(audit: Audit, log: Log): Promise<void> {
+  try {
+    await audit.record({ type: 'flm.stopped', severity: 'low', target: null, details: null });
+  } catch (error) {
+    log.warn('that FLM stopped could not be put on record', { error });
   }
 }
 

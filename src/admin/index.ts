@@ -7,11 +7,14 @@ import { dirname } from 'node:path';
 import { Elysia } from 'elysia';
 import type { Keys } from '../admission';
 import { keysRoutes } from '../admission/routes';
+import type { Audit } from '../audit';
+import { auditRoutes } from '../audit/routes';
 import type { ConfigApi } from '../config';
 import { configRoutes } from '../config/routes';
 import type { Principal, Scope } from '../contract';
 import type { EnginesApi } from '../engines';
 import { enginesRoutes } from '../engines/routes';
+import { type Actor, actingAs } from '../lib/actor';
 import { FlmError, reasonOf } from '../lib/errors';
 import { ensurePrivateDir } from '../lib/files';
 import { newId } from '../lib/ids';
@@ -31,6 +34,7 @@ export interface AdminOptions {
   readonly engines: EnginesApi;
   readonly config: ConfigApi;
   readonly models: ModelsApi;
+  readonly audit: Audit;
   readonly status: () => Status;
   readonly check: () => Promise<CheckReport>;
   readonly version: string;
@@ -91,7 +95,8 @@ export function adminRoutes(options: AdminOptions, guard: ScopeGuard) {
     .use(keysRoutes(options.keys, guard))
     .use(enginesRoutes(options.engines, guard))
     .use(modelsRoutes(options.models, guard))
-    .use(configRoutes(options.config, guard));
+    .use(configRoutes(options.config, guard))
+    .use(auditRoutes(options.audit, guard));
 }
 
 export function createAdmin(options: AdminOptions): Admin {
@@ -125,7 +130,15 @@ export function createAdmin(options: AdminOptions): Admin {
   async function fetch(request: Request): Promise<Response> {
     const id = newId();
     ids.set(request, id);
-    const response = await app.fetch(request);
+    const actor: Actor = {
+      kind: 'owner',
+      id: 'owner',
+      via: 'socket',
+      requestId: id,
+      traceId: null,
+      ip: null,
+    };
+    const response = await actingAs(actor, () => app.fetch(request));
     response.headers.set('x-request-id', id);
     return response;
   }
