@@ -52,7 +52,7 @@ describe('checkDatabases', () => {
         name: 'config.db: tables',
         ok: true,
         message:
-          'active_proxy_handles 0, audit_outbox 0, engine_health_logs 0, engines 0, model_routes 0, proxy_profiles 0, settings 1',
+          'active_proxy_handles 0, audit_outbox 0, audit_witnesses 0, engine_health_logs 0, engines 0, model_routes 0, proxy_profiles 0, settings 1',
       },
       { name: 'security.db: integrity', ok: true, message: 'sound' },
       { name: 'security.db: references', ok: true, message: 'complete' },

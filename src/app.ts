@@ -25,6 +25,7 @@ import {
   mayUse,
   type Slots,
 } from './admission';
+import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
 import type { AuditEvent, Clock } from './contract';
 import { createEgress, type Egress } from './egress';
@@ -73,6 +74,7 @@ export interface App {
   readonly engines: Engines;
   readonly models: Models;
   readonly config: Config;
+  readonly audit: Audit;
   readonly trial: Trial;
   readonly sessions: Sessions;
   readonly egress: Egress;
@@ -134,7 +136,9 @@ export async function openApp(options: AppOptions): Promise<App> {
       onError: (error, event) => log.error('a subscriber failed', { event: event.name, error }),
     });
     undo.push(bus.close);
-    const store = createSettingsStore(db.config);
+    const audit = await createAudit({ store: createAuditStore(db.config, db.security), clock, log });
+    undo.push(audit.close);
+    const store = createSettingsStore(db.config, audit.inConfigDb);
     const { flags, running } = options;
     const config = await createConfig({
       store,
@@ -146,7 +150,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
       running,
     });
-    const keys = await createKeys(createKeyStore(db.security), clock, bus);
+    const keys = await createKeys(createKeyStore(db.security, audit.inSecurityDb), clock, bus);
     undo.push(keys.close);
     const egress = createEgress({ clock });
     undo.push(egress.close);
@@ -155,7 +159,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       store: createSessionStore(db.security),
       clock,
       config: config.current,
-      record: unrecorded,
+      record: audit.inSecurityDb.write,
     });
 
     const trial = createTrial({
@@ -171,11 +175,11 @@ export async function openApp(options: AppOptions): Promise<App> {
     const models = await createModels({
       refresh: (maxAgeMs) => engines.refresh(maxAgeMs),
       standingOf: (candidate) => engines.standingOf(candidate, loadOf(candidate.engine.id)),
-      store: createRuleStore(db.config),
+      store: createRuleStore(db.config, audit.inConfigDb),
       clock,
     });
     const engines: Engines = await createEngines({
-      store: createEngineStore(db.config, db.security),
+      store: createEngineStore(db.config, db.security, audit.inConfigDb),
       historyStore: createHistoryStore(db.config),
       egress,
       config: config.current,
@@ -237,6 +241,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       engines,
       models,
       config,
+      audit,
       trial,
       sessions,
       egress,
@@ -289,11 +294,15 @@ export async function openApp(options: AppOptions): Promise<App> {
         undo.push(() => forget(proxies, id, log));
 
         const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
-        const rooms = { keys, engines, config, models, sessions, status, check };
+        const rooms = { keys, engines, config, models, audit, sessions, status, check };
         const admin = createAdmin({ ...rooms, idempotency, version: VERSION, log });
         undo.push(admin.close);
         admin.listen(paths.adminSocket);
         adminPort = await openAdminPort(admin, config.current()['admin.port'], egress, log);
+        await audit
+          .started({ version: VERSION, pid: process.pid, listen_addr: handle.listenAddr })
+          .catch((error: unknown) => log.error('that FLM started could not be put on record', { error }));
+        undo.push(() => stopped(audit, log));
         engines.start();
         if (exposure !== 'loopback')
           log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
@@ -329,8 +338,14 @@ async function openAdminPort(admin: Admin, port: number, egress: Egress, log: Lo
   }
 }
 
-/** Until there is an audit trail, nothing keeps these. */
-const unrecorded = (_event: AuditEvent): void => {};
+/** The last thing that is put on record; an FLM that cannot write it stops all the same. */
+async function stopped(audit: Audit, log: Log): Promise<void> {
+  try {
+    await audit.record({ type: 'flm.stopped', severity: 'low', target: null, details: null });
+  } catch (error) {
+    log.warn('that FLM stopped could not be put on record', { error });
+  }
+}
 
 /** Takes the handle of a proxy that ends out of the records. One that stays is removed by the next start. */
 async function forget(proxies: ProxyStore, id: string, log: Log): Promise<void> {

@@ -1,5 +1,5 @@
 /** Tables of config.db (FLM-124): what the owner set up. Times are integer milliseconds UTC. */
-import { index, integer, real, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import { blob, index, integer, real, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 
 /** Settings that were set with `flm config set`; everything else is default, file, environment or flag. */
 export const settings = sqliteTable('settings', {
@@ -75,4 +75,14 @@ export const auditOutbox = sqliteTable('audit_outbox', {
   id: integer('id').primaryKey({ autoIncrement: true }),
   /** The event with its id, time and actor. */
   eventJson: text('event_json').notNull(),
+});
+
+/**
+ * How far the audit chain in the other database had come. It follows that chain's own head, so a security.db that was
+ * put back to an earlier day is noticed.
+ */
+export const auditWitnesses = sqliteTable('audit_witnesses', {
+  writer: text('writer').primaryKey(),
+  seq: integer('seq').notNull(),
+  hash: blob('hash', { mode: 'buffer' }).notNull(),
 });

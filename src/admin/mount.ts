@@ -2,6 +2,8 @@
 import { Elysia } from 'elysia';
 import type { Keys } from '../admission';
 import { keysRoutes } from '../admission/routes';
+import type { Audit } from '../audit';
+import { auditRoutes } from '../audit/routes';
 import type { ConfigApi } from '../config';
 import { configRoutes } from '../config/routes';
 import type { EnginesApi } from '../engines';
@@ -21,6 +23,7 @@ export interface Rooms {
   readonly engines: EnginesApi;
   readonly config: ConfigApi;
   readonly models: ModelsApi;
+  readonly audit: Audit;
   readonly sessions: Omit<Sessions, keyof SessionsApi> & SessionsApi;
   readonly status: () => Status;
   readonly check: () => Promise<CheckReport>;
@@ -45,7 +48,8 @@ export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
     .use(keysRoutes(rooms.keys, guard))
     .use(enginesRoutes(rooms.engines, guard))
     .use(modelsRoutes(rooms.models, guard))
-    .use(configRoutes(rooms.config, guard));
+    .use(configRoutes(rooms.config, guard))
+    .use(auditRoutes(rooms.audit, guard));
 }
 
 /** The routes with nothing behind them, for whoever only reads what they say of themselves. */

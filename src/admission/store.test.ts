@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Databases, openDatabases, securitySchema } from '../../db';
+import { type AuditSpy, auditSpy } from '../../test/support/audit';
 import { type TestDir, testDir } from '../../test/support/data-dir';
 import { createBus } from '../lib/bus';
 import { manualClock } from '../lib/clock';
@@ -12,14 +13,16 @@ import { createKeyStore, type KeyStore, type StoredKey } from './store';
 let data: TestDir;
 let db: Databases;
 let store: KeyStore;
+let audit: AuditSpy;
 
 async function open(): Promise<void> {
   db = await openDatabases({ paths: data.paths, env: data.env, clock: manualClock(), lockWaitMs: 0 });
-  store = createKeyStore(db.security);
+  store = createKeyStore(db.security, audit);
 }
 
 beforeEach(async () => {
   data = testDir();
+  audit = auditSpy();
   await open();
 });
 
@@ -80,7 +83,7 @@ describe('the key store', () => {
       clock: manualClock(),
       lockWaitMs: 0,
     });
-    expect((await createKeyStore(otherDb.security).pepper(1)).equals(pepper)).toBe(false);
+    expect((await createKeyStore(otherDb.security, audit).pepper(1)).equals(pepper)).toBe(false);
     otherDb.close();
   });
 
@@ -93,6 +96,50 @@ describe('the key store', () => {
     await store.replace('aaaaaaaa', 9_000, key('bbbbbbbb', { createdAtMs: 3_000 }));
     expect(await ids()).toEqual(['bbbbbbbb', 'aaaaaaaa']);
     expect((await store.list())[1]?.revokedAtMs).toBe(9_000);
+  });
+
+  test('puts on record what becomes of each key', async () => {
+    const models = Array.from({ length: 30 }, (_, n) => `m${n}`);
+    await store.insert(key('aaaaaaaa', { expiresAtMs: 5_000, models }));
+    await store.replace('aaaaaaaa', 9_000, key('bbbbbbbb', { rotatedFrom: 'aaaaaaaa' }));
+    await store.revoke('bbbbbbbb', 7_000);
+    await store.revoke('never there', 7_000);
+    const told = (type: string, id: string, details: object) => ({
+      type,
+      severity: 'medium',
+      target: `key:${id}`,
+      details,
+    });
+    expect<unknown>(audit.events).toEqual([
+      told('key.created', 'aaaaaaaa', {
+        label: 'label of aaaaaaaa',
+        scopes: ['inference'],
+        models: models.slice(0, 20),
+        models_in_all: 30,
+        expires_at: '1970-01-01T00:00:05.000Z',
+      }),
+      told('key.rotated', 'aaaaaaaa', { replaced_by: 'bbbbbbbb', ends_at: '1970-01-01T00:00:09.000Z' }),
+      told('key.created', 'bbbbbbbb', {
+        label: 'label of bbbbbbbb',
+        scopes: ['inference'],
+        models: null,
+        expires_at: null,
+        rotated_from: 'aaaaaaaa',
+      }),
+      told('key.revoked', 'bbbbbbbb', { ends_at: '1970-01-01T00:00:07.000Z' }),
+    ]);
+  });
+
+  test('changes nothing that cannot be put on record', async () => {
+    await store.insert(key('aaaaaaaa'));
+    audit.refuse();
+    for (const change of [
+      store.insert(key('bbbbbbbb')),
+      store.replace('aaaaaaaa', 9_000, key('cccccccc')),
+      store.revoke('aaaaaaaa', 9_000),
+    ])
+      await expect(change).rejects.toThrow('no room for the record');
+    expect(await store.list()).toEqual([key('aaaaaaaa')]);
   });
 
   test('ends one key and no other', async () => {

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { desc, eq } from 'drizzle-orm';
 import { type SecurityDb, securitySchema } from '../../db';
+import type { AuditEvent, AuditWriter } from '../contract';
 import { parseJson } from '../lib/json';
 import { KEY_SCOPES } from './model';
 
@@ -20,6 +21,7 @@ export interface StoredKey {
   readonly rotatedFrom: string | null;
 }
 
+/** Each change is put on record with it. */
 export interface KeyStore {
   /** 32 random bytes of this installation, made on first use. */
   pepper(nowMs: number): Promise<Buffer>;
@@ -31,7 +33,7 @@ export interface KeyStore {
   revoke(id: string, atMs: number): Promise<void>;
 }
 
-export function createKeyStore(db: SecurityDb): KeyStore {
+export function createKeyStore(db: SecurityDb, audit: AuditWriter): KeyStore {
   const { apiKeys, installation } = securitySchema;
   return {
     async pepper(nowMs) {
@@ -51,20 +53,50 @@ export function createKeyStore(db: SecurityDb): KeyStore {
     },
 
     async insert(key) {
-      db.insert(apiKeys).values(rowOf(key)).run();
+      db.transaction((tx) => {
+        tx.insert(apiKeys).values(rowOf(key)).run();
+        audit.write(created(key));
+      });
     },
 
     async replace(oldId, endsAtMs, key) {
       db.transaction((tx) => {
         tx.update(apiKeys).set({ revokedAtMs: endsAtMs }).where(eq(apiKeys.id, oldId)).run();
         tx.insert(apiKeys).values(rowOf(key)).run();
+        const details = { replaced_by: key.id, ends_at: iso(endsAtMs) };
+        audit.write({ type: 'key.rotated', severity: 'medium', target: `key:${oldId}`, details });
+        audit.write(created(key));
       });
     },
 
     async revoke(id, atMs) {
-      db.update(apiKeys).set({ revokedAtMs: atMs }).where(eq(apiKeys.id, id)).run();
+      db.transaction((tx) => {
+        const { changes } = tx.update(apiKeys).set({ revokedAtMs: atMs }).where(eq(apiKeys.id, id)).run();
+        if (changes === 0) return;
+        const details = { ends_at: iso(atMs) };
+        audit.write({ type: 'key.revoked', severity: 'medium', target: `key:${id}`, details });
+      });
     },
   };
+}
+
+/** A list of a thousand patterns is told by its length and its beginning. */
+const SHOWN_MODELS = 20;
+
+function created({ id, label, scopes, models, expiresAtMs, rotatedFrom }: StoredKey): AuditEvent {
+  const details = {
+    label,
+    scopes,
+    models: models?.slice(0, SHOWN_MODELS) ?? null,
+    ...(models !== null && models.length > SHOWN_MODELS ? { models_in_all: models.length } : {}),
+    expires_at: expiresAtMs === null ? null : iso(expiresAtMs),
+    ...(rotatedFrom === null ? {} : { rotated_from: rotatedFrom }),
+  };
+  return { type: 'key.created', severity: 'medium', target: `key:${id}`, details };
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString();
 }
 
 function rowOf({ scopes, models, ...key }: StoredKey): typeof securitySchema.apiKeys.$inferInsert {

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configSchema, type Databases, openDatabases, securitySchema } from '../../db';
+import { type AuditSpy, auditSpy } from '../../test/support/audit';
 import { type TestDir, testDir } from '../../test/support/data-dir';
 import { manualClock } from '../lib/clock';
 import { createEngineStore, type EngineStore, type ManualEngine } from './store';
@@ -10,14 +11,16 @@ import { createEngineStore, type EngineStore, type ManualEngine } from './store'
 let data: TestDir;
 let db: Databases;
 let store: EngineStore;
+let audit: AuditSpy;
 
 async function open(): Promise<void> {
   db = await openDatabases({ paths: data.paths, env: data.env, clock: manualClock(), lockWaitMs: 0 });
-  store = createEngineStore(db.config, db.security);
+  store = createEngineStore(db.config, db.security, audit);
 }
 
 beforeEach(async () => {
   data = testDir();
+  audit = auditSpy();
   await open();
 });
 
@@ -56,6 +59,31 @@ describe('the engine store', () => {
     await store.remove('a');
     await store.remove('never there');
     expect(await store.load()).toEqual([engine('b', 'sk-b')]);
+    expect(db.security.select().from(securitySchema.engineCredentials).all()).toHaveLength(1);
+  });
+
+  test('puts on record what was added and removed, and no key', async () => {
+    await store.insert(engine('a', 'sk-a', 2), 1);
+    await store.remove('a');
+    await store.remove('never there');
+    expect<unknown>(audit.events).toEqual([
+      {
+        type: 'engine.added',
+        severity: 'medium',
+        target: 'engine:a',
+        details: { kind: 'openai', url: 'http://a:8000', slots: 2, has_key: true },
+      },
+      { type: 'engine.removed', severity: 'medium', target: 'engine:a', details: null },
+    ]);
+    expect(JSON.stringify(audit.events)).not.toContain('sk-a');
+  });
+
+  test('changes nothing that cannot be put on record', async () => {
+    await store.insert(engine('a', 'sk-a'), 1);
+    audit.refuse();
+    await expect(store.insert(engine('b', 'sk-b'), 2)).rejects.toThrow('no room for the record');
+    await expect(store.remove('a')).rejects.toThrow('no room for the record');
+    expect(await store.load()).toEqual([engine('a', 'sk-a')]);
     expect(db.security.select().from(securitySchema.engineCredentials).all()).toHaveLength(1);
   });
 

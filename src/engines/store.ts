@@ -1,7 +1,7 @@
 /** Engines added by hand (config.db) and what FLM shows to those that want a key (security.db, encrypted). */
 import { eq } from 'drizzle-orm';
 import { type ConfigDb, configSchema, type SecurityDb, securitySchema } from '../../db';
-import type { EngineKind } from '../contract';
+import type { AuditWriter, EngineKind } from '../contract';
 import { findKind } from './registry';
 
 export interface ManualEngine {
@@ -13,6 +13,7 @@ export interface ManualEngine {
   readonly credential: string | null;
 }
 
+/** Each change is put on record with it; what an engine wants as a key is not. */
 export interface EngineStore {
   load(): Promise<readonly ManualEngine[]>;
   /** The credential is on disk before the engine is: an engine never appears without it. */
@@ -20,7 +21,7 @@ export interface EngineStore {
   remove(id: string): Promise<void>;
 }
 
-export function createEngineStore(config: ConfigDb, security: SecurityDb): EngineStore {
+export function createEngineStore(config: ConfigDb, security: SecurityDb, audit: AuditWriter): EngineStore {
   const { engines } = configSchema;
   const { engineCredentials } = securitySchema;
   return {
@@ -57,6 +58,8 @@ export function createEngineStore(config: ConfigDb, security: SecurityDb): Engin
       config.transaction((tx) => {
         // First, because it fails when the name is taken: nothing of that engine's may be touched then.
         tx.insert(engines).values({ id, kind, baseUrl, slots, createdAtMs: nowMs }).run();
+        const details = { kind, url: baseUrl, slots, has_key: credential !== null };
+        audit.write({ type: 'engine.added', severity: 'medium', target: `engine:${id}`, details });
         // A crash may have left the credential of another engine of this name.
         security.delete(engineCredentials).where(eq(engineCredentials.engineId, id)).run();
         if (credential === null) return;
@@ -68,7 +71,10 @@ export function createEngineStore(config: ConfigDb, security: SecurityDb): Engin
     },
 
     async remove(id) {
-      config.delete(engines).where(eq(engines.id, id)).run();
+      config.transaction((tx) => {
+        if (tx.delete(engines).where(eq(engines.id, id)).run().changes === 0) return;
+        audit.write({ type: 'engine.removed', severity: 'medium', target: `engine:${id}`, details: null });
+      });
       security.delete(engineCredentials).where(eq(engineCredentials.engineId, id)).run();
     },
   };

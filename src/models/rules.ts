@@ -1,10 +1,10 @@
 /** What the owner says of names, in memory and on disk: aliases, and strategies. Nothing on a request's path waits here. */
-import type { Clock } from '../contract';
+import type { AuditEvent, Clock } from '../contract';
 import { FlmError } from '../lib/errors';
 import type { AliasInput, StrategyInput } from './model';
 import type { Strategy } from './rank';
 import type { Rule, RuleStore } from './store';
-import { checkPlaces, isBadWeight, isReadable, MAX_WEIGHT, type Place } from './targets';
+import { checkPlaces, formatTargets, isBadWeight, isReadable, MAX_WEIGHT, type Place } from './targets';
 
 /** A rule that says what a name stands for. */
 export interface Alias extends Rule {
@@ -103,32 +103,49 @@ export async function createRules({ store, clock, onChange, isModel }: RulesOpti
       checkMeaning(name, places.flat());
       const strategy = rules.get(name)?.strategy ?? null;
       const rule = { name, places, strategy, updatedAtMs: clock.nowMs() };
-      await store.put(rule);
+      const before = alias(name);
+      const details = {
+        targets: formatTargets(places),
+        before: before === null ? null : formatTargets(before.places),
+      };
+      await store.put(rule, eventOf('model.alias_set', name, details));
       await reload();
       return rule;
     },
 
     async removeAlias(name) {
-      if (alias(name) === null) throw new FlmError('ALIAS_NOT_FOUND', { meta: { name } });
-      await store.remove(name);
+      const known = alias(name);
+      if (known === null) throw new FlmError('ALIAS_NOT_FOUND', { meta: { name } });
+      const details = { before: formatTargets(known.places), strategy: known.strategy };
+      await store.remove(name, eventOf('model.alias_removed', name, details));
       await reload();
     },
 
     async setStrategy({ name, strategy }) {
       checkName(name);
-      const places = rules.get(name)?.places ?? null;
-      await store.put({ name, places, strategy, updatedAtMs: clock.nowMs() });
+      const before = rules.get(name);
+      const places = before?.places ?? null;
+      const rule = { name, places, strategy, updatedAtMs: clock.nowMs() };
+      await store.put(
+        rule,
+        eventOf('model.strategy_set', name, { strategy, before: before?.strategy ?? null }),
+      );
       await reload();
     },
 
     async unsetStrategy(name) {
       const rule = rules.get(name);
       if (rule === undefined || rule.strategy === null) return;
-      if (rule.places === null) await store.remove(name);
-      else await store.put({ ...rule, strategy: null, updatedAtMs: clock.nowMs() });
+      const event = eventOf('model.strategy_unset', name, { before: rule.strategy });
+      if (rule.places === null) await store.remove(name, event);
+      else await store.put({ ...rule, strategy: null, updatedAtMs: clock.nowMs() }, event);
       await reload();
     },
   };
+}
+
+function eventOf(type: AuditEvent['type'], name: string, details: AuditEvent['details']): AuditEvent {
+  return { type, severity: 'low', target: `model:${name}`, details };
 }
 
 function index(rules: readonly Rule[]): ReadonlyMap<string, Rule> {

@@ -3,6 +3,7 @@ import { Type } from '@sinclair/typebox';
 import { Value } from '@sinclair/typebox/value';
 import { eq } from 'drizzle-orm';
 import { type ConfigDb, configSchema } from '../../db';
+import type { AuditEvent, AuditWriter } from '../contract';
 import { parseJson } from '../lib/json';
 import { STRATEGIES, type Strategy } from './rank';
 import { checkPlaces, type Place } from './targets';
@@ -20,8 +21,9 @@ export interface Rule {
 export interface RuleStore {
   /** All rules, by name. */
   load(): Promise<readonly Rule[]>;
-  put(rule: Rule): Promise<void>;
-  remove(name: string): Promise<void>;
+  /** `event` is what is put on record with the change. */
+  put(rule: Rule, event: AuditEvent): Promise<void>;
+  remove(name: string, event: AuditEvent): Promise<void>;
 }
 
 const StoredPlaces = Type.Array(Type.Array(Type.Object({ model: Type.String(), weight: Type.Integer() })));
@@ -36,7 +38,7 @@ function isUsable(places: unknown): places is readonly Place[] {
   }
 }
 
-export function createRuleStore(db: ConfigDb): RuleStore {
+export function createRuleStore(db: ConfigDb, audit: AuditWriter): RuleStore {
   const { modelRoutes } = configSchema;
   return {
     async load() {
@@ -50,17 +52,23 @@ export function createRuleStore(db: ConfigDb): RuleStore {
       });
     },
 
-    async put({ name, places, strategy, updatedAtMs }) {
+    async put({ name, places, strategy, updatedAtMs }, event) {
       const targetsJson = places === null ? null : JSON.stringify(places);
       const set = { targetsJson, strategy, updatedAtMs };
-      db.insert(modelRoutes)
-        .values({ name, ...set })
-        .onConflictDoUpdate({ target: modelRoutes.name, set })
-        .run();
+      db.transaction((tx) => {
+        tx.insert(modelRoutes)
+          .values({ name, ...set })
+          .onConflictDoUpdate({ target: modelRoutes.name, set })
+          .run();
+        audit.write(event);
+      });
     },
 
-    async remove(name) {
-      db.delete(modelRoutes).where(eq(modelRoutes.name, name)).run();
+    async remove(name, event) {
+      db.transaction((tx) => {
+        if (tx.delete(modelRoutes).where(eq(modelRoutes.name, name)).run().changes === 0) return;
+        audit.write(event);
+      });
     },
   };
 }
