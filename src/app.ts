@@ -27,7 +27,7 @@ import {
 } from './admission';
 import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
-import type { AuditEvent, Clock } from './contract';
+import type { Clock } from './contract';
 import { createEgress, type Egress } from './egress';
 import {
   createEngineStore,

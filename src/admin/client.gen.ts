@@ -105,27 +105,27 @@ export type UnsetSettingResult = { key: string; value: string; effect: "applied"
 
 export type ExplainSettingResult = { key: string; about: string; takes: string; apply: "live" | "restart"; value: string; source: "flag" | "env" | "database" | "file" | "default"; sources: ({ source: "flag" | "env" | "database" | "file" | "default"; where: string; value: string | null; wins: boolean })[] };
 
-export type GetApiV1AuditEventsQuery = { type?: string | undefined; severity?: "low" | "medium" | "high" | "critical" | undefined; actor?: string | undefined; target?: string | undefined; ip?: string | undefined; since?: string | undefined; until?: string | undefined; limit?: number | undefined; cursor?: string | undefined; stream?: boolean | undefined };
+export type ListAuditEventsQuery = { type?: string | undefined; severity?: "low" | "medium" | "high" | "critical" | undefined; actor?: string | undefined; target?: string | undefined; ip?: string | undefined; since?: string | undefined; until?: string | undefined; limit?: number | undefined; cursor?: string | undefined; stream?: boolean | undefined };
 
-export type GetApiV1AuditEventsResult = { items: ({ seq: number; writer: string; id: string; at: string; type: string; severity: "low" | "medium" | "high" | "critical"; actor: { kind: string; id: string; via: string }; target: string | null; ip: string | null; request_id: string | null; trace_id: string | null; details: Record<string, unknown> | null; previous_hash: string; hash: string })[]; next: string | null };
+export type ListAuditEventsResult = { items: ({ seq: number; writer: string; id: string; at: string; type: string; severity: "low" | "medium" | "high" | "critical"; actor: { kind: string; id: string; via: string }; target: string | null; ip: string | null; request_id: string | null; trace_id: string | null; details: Record<string, unknown> | null; previous_hash: string; hash: string })[]; next: string | null };
 
-export type GetApiV1AuditEventsStreamQuery = { type?: string | undefined; severity?: "low" | "medium" | "high" | "critical" | undefined; actor?: string | undefined; target?: string | undefined; ip?: string | undefined; since?: string | undefined; until?: string | undefined; limit?: number | undefined };
+export type FollowAuditEventsQuery = { type?: string | undefined; severity?: "low" | "medium" | "high" | "critical" | undefined; actor?: string | undefined; target?: string | undefined; ip?: string | undefined; since?: string | undefined; until?: string | undefined; limit?: number | undefined };
 
-export type GetApiV1AuditEventsStreamResult = string;
+export type FollowAuditEventsResult = string;
 
-export type GetApiV1AuditVerifyQuery = { writer?: string | undefined; seq?: number | undefined; hash?: string | undefined };
+export type VerifyAuditQuery = { writer?: string | undefined; seq?: number | undefined; hash?: string | undefined };
 
-export type GetApiV1AuditVerifyResult = { ok: boolean; rows: number; findings: ({ writer: string; seq: number | null; problem: "edited" | "missing" | "inserted" | "reordered" | "truncated" | "rewritten" | "erased"; message: string })[]; chains: ({ writer: string; rows: number })[]; erased: number; checkpoint: { seq: number; matches: boolean } | null; unprotected: { rows: number; since: string | null; last_checkpoint: { seq: number; at: string | null } | null }; duration_ms: number };
+export type VerifyAuditResult = { ok: boolean; rows: number; findings: ({ writer: string; seq: number | null; problem: "edited" | "missing" | "inserted" | "reordered" | "truncated" | "rewritten" | "erased"; message: string })[]; chains: ({ writer: string; rows: number })[]; erased: number; checkpoint: { seq: number; matches: boolean } | null; unprotected: { rows: number; since: string | null; last_checkpoint: { seq: number; at: string | null } | null }; duration_ms: number };
 
-export type PostApiV1AuditCheckpointResult = { writer: string; seq: number; hash: string; at: string };
+export type CheckpointAuditResult = { writer: string; seq: number; hash: string; at: string };
 
-export type GetApiV1AuditExportQuery = { type?: string | undefined; severity?: "low" | "medium" | "high" | "critical" | undefined; actor?: string | undefined; target?: string | undefined; ip?: string | undefined; since?: string | undefined; until?: string | undefined; format?: "json" | "csv" | undefined };
+export type ExportAuditQuery = { type?: string | undefined; severity?: "low" | "medium" | "high" | "critical" | undefined; actor?: string | undefined; target?: string | undefined; ip?: string | undefined; since?: string | undefined; until?: string | undefined; format?: "json" | "csv" | undefined };
 
-export type GetApiV1AuditExportResult = string;
+export type ExportAuditResult = string;
 
-export type PostApiV1AuditEraseBody = { ip: string };
+export type EraseFromAuditBody = { ip: string };
 
-export type PostApiV1AuditEraseResult = { rows: number };
+export type EraseFromAuditResult = { rows: number };
 
 /** Every operation of the admin API. */
 export function operationsOver(send: Send) {
@@ -195,16 +195,16 @@ export function operationsOver(send: Send) {
     /** What a setting is for and where its value comes from. Scope: `config:read` */
     explainSetting: (input: { params: { key: string } } & Cancellable) => send<ExplainSettingResult>('GET', '/api/v1/config/{key}/explain', input),
     /** List what is on record, or follow it with stream=true. Scope: `audit:read` */
-    getApiV1AuditEvents: (input: { query?: GetApiV1AuditEventsQuery } & Cancellable = {}) => send<GetApiV1AuditEventsResult>('GET', '/api/v1/audit/events', input),
+    listAuditEvents: (input: { query?: ListAuditEventsQuery } & Cancellable = {}) => send<ListAuditEventsResult>('GET', '/api/v1/audit/events', input),
     /** Follow what is put on record; Last-Event-ID resumes. Scope: `audit:read` */
-    getApiV1AuditEventsStream: (input: { query?: GetApiV1AuditEventsStreamQuery } & Cancellable = {}) => send<GetApiV1AuditEventsStreamResult>('GET', '/api/v1/audit/events/stream', input),
+    followAuditEvents: (input: { query?: FollowAuditEventsQuery } & Cancellable = {}) => send<FollowAuditEventsResult>('GET', '/api/v1/audit/events/stream', input),
     /** Examine the chain, also against a checkpoint. Scope: `audit:read` */
-    getApiV1AuditVerify: (input: { query?: GetApiV1AuditVerifyQuery } & Cancellable = {}) => send<GetApiV1AuditVerifyResult>('GET', '/api/v1/audit/verify', input),
+    verifyAudit: (input: { query?: VerifyAuditQuery } & Cancellable = {}) => send<VerifyAuditResult>('GET', '/api/v1/audit/verify', input),
     /** How far the chain is, to be kept elsewhere. Scope: `audit:write` */
-    postApiV1AuditCheckpoint: (input: Cancellable = {}) => send<PostApiV1AuditCheckpointResult>('POST', '/api/v1/audit/checkpoint', input),
+    checkpointAudit: (input: Cancellable = {}) => send<CheckpointAuditResult>('POST', '/api/v1/audit/checkpoint', input),
     /** Take all rows that match out as a file. Scope: `audit:read` */
-    getApiV1AuditExport: (input: { query?: GetApiV1AuditExportQuery } & Cancellable = {}) => send<GetApiV1AuditExportResult>('GET', '/api/v1/audit/export', input),
+    exportAudit: (input: { query?: ExportAuditQuery } & Cancellable = {}) => send<ExportAuditResult>('GET', '/api/v1/audit/export', input),
     /** Erase an address from all rows. Scope: `audit:write` */
-    postApiV1AuditErase: (input: { body: PostApiV1AuditEraseBody } & Cancellable) => send<PostApiV1AuditEraseResult>('POST', '/api/v1/audit/erase', input),
+    eraseFromAudit: (input: { body: EraseFromAuditBody } & Cancellable) => send<EraseFromAuditResult>('POST', '/api/v1/audit/erase', input),
   };
 }

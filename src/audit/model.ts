@@ -5,7 +5,7 @@ import { PROBLEMS } from './verify';
 
 export const SEVERITIES = ['low', 'medium', 'high', 'critical'] as const;
 
-const Time = Type.String({ format: 'date-time', examples: ['2026-11-23T12:00:00.000Z'] });
+const Time = Type.String({ format: 'date-time' });
 const Digest = Type.String({ pattern: '^[0-9a-f]{64}$', description: 'SHA-256, in hexadecimal digits.' });
 const Seq = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER });
 const Writer = Type.String({

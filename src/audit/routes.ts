@@ -43,25 +43,31 @@ export function auditRoutes(audit: Audit, guard: ScopeGuard) {
         scope: 'audit:read',
         query: t.Object({ ...AuditQuery.properties, stream: t.Optional(t.Boolean()) }),
         response: AuditList,
-        detail: { summary: 'List what is on record, or follow it with stream=true' },
+        detail: {
+          operationId: 'listAuditEvents',
+          summary: 'List what is on record, or follow it with stream=true',
+        },
       },
     )
     .get('/events/stream', ({ request, query }) => stream(request, query), {
       scope: 'audit:read',
       query: WatchQuery,
       response: EventStream,
-      detail: { summary: 'Follow what is put on record; Last-Event-ID resumes' },
+      detail: {
+        operationId: 'followAuditEvents',
+        summary: 'Follow what is put on record; Last-Event-ID resumes',
+      },
     })
     .get('/verify', ({ query }) => audit.verify(query), {
       scope: 'audit:read',
       query: CheckpointQuery,
       response: AuditReport,
-      detail: { summary: 'Examine the chain, also against a checkpoint' },
+      detail: { operationId: 'verifyAudit', summary: 'Examine the chain, also against a checkpoint' },
     })
     .post('/checkpoint', () => audit.checkpoint(), {
       scope: 'audit:write',
       response: AuditCheckpoint,
-      detail: { summary: 'How far the chain is, to be kept elsewhere' },
+      detail: { operationId: 'checkpointAudit', summary: 'How far the chain is, to be kept elsewhere' },
     })
     .get(
       '/export',
@@ -71,13 +77,13 @@ export function auditRoutes(audit: Audit, guard: ScopeGuard) {
         scope: 'audit:read',
         query: t.Object({ ...AuditFilter.properties, format: t.Optional(oneOf(EXPORT_FORMATS)) }),
         response: File,
-        detail: { summary: 'Take all rows that match out as a file' },
+        detail: { operationId: 'exportAudit', summary: 'Take all rows that match out as a file' },
       },
     )
     .post('/erase', ({ body }) => audit.erase(body), {
       scope: 'audit:write',
       body: EraseInput,
       response: Erased,
-      detail: { summary: 'Erase an address from all rows' },
+      detail: { operationId: 'eraseFromAudit', summary: 'Erase an address from all rows' },
     });
 }
