@@ -36,6 +36,13 @@ const SAMPLES = {
   'engine.history_days': ['1', '2', '3', '4'],
   'engine.default_slots': ['1', '2', '3', '4'],
   'engine.queue_limit': ['0', '1', '2', '3'],
+  'metrics.open_to_loopback': ['false', 'true', 'false', 'true'],
+  'log.requests': ['off', 'stdout', 'file', 'stdout'],
+  'log.client_ips': ['full', 'masked', 'full', 'masked'],
+  'log.file': ['true', 'false', 'true', 'false'],
+  'log.max_bytes': ['70001', '70002', '70003', '70004'],
+  'log.max_age_hours': ['1', '2', '3', '4'],
+  'log.keep_files': ['0', '1', '2', '3'],
   'log.level': ['debug', 'warn', 'error', 'warn'],
 } as const satisfies Record<SettingKey, readonly [string, string, string, string]>;
 

@@ -51,3 +51,10 @@ export function newSpanId(): string {
 export function formatTraceparent({ traceId, spanId, isSampled, isRandom }: TraceContext): string {
   return `00-${traceId}-${spanId}-0${(isSampled ? 1 : 0) + (isRandom ? 2 : 0)}`;
 }
+
+/** FLM's step of asking its `attempt`th engine (from 1) for a request: known to whoever knows the request. */
+export function attemptSpanId(requestId: string, attempt: number): string {
+  // The first digit of spanIdOf is 8 to b (the UUID's variant), so those below it are free.
+  const digits = Math.min(attempt, 0x7f).toString(16).padStart(2, '0');
+  return digits + spanIdOf(requestId).slice(2);
+}
