@@ -156,7 +156,7 @@ export const SETTINGS = {
     choice(['off', 'stdout', 'file']),
     'off',
     'live',
-    'Where a line of JSON for each request goes: nowhere, to stdout, or to logs/requests.log in the data directory. Lines hold who asked for which model, how long it took and how it ended; never what was said.',
+    'Where a line of JSON for each request goes: nowhere, to stdout, or to logs/requests.log in the data directory. A line holds who asked for which model, the duration and the outcome; never what was said.',
   ),
   'log.client_ips': setting(
     choice(['masked', 'full']),

@@ -90,11 +90,11 @@ export function startOtlp(options: OtlpOptions): Otlp {
       open.delete(request.requestId);
       if (!request.trace.isSampled) return;
       const ip = fullIps() ? request.ip : maskIp(request.ip);
-      for (const span of spansOf(request, attempts, ip)) add(span);
+      for (const span of spansOf(request, attempts, ip, clock.monotonicMs())) add(span);
     };
     const stops = [
       bus.subscribe('attempt.finished', (attempt) => {
-        const seen = { attempt, endMs: clock.nowMs() };
+        const seen = { attempt, endedMs: clock.monotonicMs() };
         const others = open.get(attempt.requestId);
         if (others !== undefined) others.push(seen);
         else if (open.size < MAX_OPEN) open.set(attempt.requestId, [seen]);

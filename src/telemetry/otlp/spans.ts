@@ -7,8 +7,8 @@ import type { Attributes, Span } from './encode';
 
 export interface AttemptSeen {
   readonly attempt: EventOf<'attempt.finished'>;
-  /** Wall time of its end. */
-  readonly endMs: number;
+  /** Monotonic time of its end. */
+  readonly endedMs: number;
 }
 
 /** gen_ai.operation.name by route (OpenTelemetry semantic conventions for generative AI). */
@@ -22,12 +22,21 @@ const OPERATIONS: Readonly<Record<string, string>> = {
   '/v1/messages/count_tokens': 'count_tokens',
 };
 
-export function spansOf(request: RequestFacts, attempts: readonly AttemptSeen[], clientIp: string): Span[] {
+/** `nowMs`: monotonic time at which the request was over, which is what the times of its attempts are counted from. */
+export function spansOf(
+  request: RequestFacts,
+  attempts: readonly AttemptSeen[],
+  clientIp: string,
+  nowMs: number,
+): Span[] {
   const operation = OPERATIONS[request.path] ?? null;
-  return [
-    serverSpan(request, operation, clientIp),
-    ...attempts.map((seen, index) => clientSpan(request, seen, index + 1, operation)),
-  ];
+  const overMs = request.atMs + request.durationMs;
+  const asked = attempts.map(({ attempt, endedMs }, index) => {
+    const endMs = Math.max(request.atMs, overMs - (nowMs - endedMs));
+    const startMs = Math.max(request.atMs, endMs - attempt.durationMs);
+    return clientSpan(request, attempt, { index: index + 1, startMs, endMs, operation });
+  });
+  return [serverSpan(request, operation, clientIp), ...asked];
 }
 
 function serverSpan(request: RequestFacts, operation: string | null, clientIp: string): Span {
@@ -70,20 +79,26 @@ function errorOf({ errorCode, status, outcome }: RequestFacts): string | null {
   return status >= 400 || outcome === 'failed' ? String(status) : null;
 }
 
+interface Step {
+  /** Which attempt of the request, from 1. */
+  readonly index: number;
+  readonly startMs: number;
+  readonly endMs: number;
+  readonly operation: string | null;
+}
+
 function clientSpan(
   request: RequestFacts,
-  { attempt, endMs }: AttemptSeen,
-  index: number,
-  operation: string | null,
+  { engineId, model, outcome, firstTokenMs, usage }: AttemptSeen['attempt'],
+  { index, startMs, endMs, operation }: Step,
 ): Span {
-  const { engineId, model, outcome, durationMs, firstTokenMs, usage } = attempt;
   return {
     traceId: request.trace.traceId,
     spanId: attemptSpanId(request.requestId, index),
     parentSpanId: request.trace.spanId,
     name: `${operation ?? request.method} ${model}`,
     kind: 'client',
-    startMs: endMs - durationMs,
+    startMs,
     endMs,
     attributes: {
       'gen_ai.operation.name': operation,
