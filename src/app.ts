@@ -2,6 +2,7 @@
  * The composition root: the only place that joins rooms. `openApp` opens the data directory and the rooms that any
  * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
  */
+import { join } from 'node:path';
 import { checkDatabases, openDatabases } from '../db';
 import {
   type Admin,
@@ -42,7 +43,7 @@ import {
 import { createGateway } from './gateway';
 import { type Bus, createBus } from './lib/bus';
 import { FlmError, toFlmError } from './lib/errors';
-import type { Log } from './lib/log';
+import { createLog, type Log, type LogLevel } from './lib/log';
 import type { Env, Paths } from './lib/paths';
 import {
   checkExposure,
@@ -54,6 +55,7 @@ import {
   type ProxyStore,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
+import { createTelemetry, logLimits, openLogFile, type Post } from './telemetry';
 import { VERSION } from './version';
 
 export interface AppOptions {
@@ -105,10 +107,13 @@ export interface ServeOptions {
 
 /** How long requests under way may take to say goodbye when FLM stops. */
 const GOODBYE_MS = 2_000;
+/** What a collector has to say is short. */
+const MAX_COLLECTOR_ANSWER = 65_536;
 
 /** @throws as openDatabases and createConfig */
 export async function openApp(options: AppOptions): Promise<App> {
-  const { paths, env, clock, log } = options;
+  const { paths, env, clock } = options;
+  let { log } = options;
   const undo: (() => void | Promise<void>)[] = [];
   /** Lets nothing that is still written wait for another process: whoever stops a service waits for few seconds. */
   let impatient = (): void => {};
@@ -150,6 +155,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
       running,
     });
+    if (running) log = alsoToFile(options, config, undo);
     const keys = await createKeys(createKeyStore(db.security, audit.inSecurityDb), clock, bus);
     undo.push(keys.close);
     const egress = createEgress({ clock });
@@ -267,6 +273,22 @@ export async function openApp(options: AppOptions): Promise<App> {
         });
         loadOf = slots.load;
         const admission = createAdmission({ slots, gate: engines, isAlias: models.isAlias, clock, bus });
+        const telemetry = await createTelemetry({
+          bus,
+          clock,
+          log,
+          env,
+          paths,
+          version: VERSION,
+          config: config.current,
+          open: () => open(),
+          engines: engines.states,
+          loadOf: slots.load,
+          activity: null,
+          post: postVia(egress),
+          stdout: (line) => void process.stdout.write(line),
+        });
+        undo.push(telemetry.close);
         const gateway = createGateway({
           keys,
           models,
@@ -275,6 +297,8 @@ export async function openApp(options: AppOptions): Promise<App> {
           mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
           engines,
           liveness: engines.liveness,
+          metrics: telemetry.metrics,
+          tracing: telemetry.tracing,
           isReady: () => engines.states().some((state) => state.status.startsWith('running-')),
           config: config.current,
           clock,
@@ -345,6 +369,52 @@ async function stopped(audit: Audit, log: Log): Promise<void> {
   } catch (error) {
     log.warn('that FLM stopped could not be put on record', { error });
   }
+}
+
+/** The log that was handed over and, while the owner wants that, logs/flm.log. */
+function alsoToFile(
+  { paths, clock, log }: AppOptions,
+  config: Config,
+  undo: (() => void | Promise<void>)[],
+): Log {
+  const file = openLogFile({
+    path: join(paths.logsDir, 'flm.log'),
+    limits: () => logLimits(config.current()),
+    clock,
+    // That it cannot be written to is told where it can be read.
+    log,
+  });
+  undo.push(file.close);
+  const toFile = createLog(
+    () => config.current()['log.level'],
+    clock,
+    (line) => {
+      if (config.current()['log.file']) file.write(line);
+    },
+  );
+  const both =
+    (level: LogLevel): Log[LogLevel] =>
+    (message, fields) => {
+      log[level](message, fields);
+      toFile[level](message, fields);
+    };
+  return { debug: both('debug'), info: both('info'), warn: both('warn'), error: both('error') };
+}
+
+/** How OpenTelemetry's exports leave: through egress, as everything that leaves. */
+function postVia(egress: Egress): Post {
+  return async ({ url, headers, body, timeoutMs }) => {
+    const signal = AbortSignal.timeout(timeoutMs);
+    // A collector is the owner's choice, as an engine is; metadata services of clouds are nobody's.
+    await egress.checkEngineUrl(url);
+    const response = await egress.send({ url, method: 'POST', headers, body, signal });
+    const bytes = await response.body.bytes();
+    return {
+      status: response.status,
+      retryAfter: response.headers.get('retry-after'),
+      text: new TextDecoder().decode(bytes.subarray(0, MAX_COLLECTOR_ANSWER)),
+    };
+  };
 }
 
 /** Takes the handle of a proxy that ends out of the records. One that stays is removed by the next start. */

@@ -14,7 +14,7 @@ import { printable } from '../table';
 import { keyText } from './text';
 
 /** Those of KEY_SCOPES that anything in FLM asks for. */
-const USED_SCOPES = ['inference'] as const satisfies readonly (typeof KEY_SCOPES)[number][];
+const USED_SCOPES = ['inference', 'metrics'] as const satisfies readonly (typeof KEY_SCOPES)[number][];
 
 const { expires_in_s: LIFETIME } = KeyInput.properties;
 
@@ -34,13 +34,14 @@ export default command({
     scope: {
       type: 'string',
       valueHint: USED_SCOPES.join('|'),
-      description: 'What it may do (repeatable). Default: inference, which is all there is yet.',
+      description: 'What it may do (repeatable): use models, or read /metrics. Default: inference.',
     },
   },
   repeatable: ['model', 'scope'],
   examples: [
     'flm api-keys create --label my-app',
     'flm api-keys create --label guest --expires-in 7d --model "llama3.2*"',
+    'flm api-keys create --label prometheus --scope metrics',
     'flm api-keys create --label ci --json | jq -r .data.plain_key',
   ],
   async run({ cli, args, all }) {

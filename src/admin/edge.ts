@@ -7,7 +7,7 @@ import { type Actor, actingAs } from '../lib/actor';
 import { FlmError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import type { Log } from '../lib/log';
-import { formatTraceparent, newSpanId, newTraceId, parseTraceparent } from '../lib/trace';
+import { formatTraceparent, newSpanId, newTraceparent, parseTraceparent } from '../lib/trace';
 import { readCookie } from './cookie';
 import { adminError } from './errors';
 import type { Idempotency } from './idempotency';
@@ -109,8 +109,8 @@ export function createAdminEdge(options: EdgeOptions): AdminEdge {
   return {
     async fetch(request, door, onBody = () => {}) {
       const requestId = newId();
-      const trace = parseTraceparent(request.headers.get('traceparent'));
-      const traceId = trace?.traceId ?? newTraceId();
+      const trace = parseTraceparent(request.headers.get('traceparent')) ?? newTraceparent(requestId);
+      const { traceId } = trace;
       const ip = door.via === 'tcp' ? door.ip : null;
       const actor: Actor = { kind: 'anonymous', id: 'anonymous', via: door.via, requestId, traceId, ip };
       const response = await actingAs(actor, async () => {
@@ -125,7 +125,7 @@ export function createAdminEdge(options: EdgeOptions): AdminEdge {
       });
       const { headers } = response;
       headers.set('x-request-id', requestId);
-      headers.set('traceparent', formatTraceparent(traceId, newSpanId(), trace?.sampled ?? false));
+      headers.set('traceparent', formatTraceparent({ ...trace, spanId: newSpanId() }));
       headers.set('x-content-type-options', 'nosniff');
       if (!headers.has('cache-control')) headers.set('cache-control', 'no-store');
       // The rest of a refused body is not worth waiting for.

@@ -164,6 +164,48 @@ export const SETTINGS = {
     'live',
     'A session of the admin API ends after this long, however much it is used.',
   ),
+  'metrics.open_to_loopback': setting(
+    boolean(),
+    true,
+    'live',
+    'Programs on this machine may read /metrics without a key, unless a proxy brings their request. Switch it off when a reverse proxy on this machine passes /metrics on. Others need a key with the scope metrics.',
+  ),
+  'log.requests': setting(
+    choice(['off', 'stdout', 'file']),
+    'off',
+    'live',
+    'Where a line of JSON for each request goes: nowhere, to stdout, or to logs/requests.log in the data directory. A line holds who asked for which model, the duration and the outcome; never what was said.',
+  ),
+  'log.client_ips': setting(
+    choice(['masked', 'full']),
+    'masked',
+    'live',
+    'How those lines name clients: without the last part of the address (IPv4) or its last half (IPv6), or in full.',
+  ),
+  'log.file': setting(
+    boolean(),
+    false,
+    'live',
+    "Write FLM's own log to logs/flm.log in the data directory, besides stderr.",
+  ),
+  'log.max_bytes': setting(
+    integer(65_536, 1_099_511_627_776),
+    52_428_800,
+    'live',
+    'A log file that reaches this size is set aside and a new one begun.',
+  ),
+  'log.max_age_hours': setting(
+    integer(1, 87_600),
+    168,
+    'live',
+    'A log file of this age is set aside and a new one begun.',
+  ),
+  'log.keep_files': setting(
+    integer(0, 10_000),
+    10,
+    'live',
+    'How many log files of each kind that were set aside are kept; older ones are removed.',
+  ),
   'log.level': setting(
     choice(['debug', 'info', 'warn', 'error']),
     'info',

@@ -39,6 +39,13 @@ const SAMPLES = {
   'admin.port': ['0', '1', '2', '3'],
   'admin.session_idle_ms': ['60001', '60002', '60003', '60004'],
   'admin.session_lifetime_ms': ['60001', '60002', '60003', '60004'],
+  'metrics.open_to_loopback': ['false', 'true', 'false', 'true'],
+  'log.requests': ['off', 'stdout', 'file', 'stdout'],
+  'log.client_ips': ['full', 'masked', 'full', 'masked'],
+  'log.file': ['true', 'false', 'true', 'false'],
+  'log.max_bytes': ['70001', '70002', '70003', '70004'],
+  'log.max_age_hours': ['1', '2', '3', '4'],
+  'log.keep_files': ['0', '1', '2', '3'],
   'log.level': ['debug', 'warn', 'error', 'warn'],
 } as const satisfies Record<SettingKey, readonly [string, string, string, string]>;
 

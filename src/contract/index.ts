@@ -19,5 +19,5 @@ export type {
 export type { Event, EventName } from './event';
 export type { Candidate, Plan } from './plan';
 export type { Principal, Scope } from './principal';
-export type { RequestFacts } from './request';
+export type { RequestFacts, RequestTrace } from './request';
 export type { EngineGate, Lease, LeaseOutcome, Seen, Ticket, TicketOutcome, Usage } from './ticket';

@@ -17,6 +17,8 @@ export interface RequestFacts {
   readonly model: string | null;
   /** The engine that was asked last. */
   readonly engineId: string | null;
+  /** That engine's own name of the model. */
+  readonly engineModel: string | null;
   /** Engines that were asked. */
   readonly attempts: number;
   readonly isStream: boolean;
@@ -34,4 +36,17 @@ export interface RequestFacts {
   /** From arrival to the last byte. */
   readonly durationMs: number;
   readonly usage: Usage | null;
+  readonly trace: RequestTrace;
+}
+
+/** The place of a request in a trace (W3C Trace Context). */
+export interface RequestTrace {
+  /** 32 hexadecimal digits: the client's trace or, without one, the request id's. */
+  readonly traceId: string;
+  /** FLM's own step: 16 hexadecimal digits. */
+  readonly spanId: string;
+  /** The client's step; null where the trace begins here. */
+  readonly parentSpanId: string | null;
+  /** Whether the steps of the trace are to be kept. */
+  readonly isSampled: boolean;
 }

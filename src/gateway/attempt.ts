@@ -23,6 +23,7 @@ import { engineHeaders } from './headers';
 import type { Rewrite } from './rewrite';
 import type { Scan } from './scan';
 import { spliceBody } from './splice';
+import { type Tracing, traceHeaders } from './tracing';
 
 /** What is sent to an engine. */
 export interface EngineCall {
@@ -50,6 +51,8 @@ export interface Inference {
   readonly repeatable: boolean;
   readonly ticket: Ticket;
   readonly exchange: Exchange;
+  /** Null where FLM keeps no traces. */
+  readonly tracing: Tracing | null;
 }
 
 /** An engine's answer whose headers are there. Ended once: as the client's answer, or by making room for another. */
@@ -99,7 +102,7 @@ export async function askInTurn<Answer>(
     try {
       lease = await ticket.lease(candidate, exchange.signal);
       wasAsked = true;
-      exchange.record.asked(candidate.engine.id, lease.waitedMs);
+      exchange.record.asked(candidate, lease.waitedMs);
       const attempt = await open(inference, lease, engines, turns);
       const answer = await read(attempt);
       if (answer !== null) {
@@ -206,7 +209,7 @@ class OpenAttempt implements Attempt {
 }
 
 function prepare(
-  { route, dialect, request, body, scan, streams }: Inference,
+  { route, dialect, request, body, scan, streams, exchange, tracing }: Inference,
   { engine, model }: Candidate,
   engines: EngineAccess,
 ): { call: EngineCall; rewrite: Rewrite } {
@@ -217,8 +220,17 @@ function prepare(
     renamed || askUsage
       ? spliceBody(body.text, scan, body.units, { model: renamed ? model : null, askUsage })
       : body.text;
+  const { requestId, trace, attempts } = exchange.record;
+  const came = {
+    traceparent: request.headers.get('traceparent'),
+    tracestate: request.headers.get('tracestate'),
+  };
+  const headers = {
+    ...engineHeaders(request, dialect.headers),
+    ...traceHeaders(came, trace, requestId, attempts, tracing),
+  };
   return {
-    call: { route, headers: engineHeaders(request, dialect.headers), body: wireBody({ ...body, text }) },
+    call: { route, headers, body: wireBody({ ...body, text }) },
     rewrite: { model: renamed ? scan.model : null, envelope: dialect.envelope, dropUsage: askUsage },
   };
 }

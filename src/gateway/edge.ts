@@ -13,6 +13,7 @@ import type { Log } from '../lib/log';
 import { errorResponse } from './errors';
 import { ownHeaders } from './headers';
 import { RequestRecord } from './record';
+import type { Tracing } from './tracing';
 
 /** What the edge knows of a request before any route sees it. */
 export interface RequestContext {
@@ -21,6 +22,8 @@ export interface RequestContext {
   readonly id: string;
   /** What will be told of it once it is over. */
   readonly record: RequestRecord;
+  /** The address at the other end of the connection: the client's, or that of a proxy in between. */
+  readonly peer: string;
   /** Switches off the runtime's idle time-out for this connection: engines think for minutes. */
   readonly keepOpen: () => void;
 }
@@ -38,6 +41,8 @@ export interface EdgeOptions {
   readonly clock: Clock;
   readonly bus: Bus;
   readonly log: Log;
+  /** Null where FLM keeps no traces. */
+  readonly tracing: Tracing | null;
   /** Requests that are under way, streams until their last byte; `fetch` alone only sees them begin. */
   readonly busy: () => number;
   /** Whether the listener is on loopback, where Host is the only thing that stands between web pages and FLM. */
@@ -54,7 +59,8 @@ const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?)(?::\d{1,
 /** The runtime reads the rest of a refused body before the next request; more than this is not worth reading. */
 const SWALLOW_BYTES = 1024 * 1024;
 
-export function createEdge({ routes, config, clock, bus, log, busy, loopback }: EdgeOptions): Edge {
+export function createEdge(options: EdgeOptions): Edge {
+  const { routes, config, clock, bus, log, busy, loopback, tracing } = options;
   let active = 0;
   let trustedNames: readonly string[] = [];
   let trusted = parseIpSet(trustedNames);
@@ -79,7 +85,8 @@ export function createEdge({ routes, config, clock, bus, log, busy, loopback }: 
     return {
       request,
       id,
-      record: new RequestRecord(id, request, ip, clock, bus),
+      record: new RequestRecord(id, request, ip, clock, bus, tracing),
+      peer,
       keepOpen: () => connection.timeout(request, 0),
     };
   }

@@ -5,7 +5,7 @@ import type { EgressHeaders } from '../egress';
  * Request headers that reach an engine. Everything else stays here: hop-by-hop headers break pooling and framing,
  * credentials and cookies are FLM's business, and addresses of clients are nobody's.
  */
-const FORWARDED = ['accept', 'x-request-id', 'traceparent', 'tracestate'];
+const FORWARDED = ['accept', 'x-request-id'];
 
 /** The headers of a request to an engine; `more` are those that its API knows beside these (Dialect). */
 export function engineHeaders(request: Request, more: readonly string[]): Record<string, string> {

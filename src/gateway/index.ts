@@ -10,6 +10,7 @@ import { createRoutes, type RoutesOptions } from './routes';
 export type { Connection } from './edge';
 export type { Liveness } from './exchanges';
 export { ORDER } from './infer';
+export type { Tracing } from './tracing';
 
 export interface Gateway {
   /** An edge for one listener; all edges share routes and exchanges. */
@@ -24,7 +25,7 @@ export interface Gateway {
 export interface GatewayOptions
   extends Omit<GatewayDeps, 'exchanges'>,
     Pick<ExchangesOptions, 'liveness'>,
-    Pick<RoutesOptions, 'catalogue' | 'isReady'> {
+    Pick<RoutesOptions, 'catalogue' | 'isReady' | 'metrics'> {
   readonly bus: Bus;
   readonly log: Log;
 }
@@ -33,7 +34,7 @@ export interface GatewayOptions
 const SWEEP_MS = 250;
 
 export function createGateway(options: GatewayOptions): Gateway {
-  const { clock, config, log, bus } = options;
+  const { clock, config, log, bus, tracing } = options;
   const exchanges = createExchanges({ clock, config, liveness: options.liveness });
   const routes = createRoutes({ ...options, deps: { ...options, exchanges } });
   const timer = setInterval(() => exchanges.sweep(), SWEEP_MS);
@@ -49,7 +50,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   return {
     edge: ({ loopback }) =>
-      createEdge({ routes, config, clock, bus, log, loopback, busy: () => exchanges.size }),
+      createEdge({ routes, config, clock, bus, log, loopback, tracing, busy: () => exchanges.size }),
     busy: () => exchanges.size,
     async drain(waitMs) {
       exchanges.shutDown();

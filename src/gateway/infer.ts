@@ -11,6 +11,7 @@ import type { Exchanges } from './exchanges';
 import { relayWhole } from './relay';
 import { relayStream } from './relay-stream';
 import { scanBody } from './scan';
+import type { Tracing } from './tracing';
 
 /**
  * Each step happens only after all before it. The last three repeat, candidate after candidate, until `relay` has
@@ -36,6 +37,8 @@ export interface GatewayDeps {
   readonly mayUse: (principal: Principal, candidate: Candidate | null, asked: string) => boolean;
   readonly engines: EngineAccess;
   readonly exchanges: Exchanges;
+  /** Null where FLM keeps no traces. */
+  readonly tracing: Tracing | null;
   readonly config: () => ConfigSnapshot;
   readonly clock: Clock;
   readonly bus: Bus;
@@ -109,7 +112,8 @@ export async function infer(
     if (exchange.signal.aborted) throw exchange.signal.reason;
     const ticket = deps.admission.admit(id, principal, plan);
     const repeatable = dialect.isRepeatable(scan.more);
-    inference = { route, dialect, request, body, scan, streams, repeatable, ticket, exchange };
+    const { tracing } = deps;
+    inference = { route, dialect, request, body, scan, streams, repeatable, ticket, exchange, tracing };
   } catch (error) {
     if (exchange.signal.aborted) record.ended('aborted', null, null);
     exchange.close();

@@ -104,6 +104,8 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
     },
     mayUse: () => true,
     catalogue: { openAiListJson: () => '[]', openAiModel: async () => null },
+    metrics: async () => ({ type: 'text/plain', text: '' }),
+    tracing: null,
     isReady: () => true,
     liveness: async () => 'alive',
     config: () => config,

@@ -2,9 +2,10 @@
  * The record of one request: filled in on its way, published once, when its answer has been given and nobody works on it
  * any more, whichever comes last.
  */
-import type { Clock, RequestFacts, TicketOutcome, Usage } from '../contract';
+import type { Candidate, Clock, RequestFacts, RequestTrace, TicketOutcome, Usage } from '../contract';
 import type { Bus } from '../lib/bus';
 import { type ErrorCode, FlmError } from '../lib/errors';
+import { type Tracing, traceOf } from './tracing';
 
 const MAX_PATH = 200;
 
@@ -18,6 +19,7 @@ export class RequestRecord implements RequestFacts {
   principalId: string | null = null;
   model: string | null = null;
   engineId: string | null = null;
+  engineModel: string | null = null;
   attempts = 0;
   isStream = false;
   outcome: TicketOutcome = 'refused';
@@ -28,20 +30,31 @@ export class RequestRecord implements RequestFacts {
   firstTokenMs: number | null = null;
   durationMs = 0;
   usage: Usage | null = null;
+  readonly #traceparent: string | null;
   readonly #startedMs: number;
   readonly #clock: Clock;
   readonly #bus: Bus;
+  readonly #tracing: Tracing | null;
   #isWorkedOn = false;
+  #trace: RequestTrace | null = null;
 
-  constructor(id: string, request: Request, ip: string, clock: Clock, bus: Bus) {
+  constructor(id: string, request: Request, ip: string, clock: Clock, bus: Bus, tracing: Tracing | null) {
     this.requestId = id;
     this.atMs = clock.nowMs();
     this.ip = ip;
     this.method = request.method;
     this.path = request.url;
+    this.#traceparent = request.headers.get('traceparent');
     this.#startedMs = clock.monotonicMs();
     this.#clock = clock;
     this.#bus = bus;
+    this.#tracing = tracing;
+  }
+
+  /** Made when somebody asks: most requests that are refused never need it. */
+  get trace(): RequestTrace {
+    this.#trace ??= traceOf(this.#traceparent, this.requestId, this.#tracing);
+    return this.#trace;
   }
 
   /** An exchange has begun: the record waits for its end, too. */
@@ -51,8 +64,9 @@ export class RequestRecord implements RequestFacts {
   }
 
   /** An engine is asked, after its queue. */
-  asked(engineId: string, waitedMs: number): void {
-    this.engineId = engineId;
+  asked({ engine, model }: Candidate, waitedMs: number): void {
+    this.engineId = engine.id;
+    this.engineModel = model;
     this.waitedMs += waitedMs;
     this.attempts++;
   }
@@ -87,7 +101,10 @@ export class RequestRecord implements RequestFacts {
   /** Tells of it before its end. */
   announce(nowMs: number): void {
     this.durationMs = nowMs - this.#startedMs;
-    this.#bus.publish({ name: 'request.opened', request: { ...this, path: pathIn(this.path) } });
+    this.#bus.publish({
+      name: 'request.opened',
+      request: { ...this, path: pathIn(this.path), trace: this.trace },
+    });
   }
 
   #publish(): void {

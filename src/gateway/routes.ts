@@ -6,6 +6,7 @@ import { INFERENCE_ROUTES } from './dialects';
 import { failed, type RequestContext } from './edge';
 import { ownHeaders } from './headers';
 import { type Allowed, allowedFor, type GatewayDeps, identify, identifyClient, infer } from './infer';
+import { admitToMetrics } from './metrics-door';
 
 export interface RoutesOptions {
   readonly deps: GatewayDeps;
@@ -15,6 +16,8 @@ export interface RoutesOptions {
     openAiListJson(allowed: Allowed | null): string;
     openAiModel(model: string, allowed: Allowed | null): Promise<unknown>;
   };
+  /** What FLM counts, as text for Prometheus. */
+  readonly metrics: () => Promise<{ readonly type: string; readonly text: string }>;
   /** Whether at least one engine can be asked. */
   readonly isReady: () => boolean;
   readonly log: Log;
@@ -23,7 +26,7 @@ export interface RoutesOptions {
 type Handle = (context: RequestContext) => Response | Promise<Response>;
 
 /** Answers requests that the edge has let through. */
-export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): Handle {
+export function createRoutes({ deps, catalogue, metrics, isReady, log }: RoutesOptions): Handle {
   // Elysia calls a handler before its fetch returns, so whatever stands here then is the handler's own.
   let arriving: RequestContext | null = null;
 
@@ -52,6 +55,14 @@ export function createRoutes({ deps, catalogue, isReady, log }: RoutesOptions): 
       route((context) =>
         isReady() ? json({ status: 'ready' }, context) : json({ status: 'no engine runs' }, context, 503),
       ),
+    )
+    .get(
+      '/metrics',
+      route(async (context) => {
+        admitToMetrics(context, deps);
+        const { type, text } = await metrics();
+        return new Response(text, { headers: { ...ownHeaders(context.id), 'content-type': type } });
+      }),
     )
     .get(
       '/v1/models',
@@ -120,6 +131,7 @@ const METHODS: ReadonlyMap<string, string> = new Map([
   ['/v1/models', 'GET'],
   ['/health', 'GET'],
   ['/ready', 'GET'],
+  ['/metrics', 'GET'],
 ]);
 
 function notFound(request: Request): FlmError {

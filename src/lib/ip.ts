@@ -121,3 +121,14 @@ export function clientIp(peer: string, forwardedFor: string | null, trusted: IpS
   }
   return client;
 }
+
+/** An address that tells the network and not who is in it: without the last octet, or without the last 64 bits (FLM-118). */
+export function maskIp(ip: string): string {
+  const lastDot = ip.lastIndexOf('.');
+  if (!ip.includes(':') && lastDot !== -1) return `${ip.slice(0, lastDot)}.***`;
+  if (parseIp(ip) === null) return '***';
+  const address = ipaddr.process(ip);
+  if (address instanceof ipaddr.IPv4) return maskIp(address.toString());
+  const network = address.parts.slice(0, 4).map((part) => part.toString(16));
+  return `${network.join(':')}:***`;
+}

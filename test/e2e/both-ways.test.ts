@@ -112,7 +112,7 @@ const STEPS: readonly Step[] = [
   },
   {
     name: 'a key with a scope that nothing asks for',
-    words: words('api-keys create --label x --scope metrics'),
+    words: words('api-keys create --label x --scope engine-admin'),
     fails: 'INVALID_INPUT',
   },
   {

@@ -11,6 +11,7 @@ import type { EventOf } from '../../../src/lib/bus';
 import { systemClock } from '../../../src/lib/clock';
 import { FlmError } from '../../../src/lib/errors';
 import { type Log, silentLog } from '../../../src/lib/log';
+import type { Env } from '../../../src/lib/paths';
 import {
   type FakeEngine,
   type FakeKind,
@@ -28,6 +29,7 @@ export interface GatewayOptions {
   /** Settings as from the command line, which takes times shorter than people are allowed to set. */
   readonly settings?: Partial<ConfigSnapshot>;
   readonly clock?: Clock;
+  readonly env?: Env;
 }
 
 export interface EngineOptions {
@@ -75,12 +77,13 @@ const SETTLE_MS = 3_000;
 export async function startGateway({
   settings = {},
   clock = systemClock,
+  env = {},
 }: GatewayOptions = {}): Promise<Gateway> {
   const dir = testDir();
   const faults: unknown[] = [];
   const app = await openApp({
     paths: dir.paths,
-    env: dir.env,
+    env: { ...dir.env, ...env },
     clock,
     log: watchedLog(faults),
     // One fault after the other is what most of these tests are about.

@@ -1,0 +1,186 @@
+/**
+ * The telemetry room: what FLM counts, the request log, traces, and how FLM itself is. It listens on the bus and asks
+ * others for numbers when somebody reads them; nothing of it is in the way of a request.
+ */
+import { join } from 'node:path';
+import type { Clock, EngineState } from '../contract';
+import type { Bus } from '../lib/bus';
+import type { Log } from '../lib/log';
+import type { Env, Paths } from '../lib/paths';
+import { EXPOSITION_TYPE, exposition } from './exposition';
+import { sampleLoop, watchJournals, watchProcess } from './health';
+import { type LogFile, type LogFileLimits, openLogFile } from './log-file';
+import type { Otlp, Post } from './otlp';
+import { createRegistry, type Registry } from './registry';
+import { logRequests } from './request-log';
+import { countTraffic } from './traffic';
+
+export { type CrashFacts, type CrashHandler, installCrashHandler, writeCrashFile } from './crash';
+export { type LogFile, openLogFile } from './log-file';
+export type { Post } from './otlp';
+
+/** How the room that keeps the records of requests is doing. */
+export interface ActivityQueue {
+  /** Rows that are not on the disk yet. */
+  readonly queued: number;
+  /** Rows that were lost since the start. */
+  readonly dropped: number;
+}
+
+/** The settings that this room looks at. */
+export interface TelemetrySettings {
+  readonly 'log.requests': 'off' | 'stdout' | 'file';
+  readonly 'log.client_ips': 'masked' | 'full';
+  readonly 'log.max_bytes': number;
+  readonly 'log.max_age_hours': number;
+  readonly 'log.keep_files': number;
+}
+
+export interface TelemetryOptions {
+  readonly bus: Bus;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly env: Env;
+  readonly paths: Paths;
+  readonly version: string;
+  readonly config: () => TelemetrySettings;
+  /** What is under way. */
+  readonly open: () => { readonly exchanges: number; readonly tickets: number; readonly leases: number };
+  readonly engines: () => readonly EngineState[];
+  /** Requests that an engine works on, and that wait for it. */
+  readonly loadOf: (engineId: string) => { readonly active: number; readonly waiting: number };
+  /** Null where nobody keeps records. */
+  readonly activity: (() => ActivityQueue) | null;
+  /** The way out, for OpenTelemetry. */
+  readonly post: Post;
+  readonly stdout: (line: string) => void;
+}
+
+export interface Telemetry {
+  /** Null where FLM keeps no traces. */
+  readonly tracing: Otlp['tracing'];
+  /** Everything that is counted, as text for Prometheus. */
+  metrics(): Promise<{ readonly type: string; readonly text: string }>;
+  close(): Promise<void>;
+}
+
+export async function createTelemetry(options: TelemetryOptions): Promise<Telemetry> {
+  const { bus, clock, log, env, paths, config, version, engines } = options;
+  const registry = createRegistry();
+  const isKnown = (engineId: string, model: string) =>
+    engines().some(({ ref, models }) => ref.id === engineId && models.some(({ id }) => id === model));
+  const requestLog = openLogFile({
+    path: join(paths.logsDir, 'requests.log'),
+    limits: () => logLimits(config()),
+    clock,
+    log,
+  });
+  const fullIps = () => config()['log.client_ips'] === 'full';
+  const stops = [
+    countTraffic({ registry, bus, isKnown }),
+    logRequests({
+      bus,
+      destination: () => config()['log.requests'],
+      fullIps,
+      toFile: requestLog.write,
+      toStdout: options.stdout,
+    }),
+    sampleLoop(registry, clock),
+  ];
+  watchProcess(registry, clock, version);
+  watchJournals(registry, { config: paths.configDb, security: paths.securityDb });
+  watchWork(registry, options);
+  watchQueues(registry, options, requestLog);
+  // Nobody who has no collector pays for the code that talks to one.
+  const otlp = wantsOtlp(env)
+    ? (await import('./otlp')).startOtlp({
+        env,
+        registry,
+        bus,
+        post: options.post,
+        clock,
+        log,
+        version,
+        fullIps,
+      })
+    : null;
+
+  return {
+    tracing: otlp?.tracing ?? null,
+    metrics: async () => ({ type: EXPOSITION_TYPE, text: await exposition(registry.families()) }),
+    async close() {
+      for (const stop of stops) stop();
+      await Promise.all([requestLog.close(), otlp?.close()]);
+    },
+  };
+}
+
+/** How large, how old and how many log files may become. */
+export function logLimits(settings: TelemetrySettings): LogFileLimits {
+  return {
+    maxBytes: settings['log.max_bytes'],
+    maxAgeMs: settings['log.max_age_hours'] * 3_600_000,
+    keepFiles: settings['log.keep_files'],
+  };
+}
+
+/** Whether the environment names a collector. */
+function wantsOtlp(env: Env): boolean {
+  if (env.OTEL_SDK_DISABLED?.toLowerCase() === 'true') return false;
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: all } = env;
+  return Boolean(all || env.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT || env.OTEL_EXPORTER_OTLP_METRICS_ENDPOINT);
+}
+
+/** What is under way, and who works on it. */
+function watchWork(registry: Registry, { open, engines, loadOf }: TelemetryOptions): void {
+  const gauge = (name: string, help: string, value: () => number) =>
+    registry.read('gauge', name, help, value);
+  gauge('flm_proxy_connections_active', 'Requests of clients that are being served.', () => open().exchanges);
+  gauge('flm_open_tickets', 'Requests that were let in and are not over.', () => open().tickets);
+  gauge('flm_open_leases', 'Requests that engines work on.', () => open().leases);
+  const ofEngines = (name: string, help: string, value: (state: EngineState) => number) =>
+    registry.readMany('gauge', name, help, ['engine', 'kind'], () =>
+      engines().map((state) => ({ labels: [state.ref.id, state.ref.kind], value: value(state) })),
+    );
+  ofEngines('flm_engine_up', 'Whether the engine can be asked.', ({ status }) =>
+    status.startsWith('running-') ? 1 : 0,
+  );
+  ofEngines('flm_engine_models', 'Models that the engine has.', ({ models }) => models.length);
+  ofEngines(
+    'flm_engine_requests_active',
+    'Requests that the engine works on.',
+    ({ ref }) => loadOf(ref.id).active,
+  );
+  ofEngines(
+    'flm_engine_requests_waiting',
+    'Requests that wait for the engine.',
+    ({ ref }) => loadOf(ref.id).waiting,
+  );
+}
+
+/** What waits to be written, and what was lost on the way. */
+function watchQueues(registry: Registry, { bus, activity }: TelemetryOptions, requestLog: LogFile): void {
+  const counter = (name: string, help: string, value: () => number | null) =>
+    registry.read('counter', name, help, value);
+  counter(
+    'flm_bus_dropped_total',
+    'Events that came faster than somebody inside FLM could take them.',
+    bus.dropped,
+  );
+  counter(
+    'flm_request_log_lines_total',
+    'Lines written to the request log.',
+    () => requestLog.counts().written,
+  );
+  counter(
+    'flm_request_log_lost_total',
+    'Lines the request log could not take.',
+    () => requestLog.counts().lost,
+  );
+  registry.read('gauge', 'flm_activity_queued', 'Records of requests that are not on the disk yet.', () =>
+    activity === null ? null : activity().queued,
+  );
+  counter('flm_activity_dropped_total', 'Records of requests that were lost.', () =>
+    activity === null ? null : activity().dropped,
+  );
+}
