@@ -57,13 +57,30 @@ function npmScripts(outfile: string): BuildConfig {
   return {
     ...COMMON,
     outdir: dirname(outfile),
-    naming: { entry: basename(outfile) },
+    naming: { entry: basename(outfile), asset: '[name]-[hash].[ext]' },
     // Or the first line of the one script would load everything, also for `flm version`.
     splitting: true,
     packages: 'external',
     external: ['flm:sqlite-addon'],
+    plugins: [swaggerUi],
   };
 }
+
+/** The page of the admin API is in the package itself, so that whoever installs it gets nothing of its makers beside it. */
+const swaggerUi: BunPlugin = {
+  name: 'swagger-ui',
+  setup(build) {
+    const filter = /[\\/]swagger-ui-dist[\\/].*\.(?:js|css)$/;
+    build.onResolve({ filter: /^swagger-ui-dist\// }, ({ path }) => ({
+      path: join(ROOT, 'node_modules', path),
+      namespace: 'file',
+    }));
+    build.onLoad({ filter }, async ({ path }) => ({
+      contents: await Bun.file(path).bytes(),
+      loader: 'file',
+    }));
+  },
+};
 
 const COMMON = {
   entrypoints: [join(ROOT, 'src', 'main.ts')],

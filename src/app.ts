@@ -161,6 +161,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     const egress = createEgress({ clock });
     undo.push(egress.close);
     const listeners: Listener[] = [];
+    let adminPort: AdminPort = { url: null, reason: null };
     const sessions = createSessions({
       store: createSessionStore(db.security),
       clock,
@@ -195,13 +196,13 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
       trial,
       processes: createProcessTable(),
-      isOwnPort: (port) => listeners.some((listener) => listener.port === port),
+      isOwnPort: (port) =>
+        listeners.some((listener) => listener.port === port) || adminPort.url === `http://localhost:${port}`,
       onChange: models.update,
     });
     undo.push(engines.close);
 
     let handle: ProxyHandle | null = null;
-    let adminPort: AdminPort = { url: null, reason: null };
     let open = (): OpenWork => ({ exchanges: 0, tickets: 0, leases: 0 });
     const status = (): Status => {
       const states = engines.states();

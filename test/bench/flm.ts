@@ -39,7 +39,7 @@ export async function prepareFlm(
   const command = form === 'executable' ? [file] : [process.execPath, file];
   const directory = stage.directory('data');
   // From an empty directory: the executable must not find a bunfig.toml or .env of ours.
-  const env = { FLM_DATA_DIR: directory, FLM_DISABLE_KEYRING: '1', ...extra };
+  const env = { FLM_DATA_DIR: directory, FLM_DISABLE_KEYRING: '1', FLM_ADMIN_PORT: '0', ...extra };
   const options = { cwd: directory, env };
   const ask = async (words: string): Promise<Record<string, unknown>> => {
     const { stdout, stderr, exitCode } = await stage.run([...command, ...words.split(' ')], options);

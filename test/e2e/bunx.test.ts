@@ -10,6 +10,7 @@ import { chat } from '../support/client';
 import { parseResult, REPOSITORY } from '../support/executable';
 import { isMissing } from '../support/missing';
 import { type Collected, collect, firstLine } from '../support/output';
+import { freePort } from '../support/ports';
 import { processesWith } from '../support/processes';
 
 setDefaultTimeout(60_000);
@@ -24,6 +25,7 @@ const env: Env = {
   HOME: join(root, 'home'),
   FLM_DISABLE_KEYRING: '1',
   FLM_ENGINE_DETECT: 'false',
+  FLM_ADMIN_PORT: String(await freePort()),
   // What was downloaded once need not be again; nothing of it is on anybody's path.
   BUN_INSTALL_CACHE_DIR: join(REPOSITORY, 'node_modules', '.cache', 'flm', 'bun'),
 };
@@ -79,7 +81,8 @@ describe('the tarball', () => {
   });
 
   test('holds the built scripts, the papers, and nothing else', () => {
-    const others = files.filter((file) => !/^package\/dist\/npm\/(?:flm|chunk-\w+)\.js$/.test(file)).sort();
+    const built = /^package\/dist\/npm\/(?:(?:flm|chunk-\w+|swagger-ui-bundle-\w+)\.js|swagger-ui-\w+\.css)$/;
+    const others = files.filter((file) => !built.test(file)).sort();
     const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'].map((name) => `package/${name}`);
     expect(others).toEqual(papers);
     expect(files).toContain(`package/${packageJson.bin.flm}`);
@@ -130,6 +133,8 @@ describe.skipIf(missing)('installed', () => {
     const line = await firstLine(stdout);
     if (line === null) throw new Error(stderr.text());
     const up = parseResult(`${line}\n`) as { listen_addr: string; plain_key: string; pid: number };
+    const script = await fetch(`http://localhost:${env.FLM_ADMIN_PORT}/swagger/ui.js`);
+    expect((await script.text()).length).toBeGreaterThan(1_000_000);
     const response = await chat(`http://${up.listen_addr}`, { key: up.plain_key, model: 'bunx-model' });
     expect(response.status).toBe(200);
     expect(parseResult((await bunx('status')).stdout)).toMatchObject({ running: true, pid: up.pid });

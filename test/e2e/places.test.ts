@@ -230,7 +230,12 @@ describe('the executable itself', () => {
   });
 
   test('works without a home directory, and without any environment but its own', async () => {
-    const env = { FLM_DATA_DIR: join(root, 'bare'), FLM_DISABLE_KEYRING: '1', FLM_ENGINE_DETECT: 'false' };
+    const env = {
+      FLM_DATA_DIR: join(root, 'bare'),
+      FLM_DISABLE_KEYRING: '1',
+      FLM_ENGINE_DETECT: 'false',
+      FLM_ADMIN_PORT: '0',
+    };
     const running = await startFlm(env);
     expect(await dataOf(env, ['status'])).toMatchObject({ running: true });
     expect(await running.stop()).toBe(0);

@@ -1,4 +1,5 @@
 /** The page at `/swagger`: Swagger UI and the document, all from inside FLM. Nothing of it is loaded from elsewhere. */
+import { isAbsolute, join } from 'node:path';
 import type { AnyElysia } from 'elysia';
 import css from 'swagger-ui-dist/swagger-ui.css' with { type: 'file' };
 import ui from 'swagger-ui-dist/swagger-ui-bundle.js' with { type: 'file' };
@@ -24,15 +25,20 @@ export async function createPages(
       case '/swagger/page.js':
         return asset(script, 'text/javascript; charset=utf-8');
       case '/swagger/ui.js':
-        return asset(Bun.file(ui), 'text/javascript; charset=utf-8');
+        return asset(embedded(ui), 'text/javascript; charset=utf-8');
       case '/swagger/ui.css':
-        return asset(Bun.file(css), 'text/css; charset=utf-8');
+        return asset(embedded(css), 'text/css; charset=utf-8');
       case '/swagger/json':
         return Response.json(document);
       default:
         return null;
     }
   };
+}
+
+/** In the npm package the path is one from where this script lies. */
+function embedded(path: string): Blob {
+  return Bun.file(isAbsolute(path) ? path : join(import.meta.dir, path));
 }
 
 function asset(body: string | Blob, type: string): Response {
