@@ -155,12 +155,10 @@ export async function createAudit({ store, clock, log, idleMs = IDLE_MS }: Audit
     async export(filter, format) {
       drain();
       const wanted = filterOf(filter);
-      await record({
-        type: 'audit.exported',
-        severity: 'medium',
-        target: null,
-        details: { format, ...filter },
-      });
+      // An address stays out of what cannot be erased.
+      const { ip, ...others } = filter;
+      const details = { format, ...others, ...(ip === undefined ? {} : { by_ip: true }) };
+      await record({ type: 'audit.exported', severity: 'medium', target: null, details });
       return pieces(wanted, format, headOf());
     },
 
