@@ -22,8 +22,8 @@ export async function openOffline(cli: Cli, lockWaitMs: number): Promise<Offline
   const { paths, env, clock } = cli;
   const log = stderrLog(cli, () => 'warn');
   const app = await openApp({ paths, env, clock, log, flags: {}, running: false, lockWaitMs });
-  const { check, close } = app;
-  return { mode: 'offline', ...checked(app), check, close, status: async () => app.status() };
+  const { check, support, close } = app;
+  return { mode: 'offline', ...checked(app), check, support, close, status: async () => app.status() };
 }
 
 function checked({

@@ -4,7 +4,14 @@
  */
 import { join } from 'node:path';
 import { checkDatabases, openDatabases } from '../db';
-import { type CheckReport, createAdmin, runChecks, type Status } from './admin';
+import {
+  type CheckReport,
+  createAdmin,
+  runChecks,
+  type Status,
+  type SupportBundle,
+  supportBundle,
+} from './admin';
 import {
   createAdmission,
   createKeyStore,
@@ -41,7 +48,7 @@ import {
   type ProxyStore,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
-import { createTelemetry, logLimits, openLogFile, type Post } from './telemetry';
+import { createTelemetry, logLimits, openLogFile, type Post, type Telemetry } from './telemetry';
 import { VERSION } from './version';
 
 export interface AppOptions {
@@ -67,10 +74,13 @@ export interface App {
   /** What happened, for whoever records it. */
   readonly bus: Bus;
   readonly firstStart: boolean;
+  /** FLM's own log, to all places where the owner wants it. */
+  readonly log: Log;
   status(): Status;
   /** What is under way: all zero when nothing is being served, else something was not given back. */
   open(): OpenWork;
   check(): Promise<CheckReport>;
+  support(): Promise<SupportBundle>;
   /** Starts to serve. At most once. @throws PROXY_PORT_IN_USE, EXPOSURE_REFUSED, PROXY_INVALID_CONFIG, IO_ERROR */
   serve(options: ServeOptions): Promise<ProxyHandle>;
   close(): Promise<void>;
@@ -213,6 +223,23 @@ export async function openApp(options: AppOptions): Promise<App> {
         config,
         engines,
         trial,
+        clock,
+        others: [],
+      });
+
+    let metrics: Telemetry['metrics'] | null = null;
+    const support = () =>
+      supportBundle({
+        paths,
+        env,
+        clock,
+        version: VERSION,
+        keys,
+        config,
+        engines,
+        status,
+        check,
+        metrics,
       });
 
     return {
@@ -223,10 +250,12 @@ export async function openApp(options: AppOptions): Promise<App> {
       trial,
       egress,
       bus,
+      log,
       firstStart: db.firstStart,
       status,
       open: () => open(),
       check,
+      support,
       close,
 
       async serve({ bind, port, allowPlaintext }) {
@@ -260,6 +289,7 @@ export async function openApp(options: AppOptions): Promise<App> {
           stdout: (line) => void process.stdout.write(line),
         });
         undo.push(telemetry.close);
+        metrics = telemetry.metrics;
         const gateway = createGateway({
           keys,
           models,
@@ -288,7 +318,17 @@ export async function openApp(options: AppOptions): Promise<App> {
         await proxies.started(handle, { mode, bind, port: listener.port });
         undo.push(() => forget(proxies, id, log));
 
-        const admin = createAdmin({ keys, engines, config, models, status, check, version: VERSION, log });
+        const admin = createAdmin({
+          keys,
+          engines,
+          config,
+          models,
+          status,
+          check,
+          support,
+          version: VERSION,
+          log,
+        });
         admin.listen(paths.adminSocket);
         undo.push(admin.close);
         engines.start();

@@ -6,10 +6,10 @@ import type { EnginesApi } from '../engines';
 import { errorFromWire, FlmError } from '../lib/errors';
 import { isRecord, parseJson } from '../lib/json';
 import type { ModelsApi } from '../models';
-import type { CheckReport, Status } from './model';
+import type { CheckReport, Status, SupportBundle } from './model';
 import { wayTo } from './socket';
 
-export type { CheckReport, Status } from './model';
+export type { CheckReport, Status, SupportBundle } from './model';
 
 /** What the owner can do, whether FLM runs or not. */
 export interface OwnerApi {
@@ -19,6 +19,7 @@ export interface OwnerApi {
   readonly models: ModelsApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
+  support(): Promise<SupportBundle>;
 }
 
 export interface AdminClient extends OwnerApi {
@@ -112,6 +113,7 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
     },
     status: (signal) => call('GET', '/status', undefined, signal),
     check: () => call('GET', '/check'),
+    support: () => call('GET', '/support'),
   };
 }
 

@@ -20,11 +20,12 @@ import { createScopeGuard, type ScopeGuard, STRICT } from '../lib/scope-guard';
 import type { ModelsApi } from '../models';
 import { modelsRoutes } from '../models/routes';
 import { adminError, fromElysia } from './errors';
-import { CheckReport, Status } from './model';
+import { CheckReport, Status, SupportBundle } from './model';
 import { type SocketWay, wayTo } from './socket';
 
-export { runChecks } from './check';
-export { CheckReport, Status } from './model';
+export { type Check, runChecks } from './check';
+export { CheckReport, Status, SupportBundle } from './model';
+export { supportBundle } from './support';
 
 export interface AdminOptions {
   readonly keys: Keys;
@@ -33,6 +34,7 @@ export interface AdminOptions {
   readonly models: ModelsApi;
   readonly status: () => Status;
   readonly check: () => Promise<CheckReport>;
+  readonly support: () => Promise<SupportBundle>;
   readonly version: string;
   readonly log: Log;
 }
@@ -87,6 +89,13 @@ export function adminRoutes(options: AdminOptions, guard: ScopeGuard) {
       response: CheckReport,
       tags: ['status'],
       detail: { summary: 'Examine this installation' },
+    })
+    .get('/api/v1/support', () => options.support(), {
+      // What is in it is made unreadable, but it is more than anybody else needs.
+      scope: 'admin:write',
+      response: SupportBundle,
+      tags: ['status'],
+      detail: { summary: 'Collect what helps somebody else to find out what is wrong' },
     })
     .use(keysRoutes(options.keys, guard))
     .use(enginesRoutes(options.engines, guard))
