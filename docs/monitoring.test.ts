@@ -8,6 +8,7 @@ import { isRecord } from '../src/lib/json';
 import { chat, type Gateway, MODEL, startGateway } from '../test/contract/support/gateway';
 import { CHAT } from '../test/contract/support/routes';
 import { metricsIn } from '../test/support/metrics';
+import { isImpossible, lacksProgram } from '../test/support/missing';
 
 /** Label names by metric, as a scrape has them after some traffic. */
 const scraped = new Map<string, Set<string>>();
@@ -147,17 +148,14 @@ describe('the dashboard and the alert rules', () => {
       expect(titles).toContain(title);
   });
 
-  test('can be read by promtool, where it is installed', async () => {
-    const promtool = Bun.which('promtool');
-    if (promtool === null) {
-      console.warn('SKIPPED promtool: it comes with the Debian package "prometheus"');
-      return;
-    }
+  const skipped = isImpossible('rules and metrics by promtool', lacksProgram('promtool'));
+
+  test.skipIf(skipped)('can be read by promtool (Debian: prometheus)', async () => {
     const file = join(import.meta.dir, 'prometheus', 'alerts.yml');
-    const ran = Bun.spawnSync([promtool, 'check', 'rules', file]);
+    const ran = Bun.spawnSync(['promtool', 'check', 'rules', file]);
     expect(ran.stdout.toString() + ran.stderr.toString()).toContain('SUCCESS');
     const text = await (await fetch(`${gateway.url}/metrics`)).text();
-    const lint = Bun.spawnSync([promtool, 'check', 'metrics'], { stdin: Buffer.from(text) });
+    const lint = Bun.spawnSync(['promtool', 'check', 'metrics'], { stdin: Buffer.from(text) });
     // It also tells how names should end; those of FLM-121 are given.
     expect(lint.stderr.toString()).not.toContain('error while');
   });
