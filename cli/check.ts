@@ -1,8 +1,10 @@
 /** `flm check` */
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { CheckReport } from '../src/admin/client';
 import { FlmError } from '../src/lib/errors';
 import { withBackend } from './backend';
-import { withProgress } from './cli';
+import { type Cli, withProgress } from './cli';
 import { command } from './command';
 import { columns } from './table';
 import { count } from './words';
@@ -10,17 +12,41 @@ import { count } from './words';
 const MARKS = { ok: '✓', warning: '!', error: '✗' } as const;
 
 export default command({
-  about: 'Examine this installation: databases, permissions, keys, settings, engines.',
+  about: 'Examine this installation: databases, permissions, disk, clock, keys, settings, engines.',
   args: { verbose: { type: 'boolean', description: 'Show what is in order, too.' } },
   examples: ['flm check', 'flm check --verbose', 'flm check --json'],
   async run({ cli, args }) {
-    const report = await withProgress(cli, 'Examining', () =>
-      withBackend(cli, (backend) => backend.check()),
-    ).catch((error: unknown) => asReport(error));
+    const report = existsSync(cli.paths.dir) ? await examine(cli) : NOTHING;
     cli.result(report, () => textOf(report, args.verbose === true));
     if (report.status === 'error') cli.fail(1);
   },
 });
+
+/** Looking must not make what is not there. */
+const NOTHING: CheckReport = {
+  status: 'warning',
+  checks: [
+    {
+      name: 'databases',
+      status: 'warning',
+      message: 'there are none yet: FLM has never run here. Start it with: flm up',
+    },
+  ],
+};
+
+async function examine(cli: Cli): Promise<CheckReport> {
+  const { configDb, securityDb } = cli.paths;
+  const missing = [configDb, securityDb].filter((path) => !existsSync(path)).map((path) => basename(path));
+  if (missing.length === 2) return NOTHING;
+  const report = await withProgress(cli, 'Examining', () =>
+    withBackend(cli, (backend) => backend.check()),
+  ).catch((error: unknown) => asReport(error));
+  if (missing.length === 0) return report;
+  const message = 'it was not there; an empty one has taken its place';
+  const lost = missing.map((name) => ({ name, status: 'warning', message }) as const);
+  const status = report.status === 'ok' ? 'warning' : report.status;
+  return { status, checks: [...lost, ...report.checks] };
+}
 
 /** An installation that cannot even be opened is the finding. */
 function asReport(error: unknown): CheckReport {

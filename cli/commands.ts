@@ -79,6 +79,10 @@ export const PROGRAM: FlmGroup = {
     },
     chat: verb(() => import('./chat')),
     check: verb(() => import('./check')),
+    support: {
+      about: 'When something is wrong.',
+      commands: { bundle: verb(() => import('./support/bundle')) },
+    },
     completions: async () => (await import('./completions')).completionsOf(PROGRAM),
     version: verb(() => import('./version')),
   },

@@ -26,7 +26,7 @@ export async function openOffline(cli: Cli, lockWaitMs: number): Promise<Offline
   const { paths, env, clock } = cli;
   const log = stderrLog(cli, () => 'warn');
   const app = await openApp({ paths, env, clock, log, flags: {}, running: false, lockWaitMs });
-  const { check, close } = app;
+  const { check, support, close } = app;
   return {
     mode: 'offline',
     ...checked(
@@ -34,6 +34,7 @@ export async function openOffline(cli: Cli, lockWaitMs: number): Promise<Offline
       once(() => tell(cli)),
     ),
     check,
+    support,
     close,
     status: async () => app.status(),
   };

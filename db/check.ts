@@ -1,6 +1,7 @@
 /** Examines both databases without changing them (FLM-038). */
 import { getTableName, isTable } from 'drizzle-orm';
 import { reasonOf } from '../src/lib/errors';
+import { isRecord, parseJson } from '../src/lib/json';
 import * as configSchema from './config/schema';
 import * as securitySchema from './security/schema';
 import type { Db, Sqlite } from './sqlite';
@@ -21,8 +22,42 @@ export function checkDatabases({ config, security }: Checked): DbFinding[] {
   return [
     ...checkFile('config.db', config.$client, configSchema),
     ...checkFile('security.db', security.$client, securitySchema),
+    checkProfiles(config.$client),
+    checkHashes(security.$client),
   ];
 }
+
+/** A profile whose port no proxy could listen on would fail at the next start, when nobody looks. */
+function checkProfiles(sqlite: Sqlite): DbFinding {
+  return finding('config.db: proxies', () => {
+    const profiles = sqlite
+      .prepare<[], { id: string; config_json: string }>('SELECT id, config_json FROM proxy_profiles')
+      .all();
+    const wrong = profiles.filter(({ config_json: text }) => !hasPort(text)).map(({ id }) => id);
+    const ok = wrong.length === 0;
+    return { ok, message: ok ? `${profiles.length} saved` : `without a usable port: ${wrong.join(', ')}` };
+  });
+}
+
+function hasPort(text: string): boolean {
+  const profile = parseJson(text);
+  const port = isRecord(profile) ? profile.port : null;
+  return typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65_535;
+}
+
+/** Every key is recognised by its hash: one that is empty or cut would be recognised by nothing, or by anything. */
+function checkHashes(sqlite: Sqlite): DbFinding {
+  return finding('security.db: key hashes', () => {
+    const wrong = sqlite
+      .prepare<[number], { id: string }>('SELECT id FROM api_keys WHERE length(hash) <> ?')
+      .all(HASH_BYTES);
+    const ok = wrong.length === 0;
+    return { ok, message: ok ? 'all there' : `not whole: ${wrong.map(({ id }) => id).join(', ')}` };
+  });
+}
+
+/** HMAC-SHA-256. */
+const HASH_BYTES = 32;
 
 function checkFile(file: string, sqlite: Sqlite, schema: Readonly<Record<string, unknown>>): DbFinding[] {
   return [

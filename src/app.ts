@@ -16,6 +16,8 @@ import {
   runChecks,
   type Sessions,
   type Status,
+  type SupportBundle,
+  supportBundle,
 } from './admin';
 import {
   createAdmission,
@@ -55,7 +57,7 @@ import {
   type ProxyStore,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
-import { createTelemetry, logLimits, openLogFile, type Post } from './telemetry';
+import { createTelemetry, logLimits, openLogFile, type Post, type Telemetry } from './telemetry';
 import { VERSION } from './version';
 
 export interface AppOptions {
@@ -83,10 +85,13 @@ export interface App {
   /** What happened, for whoever records it. */
   readonly bus: Bus;
   readonly firstStart: boolean;
+  /** FLM's own log, to all places where the owner wants it. */
+  readonly log: Log;
   status(): Status;
   /** What is under way: all zero when nothing is being served, else something was not given back. */
   open(): OpenWork;
   check(): Promise<CheckReport>;
+  support(): Promise<SupportBundle>;
   /** Starts to serve. At most once. @throws PROXY_PORT_IN_USE, EXPOSURE_REFUSED, PROXY_INVALID_CONFIG, IO_ERROR */
   serve(options: ServeOptions): Promise<ProxyHandle>;
   close(): Promise<void>;
@@ -241,6 +246,23 @@ export async function openApp(options: AppOptions): Promise<App> {
         engines,
         trial,
         status,
+        clock,
+        others: [],
+      });
+
+    let metrics: Telemetry['metrics'] | null = null;
+    const support = () =>
+      supportBundle({
+        paths,
+        env,
+        clock,
+        version: VERSION,
+        keys,
+        config,
+        engines,
+        status,
+        check,
+        metrics,
       });
 
     return {
@@ -253,10 +275,12 @@ export async function openApp(options: AppOptions): Promise<App> {
       sessions,
       egress,
       bus,
+      log,
       firstStart: db.firstStart,
       status,
       open: () => open(),
       check,
+      support,
       close,
 
       async serve({ bind, port, allowPlaintext }) {
@@ -290,6 +314,7 @@ export async function openApp(options: AppOptions): Promise<App> {
           stdout: (line) => void process.stdout.write(line),
         });
         undo.push(telemetry.close);
+        metrics = telemetry.metrics;
         const gateway = createGateway({
           keys,
           models,
@@ -319,7 +344,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         undo.push(() => forget(proxies, id, log));
 
         const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
-        const rooms = { keys, engines, config, models, audit, sessions, status, check };
+        const rooms = { keys, engines, config, models, audit, sessions, status, check, support };
         const admin = createAdmin({ ...rooms, idempotency, version: VERSION, log });
         undo.push(admin.close);
         admin.listen(paths.adminSocket);

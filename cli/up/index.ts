@@ -5,6 +5,8 @@ import { type App, openApp } from '../../src/app';
 import { type ConfigSnapshot, parseSetting } from '../../src/config';
 import { FlmError } from '../../src/lib/errors';
 import type { LogLevel } from '../../src/lib/log';
+import { installCrashHandler } from '../../src/telemetry';
+import { VERSION } from '../../src/version';
 import { findRunning } from '../backend';
 import { ask } from '../chat/ask';
 import { type Cli, INTERRUPTED } from '../cli';
@@ -52,6 +54,14 @@ export default command({
       await app.close();
       raiseFetchCap();
     }
+    const crash = installCrashHandler({
+      crashDir: cli.paths.crashDir,
+      version: VERSION,
+      clock: cli.clock,
+      log: app.log,
+      facts: () => ({ ...app.open() }),
+      exit: (code) => process.exit(code),
+    });
     try {
       const bind = app.config.current()['proxy.bind'];
       await serveOnFreePort(app, cli, { port, bind, allowPlaintext: args['allow-plaintext'] === true });
@@ -70,6 +80,7 @@ export default command({
       await untilInterrupted(cli);
     } finally {
       await app.close();
+      crash.uninstall();
     }
   },
 });

@@ -1,8 +1,10 @@
 /** `flm check`: puts the findings about databases, files, keys, settings and engines into one report (FLM-038). */
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import type { KeysApi } from '../admission';
 import type { ConfigApi } from '../config';
-import type { EngineState } from '../contract';
+import type { Clock, EngineState } from '../contract';
+import { reasonOf } from '../lib/errors';
 import type { Paths } from '../lib/paths';
 import type { CheckReport, Status } from './model';
 
@@ -19,9 +21,12 @@ export interface CheckOptions {
   readonly engines: { refresh(maxAgeMs: number): Promise<void>; states(): readonly EngineState[] };
   readonly trial: { state(): { readonly installed: boolean } };
   readonly status: () => Pick<Status, 'running' | 'admin'>;
+  readonly clock: Clock;
+  /** What other rooms have to say of themselves. */
+  readonly others: readonly (() => Promise<readonly Check[]>)[];
 }
 
-type Check = CheckReport['checks'][number];
+export type Check = CheckReport['checks'][number];
 
 /** An engine's state of half a minute ago is good enough for a report. */
 const FRESH_MS = 30_000;
@@ -36,6 +41,12 @@ export async function runChecks(options: CheckOptions): Promise<CheckReport> {
     ...options.databases().map(({ name, ok, message }) => check(name, ok ? 'ok' : 'error', message)),
     check('security.db: key', 'ok', `from the ${KEY_PLACES[options.sealedBy]}`),
     ...checkModes(options.paths),
+    checkSpace(options.paths.dir),
+    checkClock(
+      keys.map((key) => key.created_at),
+      options.clock.nowMs(),
+    ),
+    ...checkCrashes(options.paths.crashDir, options.clock.nowMs()),
     active > 0
       ? check('API keys', 'ok', `${active} usable of ${keys.length}`)
       : check(
@@ -50,7 +61,17 @@ export async function runChecks(options: CheckOptions): Promise<CheckReport> {
     ),
     ...checkAdminPort(options.status()),
     ...checkEngines(options.engines.states(), options.trial.state().installed),
+    ...(await Promise.all(options.others.map(findingsOf))).flat(),
   ]);
+}
+
+/** What a room that cannot even be asked has to say. */
+async function findingsOf(ask: () => Promise<readonly Check[]>): Promise<readonly Check[]> {
+  try {
+    return await ask();
+  } catch (error) {
+    return [check('check', 'error', reasonOf(error))];
+  }
 }
 
 /** The report around checks: as bad as the worst of them. */
@@ -74,8 +95,10 @@ function checkModes(paths: Paths): Check[] {
   if (process.platform === 'win32') return [];
   const files = [paths.configDb, paths.securityDb, paths.lockDb, paths.keyFile, paths.sealInfo];
   const sidecars = files.flatMap((file) => [`${file}-wal`, `${file}-shm`]);
-  const open = [paths.dir, ...files, ...sidecars].filter(
-    (path) => existsSync(path) && (statSync(path).mode & 0o077) !== 0,
+  const folders = [paths.runDir, paths.activityDir, paths.logsDir, paths.crashDir];
+  const inside = folders.flatMap((folder) => [folder, ...filesIn(folder)]);
+  const open = [paths.dir, ...files, ...sidecars, ...inside].filter(
+    (path) => (statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o077,
   );
   return [
     open.length === 0
@@ -90,6 +113,50 @@ function checkAdminPort({ running, admin: { url, reason } }: ReturnType<CheckOpt
   return reason === null
     ? [check('admin API', 'ok', 'on its socket only, because admin.port is 0')]
     : [check('admin API', 'warning', `browsers cannot reach it: ${reason}`)];
+}
+
+function filesIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(folder, entry.name));
+}
+
+/** Below this nothing can be written soon, and below that hardly anything is written now. */
+const LOW_BYTES = 1_073_741_824;
+const EMPTY_BYTES = 67_108_864;
+
+function checkSpace(dir: string): Check {
+  const { bavail, bsize } = statfsSync(dir);
+  const freeBytes = bavail * bsize;
+  const message = `${(freeBytes / 1e9).toFixed(1)} GB free for ${dir}`;
+  if (freeBytes >= LOW_BYTES) return check('disk', 'ok', message);
+  return check('disk', freeBytes < EMPTY_BYTES ? 'error' : 'warning', `only ${message}: make room`);
+}
+
+/** When this was written. Before it there was no FLM. */
+const EPOCH_MS = Date.UTC(2026, 0, 1);
+const SKEW_MS = 300_000;
+
+/** A clock that is wrong lets keys live too long, or end too soon. */
+function checkClock(written: readonly string[], nowMs: number): Check {
+  const latestMs = Math.max(EPOCH_MS, ...written.map((time) => Date.parse(time)));
+  const now = new Date(nowMs).toISOString();
+  if (nowMs + SKEW_MS >= latestMs) return check('clock', 'ok', now);
+  const latest = new Date(latestMs).toISOString();
+  return check('clock', 'error', `it is ${now} by this machine, and was ${latest} before: set the clock`);
+}
+
+const WEEK_MS = 604_800_000;
+
+/** Files that an FLM that broke down has left (telemetry/crash.ts). */
+function checkCrashes(crashDir: string, nowMs: number): Check[] {
+  const recent = filesIn(crashDir).filter((path) => nowMs - statSync(path).mtimeMs < WEEK_MS);
+  const latest = recent.toSorted().at(-1);
+  if (latest === undefined) return [check('crashes', 'ok', 'none in the last week')];
+  const times = recent.length === 1 ? 'once' : `${recent.length} times`;
+  const message = `FLM broke down ${times} in the last week: ${latest} (flm support bundle collects what helps to find out why)`;
+  return [check('crashes', 'warning', message)];
 }
 
 function checkEngines(states: readonly EngineState[], trialInstalled: boolean): Check[] {

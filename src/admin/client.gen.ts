@@ -21,6 +21,8 @@ export type GetStatusResult = { running: boolean; id: string | null; pid: number
 
 export type RunChecksResult = { status: "ok" | "warning" | "error"; checks: ({ name: string; status: "ok" | "warning" | "error"; message: string })[] };
 
+export type CollectSupportResult = { files: ({ name: string; text: string })[] };
+
 export type OpenSessionBody = { token: string; as?: "cookie" | "bearer" };
 
 export type OpenSessionResult = { id: string; ip: string | null; user_agent: string | null; created_at: string; last_used_at: string; expires_at: string; bearer: string | null };
@@ -134,6 +136,8 @@ export function operationsOver(send: Send) {
     getStatus: (input: Cancellable = {}) => send<GetStatusResult>('GET', '/api/v1/status', input),
     /** Examine this installation. Scope: `status:read` */
     runChecks: (input: Cancellable = {}) => send<RunChecksResult>('GET', '/api/v1/check', input),
+    /** Collect what helps somebody else to find out what is wrong. Scope: `admin:write` */
+    collectSupport: (input: Cancellable = {}) => send<CollectSupportResult>('GET', '/api/v1/support', input),
     /** Open a session with a one-time token. Scope: none; a token of `flm admin token` opens one session. */
     openSession: (input: { body: OpenSessionBody } & Cancellable) => send<OpenSessionResult>('POST', '/api/v1/session', input),
     /** End the session that asks. Scope: `status:read` */

@@ -10,11 +10,11 @@ import { errorFromWire, FlmError } from '../lib/errors';
 import { isRecord, parseJson } from '../lib/json';
 import type { ModelsApi } from '../models';
 import { type Input, operationsOver } from './client.gen';
-import type { CheckReport, Status } from './model';
+import type { CheckReport, Status, SupportBundle } from './model';
 import type { SessionsApi } from './sessions/model';
 import { wayTo } from './socket';
 
-export type { CheckReport, Status } from './model';
+export type { CheckReport, Status, SupportBundle } from './model';
 export type { IssuedToken, SessionList, SessionView } from './sessions/model';
 
 /** What the owner can do, whether FLM runs or not. */
@@ -26,6 +26,7 @@ export interface OwnerApi {
   readonly sessions: SessionsApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
+  support(): Promise<SupportBundle>;
 }
 
 export interface AdminClient extends OwnerApi {
@@ -106,6 +107,7 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
     },
     status: (signal) => api.getStatus({ signal }),
     check: () => api.runChecks(),
+    support: () => api.collectSupport(),
   };
 }
 

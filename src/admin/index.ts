@@ -16,12 +16,13 @@ import { methodsOf } from './methods';
 import { adminRoutes, type Rooms } from './mount';
 import type { Sessions } from './sessions';
 
-export { runChecks } from './check';
+export { type Check, runChecks } from './check';
 export { createIdempotency, createIdempotencyStore, type Idempotency } from './idempotency';
-export { AdminPort, CheckReport, Status } from './model';
+export { AdminPort, CheckReport, Status, SupportBundle } from './model';
 export { describedRoutes } from './mount';
 export { createSessionStore, createSessions, type Sessions } from './sessions';
 export type { SessionsApi } from './sessions/model';
+export { supportBundle } from './support';
 
 export interface AdminOptions extends Omit<Rooms, 'sessions'> {
   readonly sessions: Sessions;

@@ -51,3 +51,11 @@ export const CheckReport = Type.Object(
   { description: 'What an examination of this installation found (FLM-038).' },
 );
 export type CheckReport = Static<typeof CheckReport>;
+
+export const SupportBundle = Type.Object(
+  {
+    files: Type.Array(Type.Object({ name: Type.String({ examples: ['check.json'] }), text: Type.String() })),
+  },
+  { description: "What helps to find out what is wrong, without anything that is nobody else's business." },
+);
+export type SupportBundle = Static<typeof SupportBundle>;

@@ -12,7 +12,7 @@ import { FlmError } from '../lib/errors';
 import { createScopeGuard, type ScopeGuard, STRICT } from '../lib/scope-guard';
 import type { ModelsApi } from '../models';
 import { modelsRoutes } from '../models/routes';
-import { CheckReport, Status } from './model';
+import { CheckReport, Status, SupportBundle } from './model';
 import type { Sessions } from './sessions';
 import type { SessionsApi } from './sessions/model';
 import { sessionsRoutes } from './sessions/routes';
@@ -27,6 +27,7 @@ export interface Rooms {
   readonly sessions: Omit<Sessions, keyof SessionsApi> & SessionsApi;
   readonly status: () => Status;
   readonly check: () => Promise<CheckReport>;
+  readonly support: () => Promise<SupportBundle>;
 }
 
 export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
@@ -43,6 +44,16 @@ export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
       response: CheckReport,
       tags: ['status'],
       detail: { operationId: 'runChecks', summary: 'Examine this installation' },
+    })
+    .get('/api/v1/support', () => rooms.support(), {
+      // What is in it is made unreadable, but it is more than anybody else needs.
+      scope: 'admin:write',
+      response: SupportBundle,
+      tags: ['status'],
+      detail: {
+        operationId: 'collectSupport',
+        summary: 'Collect what helps somebody else to find out what is wrong',
+      },
     })
     .use(sessionsRoutes(rooms.sessions, guard))
     .use(keysRoutes(rooms.keys, guard))

@@ -36,13 +36,13 @@ export function ensurePrivateDir(path: string): void {
  * fsync of the directory.
  * @throws IO_ERROR
  */
-export function writeFileAtomic(path: string, text: string): void {
+export function writeFileAtomic(path: string, content: string | Uint8Array): void {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     const file = openSync(temporary, 'w', 0o600);
     try {
       // Not writeSync: on a full disk that writes what fits and is content.
-      writeFileSync(file, text);
+      writeFileSync(file, content);
       fsyncSync(file);
     } finally {
       closeSync(file);

@@ -1,5 +1,6 @@
 import { expect, test } from 'bun:test';
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { testDir } from '../../test/support/data-dir';
 import { manualClock } from '../lib/clock';
 import { writeCrashFile } from './crash';
@@ -69,4 +70,40 @@ test('numbers that cannot be told, and a place that cannot be written, are no se
   expect(JSON.parse(readFileSync(path, 'utf8')).facts).toBe('gone');
   writeFileSync(`${dir.paths.dir}/file`, '');
   expect(writeCrashFile({ ...options, crashDir: `${dir.paths.dir}/file` }, 'x', null)).toBeNull();
+});
+
+/** A process that installs the handler and then breaks down in its own way. */
+async function breakDown(dir: ReturnType<typeof testDir>, how: string) {
+  const script = `
+    import { installCrashHandler } from ${JSON.stringify(join(import.meta.dir, 'index.ts'))};
+    import { systemClock } from ${JSON.stringify(join(import.meta.dir, '..', 'lib', 'clock.ts'))};
+    const log = { error: (message, fields) => console.error(message, fields.kind, fields.file) };
+    installCrashHandler({
+      crashDir: ${JSON.stringify(dir.paths.crashDir)}, version: '0.1.0', clock: systemClock, log,
+      facts: () => ({}), exit: (code) => process.exit(code),
+    });
+    setInterval(() => {}, 1000);
+    ${how}
+  `;
+  const child = Bun.spawn([process.execPath, '-e', script], {
+    stdout: 'pipe',
+    stderr: 'pipe',
+    env: { SECRET_ENV: 'env-secret' },
+  });
+  const said = await new Response(child.stderr).text();
+  return { code: await child.exited, said };
+}
+
+test.each([
+  ['uncaughtException', `setTimeout(() => { throw new Error('out of nowhere'); }, 1);`],
+  ['unhandledRejection', `Promise.reject(new Error('out of nowhere'));`],
+])('what nobody catches (%s) leaves a file and ends the process with code 2', async (kind, how) => {
+  using dir = testDir();
+  const { code, said } = await breakDown(dir, how);
+  expect(code).toBe(2);
+  const [file = ''] = readdirSync(dir.paths.crashDir);
+  expect(said).toContain(`FLM broke down ${kind} ${join(dir.paths.crashDir, file)}`);
+  const text = readFileSync(join(dir.paths.crashDir, file), 'utf8');
+  expect(JSON.parse(text)).toMatchObject({ kind, error: { message: 'out of nowhere' } });
+  expect(text).not.toContain('env-secret');
 });
