@@ -2,6 +2,8 @@
  * The backend of a command while no FLM runs: the rooms themselves, on the data directory. What the admin API checks of
  * the input when FLM runs is checked here. Loaded only when needed: a command that talks to a running FLM needs no room.
  */
+
+import { EraseInput } from '../src/activity';
 import type { OwnerApi } from '../src/admin/client';
 import { KeyInput, RotateInput } from '../src/admission';
 import { type App, openApp } from '../src/app';
@@ -31,7 +33,8 @@ function checked({
   engines,
   config,
   models,
-}: App): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models'> {
+  activity,
+}: App): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'activity'> {
   return {
     keys: {
       ...keys,
@@ -48,5 +51,6 @@ function checked({
       setAlias: async (input) => models.setAlias(requireValid(AliasInput, input)),
       setStrategy: async (input) => models.setStrategy(requireValid(StrategyInput, input)),
     },
+    activity: { ...activity, erase: async (input) => activity.erase(requireValid(EraseInput, input)) },
   };
 }

@@ -20,8 +20,7 @@ import * as securitySchema from './security/schema';
 import { type CipherKey, type Db, openSqlite, type Sqlite, withSchema } from './sqlite';
 
 export { checkDatabases, type DbFinding } from './check';
-export type { SealSource };
-export type { DaySeal };
+export type { DaySeal, SealSource };
 export { configSchema, securitySchema };
 export type ConfigDb = Db<typeof configSchema>;
 export type SecurityDb = Db<typeof securitySchema>;

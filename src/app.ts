@@ -3,6 +3,13 @@
  * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
  */
 import { checkDatabases, openDatabases } from '../db';
+import {
+  type Activity,
+  type ActivityApi,
+  createActivity,
+  createOfflineActivity,
+  type WriterSettings,
+} from './activity';
 import { type CheckReport, createAdmin, runChecks, type Status } from './admin';
 import {
   createAdmission,
@@ -14,7 +21,7 @@ import {
   type Slots,
 } from './admission';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
-import type { Clock } from './contract';
+import type { ActivityRecord, Clock } from './contract';
 import { createEgress, type Egress } from './egress';
 import {
   createEngineStore,
@@ -62,6 +69,10 @@ export interface App {
   readonly config: Config;
   readonly trial: Trial;
   readonly egress: Egress;
+  /** The request log; in the FLM that serves also what writes it. */
+  readonly activity: ActivityApi;
+  /** What writes the request log, once FLM serves. */
+  recorder(): Activity | null;
   /** What happened, for whoever records it. */
   readonly bus: Bus;
   readonly firstStart: boolean;
@@ -136,6 +147,17 @@ export async function openApp(options: AppOptions): Promise<App> {
     undo.push(keys.close);
     const egress = createEgress({ clock });
     undo.push(egress.close);
+    const activityOptions = {
+      dir: paths.activityDir,
+      seal: db.daySeal,
+      settings: activitySettings(config.current()),
+      record: recordOn(bus),
+      clock,
+      bus,
+      log,
+    };
+    let recorder: Activity | null = null;
+    const activity = eitherOf(() => recorder, createOfflineActivity(activityOptions));
     const listeners: Listener[] = [];
 
     const trial = createTrial({
@@ -216,6 +238,8 @@ export async function openApp(options: AppOptions): Promise<App> {
       config,
       trial,
       egress,
+      activity,
+      recorder: () => recorder,
       bus,
       firstStart: db.firstStart,
       status,
@@ -228,6 +252,10 @@ export async function openApp(options: AppOptions): Promise<App> {
         const exposure = checkExposure(bind, allowPlaintext);
         const proxies = createProxyStore(db.config);
         await proxies.clear();
+
+        recorder = createActivity({ ...activityOptions, settings: activitySettings(config.current()) });
+        undo.push(recorder.close);
+        undo.push(configureActivity(recorder, config, bus));
 
         const slots = createSlots({
           clock,
@@ -264,7 +292,17 @@ export async function openApp(options: AppOptions): Promise<App> {
         await proxies.started(handle, { mode, bind, port: listener.port });
         undo.push(() => forget(proxies, id, log));
 
-        const admin = createAdmin({ keys, engines, config, models, status, check, version: VERSION, log });
+        const admin = createAdmin({
+          keys,
+          engines,
+          config,
+          models,
+          activity,
+          status,
+          check,
+          version: VERSION,
+          log,
+        });
         admin.listen(paths.adminSocket);
         undo.push(admin.close);
         engines.start();
@@ -283,6 +321,44 @@ export async function openApp(options: AppOptions): Promise<App> {
     await close().catch(() => {});
     throw error;
   }
+}
+
+/** Where the request log is asked: at its Worker, once there is one. */
+function eitherOf(live: () => ActivityApi | null, offline: ActivityApi): ActivityApi {
+  const api = () => live() ?? offline;
+  return {
+    list: (filter, page) => api().list(filter, page),
+    refusals: (range, page) => api().refusals(range, page),
+    stats: (query) => api().stats(query),
+    export: (filter, format) => api().export(filter, format),
+    verify: () => api().verify(),
+    erase: (input) => api().erase(input),
+  };
+}
+
+/** What the request log wants on record is told on the bus; its own book of days is what it is held against. */
+function recordOn(bus: Bus): ActivityRecord {
+  return {
+    anchor: async (anchor) => bus.publish({ name: 'activity.anchored', anchor }),
+    record: async (event) => bus.publish({ name: 'activity.recorded', event }),
+    anchors: async () => [],
+  };
+}
+
+function activitySettings(config: ConfigSnapshot): WriterSettings {
+  return {
+    retentionDays: config['activity.retention_days'],
+    maxBytes: config['activity.max_bytes'],
+    archive: config['activity.archive'],
+  };
+}
+
+/** Tells the request log of its settings when they change. Returns what stops it. */
+function configureActivity(activity: Activity, config: Config, bus: Bus): () => void {
+  return bus.subscribe('config.changed', ({ keys }) => {
+    if (keys.some((key) => key.startsWith('activity.')))
+      activity.configure(activitySettings(config.current()));
+  });
 }
 
 /** Takes the handle of a proxy that ends out of the records. One that stays is removed by the next start. */

@@ -1,7 +1,8 @@
 /** The admin API from the other side: what the CLI calls when FLM runs. Same interfaces as the rooms' own. */
+import type { ActivityApi, ActivityFilter, StatsQuery } from '../activity';
 import type { CreatedKey, KeysApi } from '../admission';
 import type { ConfigApi } from '../config';
-import { type Egress, EgressError } from '../egress';
+import { type Egress, EgressError, type EgressResponse } from '../egress';
 import type { EnginesApi } from '../engines';
 import { errorFromWire, FlmError } from '../lib/errors';
 import { isRecord, parseJson } from '../lib/json';
@@ -17,6 +18,7 @@ export interface OwnerApi {
   readonly engines: EnginesApi;
   readonly config: ConfigApi;
   readonly models: ModelsApi;
+  readonly activity: ActivityApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
 }
@@ -52,8 +54,42 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
     body: unknown,
     signal: AbortSignal | null,
   ): Promise<unknown> {
+    const response = await request(method, path, body, signal);
     try {
-      const response = await egress.send({
+      const json = parseJson(new TextDecoder().decode(await response.body.bytes()));
+      if (response.status >= 400) throw errorOf(json);
+      return json;
+    } catch (error) {
+      throw error instanceof EgressError ? new FlmError('PROXY_NOT_RUNNING', { cause: error }) : error;
+    }
+  }
+
+  /** Text as it comes. */
+  async function* stream(path: string): AsyncGenerator<string> {
+    const response = await request('GET', path, undefined, null);
+    if (response.status >= 400)
+      throw errorOf(parseJson(new TextDecoder().decode(await response.body.bytes())));
+    const decoder = new TextDecoder();
+    const reader = response.body.reader();
+    try {
+      for (let bytes = await reader.read(); bytes !== null; bytes = await reader.read())
+        yield decoder.decode(bytes, { stream: true });
+    } catch (error) {
+      // Half of it must not look like all of it.
+      throw error instanceof EgressError ? new FlmError('INTERNAL_ERROR', { cause: error }) : error;
+    } finally {
+      reader.cancel();
+    }
+  }
+
+  async function request(
+    method: Method,
+    path: string,
+    body: unknown,
+    signal: AbortSignal | null,
+  ): Promise<EgressResponse> {
+    try {
+      return await egress.send({
         url: `http://localhost/api/v1${path}`,
         method,
         headers: body === undefined ? {} : { 'content-type': 'application/json' },
@@ -61,12 +97,8 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
         signal,
         unixSocket,
       });
-      const json = parseJson(new TextDecoder().decode(await response.body.bytes()));
-      if (response.status >= 400) throw errorOf(json);
-      return json;
     } catch (error) {
-      if (error instanceof EgressError) throw new FlmError('PROXY_NOT_RUNNING', { cause: error });
-      throw error;
+      throw error instanceof EgressError ? new FlmError('PROXY_NOT_RUNNING', { cause: error }) : error;
     }
   }
 
@@ -110,9 +142,36 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       setStrategy: (input) => call('PUT', '/models/strategies', input),
       unsetStrategy: (name) => call('DELETE', `/models/strategies?name=${part(name)}`),
     },
+    activity: {
+      list: (filter, { limit, cursor }) =>
+        call('GET', `/activity/?${queryOf({ ...filterOf(filter), limit, cursor })}`),
+      refusals: (range, { limit, cursor }) =>
+        call('GET', `/activity/refusals?${queryOf({ ...rangeOf(range), limit, cursor })}`),
+      stats: ({ by, key, model, engine, ...range }) =>
+        call('GET', `/activity/stats?${queryOf({ by, key, model, engine, ...rangeOf(range) })}`),
+      export: (filter, as) => stream(`/activity/export?${queryOf({ ...filterOf(filter), as })}`),
+      verify: () => call('GET', '/activity/verify'),
+      erase: (input) => call('POST', '/activity/erase', input),
+    },
     status: (signal) => call('GET', '/status', undefined, signal),
     check: () => call('GET', '/check'),
   };
+}
+
+function rangeOf({ sinceMs, untilMs }: Pick<StatsQuery, 'sinceMs' | 'untilMs'>) {
+  const timeOf = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString());
+  return { since: timeOf(sinceMs), until: timeOf(untilMs) };
+}
+
+function filterOf({ sinceMs, untilMs, requestId, ...filter }: ActivityFilter) {
+  return { ...filter, request_id: requestId, ...rangeOf({ sinceMs, untilMs }) };
+}
+
+/** The fields that are not null. */
+function queryOf(fields: Readonly<Record<string, string | number | null>>): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const [name, value] of Object.entries(fields)) if (value !== null) query.set(name, String(value));
+  return query;
 }
 
 function errorOf(json: unknown): FlmError {

@@ -5,6 +5,8 @@
 import { chmodSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Elysia } from 'elysia';
+import type { ActivityApi } from '../activity';
+import { activityRoutes } from '../activity/routes';
 import type { Keys } from '../admission';
 import { keysRoutes } from '../admission/routes';
 import type { ConfigApi } from '../config';
@@ -31,6 +33,7 @@ export interface AdminOptions {
   readonly engines: EnginesApi;
   readonly config: ConfigApi;
   readonly models: ModelsApi;
+  readonly activity: ActivityApi;
   readonly status: () => Status;
   readonly check: () => Promise<CheckReport>;
   readonly version: string;
@@ -91,7 +94,8 @@ export function adminRoutes(options: AdminOptions, guard: ScopeGuard) {
     .use(keysRoutes(options.keys, guard))
     .use(enginesRoutes(options.engines, guard))
     .use(modelsRoutes(options.models, guard))
-    .use(configRoutes(options.config, guard));
+    .use(configRoutes(options.config, guard))
+    .use(activityRoutes(options.activity, guard));
 }
 
 export function createAdmin(options: AdminOptions): Admin {

@@ -146,6 +146,24 @@ export const SETTINGS = {
     'live',
     'Requests that may wait for one engine; more are refused with 429.',
   ),
+  'activity.retention_days': setting(
+    integer(1, 3_650),
+    30,
+    'live',
+    'Days for which the request log is kept. Older days are removed, which is put on record.',
+  ),
+  'activity.max_bytes': setting(
+    integer(16_777_216, 1_099_511_627_776),
+    2_147_483_648,
+    'live',
+    'Room for the request log, in bytes. Beyond it the oldest days are removed; archived days do not count.',
+  ),
+  'activity.archive': setting(
+    boolean(),
+    false,
+    'live',
+    'Move days that are too old, or too many, to activity/archive instead of removing them. Nothing removes them there.',
+  ),
   'log.level': setting(
     choice(['debug', 'info', 'warn', 'error']),
     'info',

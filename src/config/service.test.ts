@@ -36,6 +36,9 @@ const SAMPLES = {
   'engine.history_days': ['1', '2', '3', '4'],
   'engine.default_slots': ['1', '2', '3', '4'],
   'engine.queue_limit': ['0', '1', '2', '3'],
+  'activity.retention_days': ['10', '20', '40', '50'],
+  'activity.max_bytes': ['20000001', '20000002', '20000003', '20000004'],
+  'activity.archive': ['true', 'false', 'true', 'true'],
   'log.level': ['debug', 'warn', 'error', 'warn'],
 } as const satisfies Record<SettingKey, readonly [string, string, string, string]>;
 

@@ -1,4 +1,6 @@
 /** Everything that travels on the bus: facts about what happened, never requests to do something. */
+import type { ActivityAnchor } from './activity';
+import type { AuditEvent } from './audit';
 import type { EngineKind, EngineStatus } from './engine';
 import type { RequestFacts } from './request';
 import type { LeaseOutcome, TicketOutcome, Usage } from './ticket';
@@ -52,6 +54,10 @@ export type Event =
   | { readonly name: 'request.opened'; readonly request: RequestFacts }
   /** Every request of a client, once, after its last byte; also those that were refused. */
   | { readonly name: 'request.finished'; readonly request: RequestFacts }
+  /** The end of the request log at this moment. */
+  | { readonly name: 'activity.anchored'; readonly anchor: ActivityAnchor }
+  /** Something was done to the request log that belongs on record. */
+  | { readonly name: 'activity.recorded'; readonly event: AuditEvent }
   | { readonly name: 'config.changed'; readonly keys: readonly string[] };
 
 export type EventName = Event['name'];
