@@ -3,8 +3,8 @@
  * (such as bun-windows-x64). The flags are those that design §5 found necessary. `bun build.ts npm` makes what the npm
  * package holds: scripts that need Bun and the package's dependencies.
  */
-import { mkdirSync, rmSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { BuildConfig, BunPlugin } from 'bun';
 
 const ROOT = import.meta.dir;
@@ -57,7 +57,7 @@ function npmScripts(outfile: string): BuildConfig {
   return {
     ...COMMON,
     outdir: dirname(outfile),
-    naming: { entry: basename(outfile), asset: '[name]-[hash].[ext]' },
+    naming: { asset: '[name]-[hash].[ext]' },
     // Or the first line of the one script would load everything, also for `flm version`.
     splitting: true,
     packages: 'external',
@@ -83,7 +83,9 @@ const swaggerUi: BunPlugin = {
 };
 
 const COMMON = {
-  entrypoints: [join(ROOT, 'src', 'main.ts')],
+  // The Worker of the request log is a program of its own (src/activity/paths.ts knows where it ends up).
+  entrypoints: [join(ROOT, 'src', 'main.ts'), join(ROOT, 'src', 'activity', 'worker.ts')],
+  root: join(ROOT, 'src'),
   target: 'bun',
   format: 'esm',
 } as const satisfies BuildConfig;
@@ -98,4 +100,5 @@ mkdirSync(dirname(outfile), { recursive: true });
 const result = await Bun.build(npm ? npmScripts(outfile) : executable(target, outfile));
 for (const log of result.logs) console.error(log);
 if (!result.success) process.exit(1);
+if (npm) renameSync(join(dirname(outfile), 'main.js'), outfile);
 console.log(`${outfile}  ${(Bun.file(outfile).size / 1e6).toFixed(1)} MB  ${target}`);

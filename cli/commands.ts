@@ -77,6 +77,17 @@ export const PROGRAM: FlmGroup = {
         },
       },
     },
+    activity: {
+      about: 'The request log: who asked for what, and what came of it.',
+      commands: {
+        list: verb(() => import('./activity/list')),
+        stats: verb(() => import('./activity/stats')),
+        refusals: verb(() => import('./activity/refusals')),
+        export: verb(() => import('./activity/export')),
+        verify: verb(() => import('./activity/verify')),
+        erase: verb(() => import('./activity/erase')),
+      },
+    },
     chat: verb(() => import('./chat')),
     check: verb(() => import('./check')),
     support: {

@@ -2,6 +2,8 @@
  * The backend of a command while no FLM runs: the rooms themselves, on the data directory. What the admin API checks of
  * the input when FLM runs is checked here. Loaded only when needed: a command that talks to a running FLM needs no room.
  */
+
+import { EraseInput } from '../src/activity';
 import type { OwnerApi } from '../src/admin/client';
 import { KeyInput, RotateInput } from '../src/admission';
 import { type App, openApp } from '../src/app';
@@ -55,9 +57,9 @@ function once(act: () => void): () => void {
 }
 
 function checked(
-  { keys, engines, config, models, sessions }: App,
+  { keys, engines, config, models, sessions, activity }: App,
   onChange: () => void,
-): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions'> {
+): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'activity'> {
   /** The same change, of which is told once it is made. */
   function told<Args extends readonly unknown[], Result>(
     change: (...args: Args) => Promise<Result>,
@@ -101,5 +103,6 @@ function checked(
       },
       close: told(sessions.close),
     },
+    activity: { ...activity, erase: told(async (input) => activity.erase(requireValid(EraseInput, input))) },
   };
 }

@@ -19,7 +19,7 @@ interface Journal {
 }
 
 /** The migrations of one database, oldest first, with STRICT tables (drizzle-kit cannot say STRICT). */
-export function embedMigrations(database: 'config' | 'security'): Migration[] {
+export function embedMigrations(database: 'config' | 'security' | 'activity'): Migration[] {
   const folder = join(import.meta.dir, database, 'migrations');
   const journal = JSON.parse(readFileSync(join(folder, 'meta', '_journal.json'), 'utf8')) as Journal;
   return journal.entries.map(({ tag }) => {

@@ -11,6 +11,7 @@ import { sweep, temporaryOf } from '../src/lib/files';
 import type { Env, Paths } from '../src/lib/paths';
 import { loadAddon } from './addon';
 import * as configSchema from './config/schema';
+import { type DaySeal, daySeal } from './days';
 import { embedMigrations } from './embed' with { type: 'macro' };
 import { acquireLock, type Lock } from './lock';
 import { migrate } from './migrate';
@@ -19,7 +20,7 @@ import * as securitySchema from './security/schema';
 import { type CipherKey, type Db, openSqlite, type Sqlite, withSchema } from './sqlite';
 
 export { checkDatabases, type DbFinding } from './check';
-export type { SealSource };
+export type { DaySeal, SealSource };
 export { configSchema, securitySchema };
 export type ConfigDb = Db<typeof configSchema>;
 export type SecurityDb = Db<typeof securitySchema>;
@@ -29,6 +30,8 @@ export interface Databases {
   readonly security: SecurityDb;
   /** Where the key of security.db came from. */
   readonly sealedBy: SealSource;
+  /** Opens the files of the request log, which have the same key. */
+  readonly daySeal: DaySeal;
   /** True when this call made config.db, that is on the very first start. */
   readonly firstStart: boolean;
   /** From here on no statement waits for another process for longer than a moment. */
@@ -81,6 +84,7 @@ export async function openDatabases(options: OpenDatabasesOptions): Promise<Data
       config: withSchema(config, configSchema),
       security: withSchema(security, securitySchema),
       sealedBy: seal.source,
+      daySeal: daySeal(seal.key, paths.libDir),
       firstStart,
       hurry() {
         for (const sqlite of [config, security]) sqlite.pragma(`busy_timeout = ${HURRIED_MS}`);

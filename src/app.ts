@@ -5,6 +5,14 @@
 import { join } from 'node:path';
 import { checkDatabases, openDatabases } from '../db';
 import {
+  type Activity,
+  type ActivityApi,
+  anchorIn,
+  createActivity,
+  createOfflineActivity,
+  type WriterSettings,
+} from './activity';
+import {
   type Admin,
   type AdminPort,
   type CheckReport,
@@ -30,7 +38,7 @@ import {
 } from './admission';
 import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
-import type { Clock } from './contract';
+import type { ActivityAnchor, ActivityRecord, Clock } from './contract';
 import { createEgress, type Egress } from './egress';
 import {
   createEngineStore,
@@ -82,6 +90,10 @@ export interface App {
   readonly trial: Trial;
   readonly sessions: Sessions;
   readonly egress: Egress;
+  /** The request log; in the FLM that serves also what writes it. */
+  readonly activity: ActivityApi;
+  /** What writes the request log, once FLM serves. */
+  recorder(): Activity | null;
   /** What happened, for whoever records it. */
   readonly bus: Bus;
   readonly firstStart: boolean;
@@ -165,6 +177,17 @@ export async function openApp(options: AppOptions): Promise<App> {
     undo.push(keys.close);
     const egress = createEgress({ clock });
     undo.push(egress.close);
+    const activityOptions = {
+      dir: paths.activityDir,
+      seal: db.daySeal,
+      settings: activitySettings(config.current()),
+      record: recordOn(audit),
+      clock,
+      bus,
+      log,
+    };
+    let recorder: Activity | null = null;
+    const activity = eitherOf(() => recorder, createOfflineActivity(activityOptions));
     const listeners: Listener[] = [];
     let adminPort: AdminPort = { url: null, reason: null };
     const sessions = createSessions({
@@ -274,6 +297,8 @@ export async function openApp(options: AppOptions): Promise<App> {
       trial,
       sessions,
       egress,
+      activity,
+      recorder: () => recorder,
       bus,
       log,
       firstStart: db.firstStart,
@@ -288,6 +313,10 @@ export async function openApp(options: AppOptions): Promise<App> {
         const exposure = checkExposure(bind, allowPlaintext);
         const proxies = createProxyStore(db.config);
         await proxies.clear();
+
+        recorder = createActivity({ ...activityOptions, settings: activitySettings(config.current()) });
+        undo.push(recorder.close);
+        undo.push(configureActivity(recorder, config, bus));
 
         const slots = createSlots({
           clock,
@@ -344,7 +373,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         undo.push(() => forget(proxies, id, log));
 
         const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
-        const rooms = { keys, engines, config, models, audit, sessions, status, check, support };
+        const rooms = { keys, engines, config, models, audit, activity, sessions, status, check, support };
         const admin = createAdmin({ ...rooms, idempotency, version: VERSION, log });
         undo.push(admin.close);
         admin.listen(paths.adminSocket);
@@ -441,6 +470,57 @@ function postVia(egress: Egress): Post {
       text: new TextDecoder().decode(bytes.subarray(0, MAX_COLLECTOR_ANSWER)),
     };
   };
+}
+
+/** Where the request log is asked: at its Worker, once there is one. */
+function eitherOf(live: () => ActivityApi | null, offline: ActivityApi): ActivityApi {
+  const api = () => live() ?? offline;
+  return {
+    list: (filter, page) => api().list(filter, page),
+    refusals: (range, page) => api().refusals(range, page),
+    stats: (query) => api().stats(query),
+    export: (filter, format) => api().export(filter, format),
+    verify: () => api().verify(),
+    erase: (input) => api().erase(input),
+  };
+}
+
+/** Where the request log puts its ends on record. */
+function recordOn(audit: Audit): ActivityRecord {
+  return {
+    anchor: audit.anchor,
+    record: audit.record,
+    async anchors() {
+      const anchors: ActivityAnchor[] = [];
+      let cursor: string | undefined;
+      do {
+        const page = await audit.list({
+          type: 'activity.anchor',
+          limit: 1_000,
+          ...(cursor === undefined ? {} : { cursor }),
+        });
+        anchors.push(...page.items.flatMap(({ details }) => anchorIn(details)));
+        cursor = page.next ?? undefined;
+      } while (cursor !== undefined);
+      return anchors.reverse();
+    },
+  };
+}
+
+function activitySettings(config: ConfigSnapshot): WriterSettings {
+  return {
+    retentionDays: config['activity.retention_days'],
+    maxBytes: config['activity.max_bytes'],
+    archive: config['activity.archive'],
+  };
+}
+
+/** Tells the request log of its settings when they change. Returns what stops it. */
+function configureActivity(activity: Activity, config: Config, bus: Bus): () => void {
+  return bus.subscribe('config.changed', ({ keys }) => {
+    if (keys.some((key) => key.startsWith('activity.')))
+      activity.configure(activitySettings(config.current()));
+  });
 }
 
 /** Takes the handle of a proxy that ends out of the records. One that stays is removed by the next start. */

@@ -129,6 +129,28 @@ export type EraseFromAuditBody = { ip: string };
 
 export type EraseFromAuditResult = { rows: number };
 
+export type ListActivityQuery = { since?: string | undefined; until?: string | undefined; key?: string | undefined; model?: string | undefined; engine?: string | undefined; status?: string | undefined; outcome?: "done" | "aborted" | "failed" | "refused" | undefined; ip?: string | undefined; request_id?: string | undefined; limit?: number | undefined; cursor?: string | undefined };
+
+export type ListActivityResult = { items: ({ time: string; request_id: string; client_ip: string | null; method: string; endpoint: string; api_key_id: string | null; model: string | null; engine_id: string | null; attempts: number; stream: boolean; outcome: "done" | "aborted" | "failed" | "refused" | "running" | "unknown"; status: number | null; error: string | null; queue_ms: number; first_byte_ms: number | null; first_token_ms: number | null; latency_ms: number; prompt_tokens: number | null; completion_tokens: number | null; cached_tokens: number | null; reasoning_tokens: number | null })[]; next: string | null };
+
+export type ListRefusalsQuery = { since?: string | undefined; until?: string | undefined; limit?: number | undefined; cursor?: string | undefined };
+
+export type ListRefusalsResult = { items: ({ time: string; source: string | null; endpoint: string; reason: string; status: number; requests: number })[]; next: string | null };
+
+export type SumActivityQuery = { by?: "model" | "key" | "engine" | "day" | undefined; key?: string | undefined; model?: string | undefined; engine?: string | undefined; since?: string | undefined; until?: string | undefined };
+
+export type SumActivityResult = { by: "model" | "key" | "engine" | "day"; since: string | null; until: string | null; items: ({ name: string | null; requests: number; errors: number; prompt_tokens: number; completion_tokens: number; p50_ms: number | null; p95_ms: number | null })[]; total: { requests: number; errors: number; prompt_tokens: number; completion_tokens: number; p50_ms: number | null; p95_ms: number | null }; refused: number };
+
+export type ExportActivityQuery = { as?: "json" | "csv" | undefined; since?: string | undefined; until?: string | undefined; key?: string | undefined; model?: string | undefined; engine?: string | undefined; status?: string | undefined; outcome?: "done" | "aborted" | "failed" | "refused" | undefined; ip?: string | undefined; request_id?: string | undefined };
+
+export type ExportActivityResult = unknown;
+
+export type VerifyActivityResult = { valid: boolean; days: number; rows: number; blocks: number; removed_days: (string)[]; anchored_rows: number; unanchored_rows: number; fault: { kind: "ledger" | "missing-day" | "wrong-day" | "unreadable" | "missing-block" | "wrong-block" | "missing-row" | "extra-row" | "changed-row" | "changed-address" | "anchor"; day: string | null; block: number | null; row: number | null; message: string } | null };
+
+export type EraseFromActivityBody = { ip: string };
+
+export type EraseFromActivityResult = { days: number; places: number };
+
 /** Every operation of the admin API. */
 export function operationsOver(send: Send) {
   return {
@@ -210,5 +232,17 @@ export function operationsOver(send: Send) {
     exportAudit: (input: { query?: ExportAuditQuery } & Cancellable = {}) => send<ExportAuditResult>('GET', '/api/v1/audit/export', input),
     /** Erase an address from all rows. Scope: `audit:write` */
     eraseFromAudit: (input: { body: EraseFromAuditBody } & Cancellable) => send<EraseFromAuditResult>('POST', '/api/v1/audit/erase', input),
+    /** List requests, newest first. Scope: `activity:read` */
+    listActivity: (input: { query?: ListActivityQuery } & Cancellable = {}) => send<ListActivityResult>('GET', '/api/v1/activity', input),
+    /** List refused strangers, counted by minute. Scope: `activity:read` */
+    listRefusals: (input: { query?: ListRefusalsQuery } & Cancellable = {}) => send<ListRefusalsResult>('GET', '/api/v1/activity/refusals', input),
+    /** What requests add up to. Scope: `activity:read` */
+    sumActivity: (input: { query?: SumActivityQuery } & Cancellable = {}) => send<SumActivityResult>('GET', '/api/v1/activity/stats', input),
+    /** Export requests. Scope: `activity:read` */
+    exportActivity: (input: { query?: ExportActivityQuery } & Cancellable = {}) => send<ExportActivityResult>('GET', '/api/v1/activity/export', input),
+    /** Whether the log is as FLM wrote it. Scope: `activity:read` */
+    verifyActivity: (input: Cancellable = {}) => send<VerifyActivityResult>('GET', '/api/v1/activity/verify', input),
+    /** Erase the address of a client. Scope: `activity:write` */
+    eraseFromActivity: (input: { body: EraseFromActivityBody } & Cancellable) => send<EraseFromActivityResult>('POST', '/api/v1/activity/erase', input),
   };
 }

@@ -2,14 +2,15 @@
  * The admin API from the other side: what the CLI calls when FLM runs. The rooms' own interfaces, over the operations that
  * are made of the OpenAPI document: a new route is one line here.
  */
+import type { ActivityApi, ActivityFilter, StatsQuery } from '../activity';
 import type { CreatedKey, KeysApi } from '../admission';
 import type { ConfigApi } from '../config';
-import { type Egress, EgressError } from '../egress';
+import { type Egress, EgressError, type EgressResponse } from '../egress';
 import type { EnginesApi } from '../engines';
 import { errorFromWire, FlmError } from '../lib/errors';
 import { isRecord, parseJson } from '../lib/json';
 import type { ModelsApi } from '../models';
-import { type Input, operationsOver } from './client.gen';
+import { type Input, type Method, operationsOver } from './client.gen';
 import type { CheckReport, Status, SupportBundle } from './model';
 import type { SessionsApi } from './sessions/model';
 import { wayTo } from './socket';
@@ -24,6 +25,7 @@ export interface OwnerApi {
   readonly config: ConfigApi;
   readonly models: ModelsApi;
   readonly sessions: SessionsApi;
+  readonly activity: ActivityApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
   support(): Promise<SupportBundle>;
@@ -33,27 +35,45 @@ export interface AdminClient extends OwnerApi {
   readonly keys: KeysApi & { ephemeral(): Promise<Pick<CreatedKey, 'plain_key'>> };
 }
 
-/** Every operation of an FLM that listens on the socket. Calls throw PROXY_NOT_RUNNING when none does. */
-function operationsAt(egress: Egress, unixSocket: string): ReturnType<typeof operationsOver> {
-  return operationsOver(async (method, path, { params = {}, query = {}, body, signal }) => {
-    try {
-      const response = await egress.send({
+/** Asks the FLM that listens on the socket. @throws PROXY_NOT_RUNNING when none does; what it refuses with. */
+type Ask = (method: Method, path: string, input: Input) => Promise<EgressResponse>;
+
+function askAt(egress: Egress, unixSocket: string): Ask {
+  return async (method, path, { params = {}, query = {}, body, signal }) => {
+    const response = await egress
+      .send({
         url: `http://localhost${fill(path, params)}${queryOf(query)}`,
         method,
         headers: body === undefined ? {} : { 'content-type': 'application/json' },
         body: body === undefined ? null : JSON.stringify(body),
         signal: signal ?? null,
         unixSocket,
-      });
-      const json = parseJson(new TextDecoder().decode(await response.body.bytes()));
-      if (response.status >= 400) throw errorOf(json);
-      // Both ends are one version of one program: the answer has passed its schema where it was made.
-      return json as never;
-    } catch (error) {
-      if (error instanceof EgressError) throw new FlmError('PROXY_NOT_RUNNING', { cause: error });
-      throw error;
-    }
-  });
+      })
+      .catch(gone);
+    if (response.status >= 400) throw errorOf(await jsonOf(response));
+    return response;
+  };
+}
+
+async function jsonOf({ body }: EgressResponse): Promise<unknown> {
+  return parseJson(new TextDecoder().decode(await body.bytes().catch(gone)));
+}
+
+/** It broke off in the middle of its answer, or was not there at all. */
+function gone(error: unknown): never {
+  throw error instanceof EgressError ? new FlmError('PROXY_NOT_RUNNING', { cause: error }) : error;
+}
+
+/** The text of a long answer as it comes. Half of one must not look like all of it. */
+async function* textOf(answer: Promise<EgressResponse>): AsyncGenerator<string> {
+  const reader = (await answer).body.reader();
+  const decoder = new TextDecoder();
+  try {
+    for (let bytes = await reader.read().catch(gone); bytes !== null; bytes = await reader.read().catch(gone))
+      yield decoder.decode(bytes, { stream: true });
+  } finally {
+    reader.cancel();
+  }
 }
 
 /**
@@ -62,7 +82,9 @@ function operationsAt(egress: Egress, unixSocket: string): ReturnType<typeof ope
  */
 export function createAdminClient(egress: Egress, socket: string): AdminClient {
   // Never closed: a program has one client, which it needs to its end.
-  const api = operationsAt(egress, wayTo(socket).path);
+  const ask = askAt(egress, wayTo(socket).path);
+  // Both ends are one version of one program: the answer has passed its schema where it was made.
+  const api = operationsOver(async (...question) => (await jsonOf(await ask(...question))) as never);
   return {
     keys: {
       list: () => api.listKeys(),
@@ -105,6 +127,16 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       list: () => api.listSessions(),
       close: (id) => api.revokeSession({ params: { id } }),
     },
+    activity: {
+      list: (filter, page) => api.listActivity({ query: { ...filterOf(filter), ...pageOf(page) } }),
+      refusals: (range, page) => api.listRefusals({ query: { ...rangeOf(range), ...pageOf(page) } }),
+      stats: ({ by, key, model, engine, ...range }) =>
+        api.sumActivity({ query: { by, ...given({ key, model, engine }), ...rangeOf(range) } }),
+      export: (filter, as) =>
+        textOf(ask('GET', '/api/v1/activity/export', { query: { ...filterOf(filter), as } })),
+      verify: () => api.verifyActivity(),
+      erase: (body) => api.eraseFromActivity({ body }),
+    },
     status: (signal) => api.getStatus({ signal }),
     check: () => api.runChecks(),
     support: () => api.collectSupport(),
@@ -121,6 +153,31 @@ function queryOf(query: NonNullable<Input['query']>): string {
     value === undefined ? [] : [[name, String(value)]],
   );
   return given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
+}
+
+function rangeOf({ sinceMs, untilMs }: Pick<StatsQuery, 'sinceMs' | 'untilMs'>) {
+  const timeOf = (ms: number | null) => (ms === null ? undefined : new Date(ms).toISOString());
+  return { since: timeOf(sinceMs), until: timeOf(untilMs) };
+}
+
+function filterOf({ sinceMs, untilMs, requestId, outcome, ...filter }: ActivityFilter) {
+  return {
+    ...given({ ...filter, request_id: requestId }),
+    outcome: outcome ?? undefined,
+    ...rangeOf({ sinceMs, untilMs }),
+  };
+}
+
+function pageOf({ limit, cursor }: { readonly limit: number; readonly cursor: string | null }) {
+  return { limit, cursor: cursor ?? undefined };
+}
+
+/** A query leaves out what is not there. */
+function given<Fields extends Readonly<Record<string, string | null>>>(
+  fields: Fields,
+): { readonly [Name in keyof Fields]: string | undefined } {
+  const entries = Object.entries(fields).map(([name, value]) => [name, value ?? undefined]);
+  return Object.fromEntries(entries) as { [Name in keyof Fields]: string | undefined };
 }
 
 function errorOf(json: unknown): FlmError {

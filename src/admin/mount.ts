@@ -1,5 +1,7 @@
 /** Every room's routes behind one guard. A new room adds its line here and what it needs to Rooms. */
 import { Elysia } from 'elysia';
+import type { ActivityApi } from '../activity';
+import { activityRoutes } from '../activity/routes';
 import type { Keys } from '../admission';
 import { keysRoutes } from '../admission/routes';
 import type { Audit } from '../audit';
@@ -24,6 +26,7 @@ export interface Rooms {
   readonly config: ConfigApi;
   readonly models: ModelsApi;
   readonly audit: Audit;
+  readonly activity: ActivityApi;
   readonly sessions: Omit<Sessions, keyof SessionsApi> & SessionsApi;
   readonly status: () => Status;
   readonly check: () => Promise<CheckReport>;
@@ -60,7 +63,8 @@ export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
     .use(enginesRoutes(rooms.engines, guard))
     .use(modelsRoutes(rooms.models, guard))
     .use(configRoutes(rooms.config, guard))
-    .use(auditRoutes(rooms.audit, guard));
+    .use(auditRoutes(rooms.audit, guard))
+    .use(activityRoutes(rooms.activity, guard));
 }
 
 /** The routes with nothing behind them, for whoever only reads what they say of themselves. */

@@ -1,5 +1,5 @@
 /** The audit chain as a whole: written by the recorder, and here read, followed, exported, examined and erased from. */
-import type { AuditAnchor, AuditEvent, AuditWriter, Clock } from '../contract';
+import type { AnchorSink, AuditEvent, AuditWriter, Clock } from '../contract';
 import { FlmError } from '../lib/errors';
 import { parseIp } from '../lib/ip';
 import type { Log } from '../lib/log';
@@ -9,7 +9,7 @@ import type { AuditStore, Place, RowFilter } from './store';
 import { type Examined, examine, type Witness } from './verify';
 import { FILES, isoTime, viewOf } from './view';
 
-export interface Audit extends AuditApi, AuditAnchor {
+export interface Audit extends AuditApi, AnchorSink {
   /** For changes to security.db, called inside their transaction. */
   readonly inSecurityDb: AuditWriter;
   /** For changes to config.db, called inside their transaction. */
@@ -118,7 +118,8 @@ export async function createAudit({ store, clock, log, idleMs = IDLE_MS }: Audit
     record,
     follow,
 
-    anchor: (details) => record({ type: 'activity.anchor', severity: 'low', target: null, details }),
+    anchor: (anchor) =>
+      record({ type: 'activity.anchor', severity: 'low', target: null, details: { ...anchor } }),
 
     async started(details) {
       const before = store.lastOf(writer, ['flm.started', 'flm.stopped', 'flm.crashed']);

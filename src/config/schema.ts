@@ -206,6 +206,24 @@ export const SETTINGS = {
     'live',
     'How many log files of each kind that were set aside are kept; older ones are removed.',
   ),
+  'activity.retention_days': setting(
+    integer(1, 3_650),
+    30,
+    'live',
+    'Days for which the request log is kept. Older days are removed, which is put on record.',
+  ),
+  'activity.max_bytes': setting(
+    integer(16_777_216, 1_099_511_627_776),
+    2_147_483_648,
+    'live',
+    'Room for the request log, in bytes. Beyond it the oldest days are removed; archived days do not count.',
+  ),
+  'activity.archive': setting(
+    boolean(),
+    false,
+    'live',
+    'Move days that are too old, or too many, to activity/archive instead of removing them. Nothing removes them there.',
+  ),
   'log.level': setting(
     choice(['debug', 'info', 'warn', 'error']),
     'info',

@@ -46,6 +46,9 @@ const SAMPLES = {
   'log.max_bytes': ['70001', '70002', '70003', '70004'],
   'log.max_age_hours': ['1', '2', '3', '4'],
   'log.keep_files': ['0', '1', '2', '3'],
+  'activity.retention_days': ['10', '20', '40', '50'],
+  'activity.max_bytes': ['20000001', '20000002', '20000003', '20000004'],
+  'activity.archive': ['true', 'false', 'true', 'true'],
   'log.level': ['debug', 'warn', 'error', 'warn'],
 } as const satisfies Record<SettingKey, readonly [string, string, string, string]>;
 

@@ -51,9 +51,3 @@ export interface AuditWriter {
   /** @throws DB_ERROR, which has to undo the change: what cannot be put on record does not happen. */
   write(event: AuditEvent): void;
 }
-
-/** Takes in the heads of other chains, so that the audit chain holds them in place. */
-export interface AuditAnchor {
-  /** Puts a head on record as `activity.anchor`; resolves when it is on disk. @throws DB_ERROR */
-  anchor(details: Readonly<Record<string, unknown>>): Promise<void>;
-}

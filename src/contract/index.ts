@@ -2,7 +2,8 @@
  * The types that more than one room speaks. No code lives here, so every floor may import it
  * without pulling anything in; what merely happened is one closed Event union.
  */
-export type { AuditAnchor, AuditEvent, AuditSeverity, AuditType, AuditWriter } from './audit';
+export type { ActivityAnchor, ActivityRecord, AnchorSink } from './activity';
+export type { AuditEvent, AuditSeverity, AuditType, AuditWriter } from './audit';
 export type { Cancel, CancelListener } from './cancel';
 export type { Clock } from './clock';
 export type {

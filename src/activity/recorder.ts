@@ -1,0 +1,338 @@
+/**
+ * The main thread's side of the request log: rows wait here for some milliseconds and leave together, so that a request
+ * costs next to nothing. What the Worker has not confirmed is kept, within bounds: it is sent again when it breaks down.
+ */
+import type { ActivityRecord, RequestFacts } from '../contract';
+import type { Bus } from '../lib/bus';
+import { FlmError } from '../lib/errors';
+import { newId } from '../lib/ids';
+import type { Log } from '../lib/log';
+import type { AnswerOf, ArgumentOf, OpenMessage, Question } from './messages';
+import { startThread, type Thread, type Told } from './thread';
+import { encodeBatch, type Note, type Refusal } from './wire';
+import type { WriterSettings } from './writer';
+
+export interface ActivityCounters {
+  /** Rows that are not in the file yet. */
+  readonly queued: number;
+  /** Rows written since the start. */
+  readonly written: number;
+  /** Rows lost since the start: there was no room for them in memory or within the quota. */
+  readonly dropped: number;
+  /** Memory that batches take which are not confirmed. */
+  readonly spoolBytes: number;
+  readonly lastCommitMs: number;
+}
+
+/** Takes rows in place of the files, from a process that has given them up. */
+export type Deliver = (facts: readonly RequestFacts[]) => Promise<void>;
+
+export interface Recorder {
+  append(facts: readonly RequestFacts[]): void;
+  counters(): ActivityCounters;
+  /** Ids of requests that were told of before their end, which has not come. */
+  running(): readonly string[];
+  configure(settings: WriterSettings): void;
+  /** Resolves when everything up to now is in the file, or cannot be put there at present. */
+  flush(): Promise<void>;
+  ask<Name extends Question>(question: Name, argument: ArgumentOf<Name>): Promise<AnswerOf<Name>>;
+  /** Writes everything, gives up the files and has later rows delivered. */
+  detach(deliver: Deliver): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface RecorderOptions {
+  readonly bus: Bus;
+  readonly log: Log;
+  readonly record: ActivityRecord;
+  readonly open: OpenMessage;
+  readonly spawn: () => Worker;
+}
+
+interface Batch {
+  readonly id: string;
+  readonly text: string;
+  readonly rows: number;
+}
+
+/** Rows wait no longer than this: with the time a commit takes, a crash costs at most 50 ms of them. */
+const WAIT_MS = 20;
+/** So many rows are made into a batch in 1 ms. */
+const BATCH_ROWS = 1_000;
+/** Batches that the Worker has at a time: one that it writes, one that it finds when it is done. */
+const SENT_AT_ONCE = 2;
+const MAX_SPOOL_BYTES = 32 * 1024 * 1024;
+/** Strangers that may be refused in the time of one batch. */
+const MAX_REFUSALS = 2_000;
+/** Rows that wait while the process they go to does not take them. */
+const MAX_UNDELIVERED = 20_000;
+const RESTART_MS = 1_000;
+const CLOSE_MS = 3_000;
+const STUCK = 'the request log cannot be written; rows wait in memory';
+
+export function createRecorder(options: RecorderOptions): Recorder {
+  const { bus, log, record } = options;
+  const run = newId();
+  let { open } = options;
+  let notes: Note[] = [];
+  let refusals: Refusal[] = [];
+  let batches: Batch[] = [];
+  /** How many of them, from the first, the Worker has. */
+  let sent = 0;
+  let lastBatch = 0;
+  let timer: Timer | null = null;
+  let restart: Timer | null = null;
+  let thread: Thread | null = null;
+  let deliver: Deliver | null = null;
+  let isDelivering = false;
+  let isStuck = false;
+  let isClosed = false;
+  const counts = { queued: 0, written: 0, dropped: 0, spoolBytes: 0, lastCommitMs: 0 };
+  const running = new Set<string>();
+  const flushing = new Set<() => void>();
+  /** Anchors and removals on their way into the audit chain. */
+  const recording = new Set<Promise<void>>();
+
+  function start(): void {
+    thread = startThread({ spawn: options.spawn, open, onTold, onDied });
+    sent = 0;
+    send();
+  }
+
+  function onDied(reason: string): void {
+    log.error('the Worker of the request log broke down; it is started again', { reason });
+    thread = null;
+    if (!isClosed) restart = setTimeout(start, RESTART_MS);
+    wake();
+  }
+
+  function onTold(told: Told): void {
+    switch (told.kind) {
+      case 'written':
+        confirm(told.batch, told.leftOut);
+        counts.lastCommitMs = told.commitMs;
+        return;
+      case 'stuck':
+        if (told.reason === null) log.info('the request log can be written again');
+        else log.error(STUCK, { reason: told.reason });
+        isStuck = told.reason !== null;
+        wake();
+        return;
+      case 'anchor':
+        keep(record.anchor(told.details));
+        return;
+      case 'record':
+        keep(record.record(told.event));
+        return;
+      case 'warn':
+        log.warn(told.message, told.fields);
+    }
+  }
+
+  function keep(work: Promise<void>): void {
+    const kept = work
+      .catch((error: unknown) => log.error('the request log could not be put on record', { error }))
+      .finally(() => recording.delete(kept));
+    recording.add(kept);
+  }
+
+  function confirm(id: string, leftOut: number): void {
+    const [first, ...rest] = batches;
+    if (first?.id !== id) return;
+    batches = rest;
+    sent--;
+    counts.queued -= first.rows;
+    counts.written += first.rows - leftOut;
+    counts.dropped += leftOut;
+    counts.spoolBytes -= first.text.length;
+    makeBatch();
+    send();
+    if (batches.length === 0 && notes.length === 0) wake();
+  }
+
+  function wake(): void {
+    for (const resolve of flushing) resolve();
+    flushing.clear();
+  }
+
+  /** Makes a batch of what waits. */
+  function makeBatch(): void {
+    if (notes.length === 0 && refusals.length === 0) return;
+    if (timer !== null) clearTimeout(timer);
+    timer = null;
+    const id = `${run}:${++lastBatch}`;
+    const text = encodeBatch(id, notes, refusals);
+    const rows = notes.length;
+    notes = [];
+    refusals = [];
+    if (counts.spoolBytes + text.length > MAX_SPOOL_BYTES) {
+      if (counts.dropped === 0)
+        log.error('rows of the request log are lost: too many of them wait', { rows });
+      counts.dropped += rows;
+      counts.queued -= rows;
+      return;
+    }
+    counts.spoolBytes += text.length;
+    batches.push({ id, text, rows });
+  }
+
+  function send(): void {
+    while (thread !== null && sent < SENT_AT_ONCE) {
+      const batch = batches[sent];
+      if (batch === undefined) return;
+      thread.post(batch.text);
+      sent++;
+    }
+  }
+
+  function onTimer(): void {
+    timer = null;
+    if (deliver !== null) void deliverAll(deliver);
+    // While the Worker is busy, rows wait here and make a larger batch: that is cheaper to write.
+    else if (batches.length < SENT_AT_ONCE) {
+      makeBatch();
+      send();
+    }
+  }
+
+  function schedule(): void {
+    if (timer === null && !isClosed) timer = setTimeout(onTimer, WAIT_MS);
+  }
+
+  function take(facts: RequestFacts, isOpened: boolean): void {
+    if (deliver !== null && notes.length >= MAX_UNDELIVERED) {
+      counts.dropped++;
+      return;
+    }
+    counts.queued++;
+    notes.push({ facts, isOpened });
+    if (notes.length >= BATCH_ROWS && deliver === null) {
+      makeBatch();
+      send();
+    } else if (timer === null) schedule();
+  }
+
+  function onFinished({ request }: { readonly request: RequestFacts }): void {
+    if (request.principalId === null) {
+      // What anybody may ask for is not worth a line.
+      if (request.status >= 400) refused(request, request.errorCode ?? 'REFUSED');
+      return;
+    }
+    if (running.size > 0) running.delete(request.requestId);
+    take(request, false);
+  }
+
+  /** Why somebody was not recognised is told before the request ends. */
+  const reasons = new Map<string, string>();
+
+  function refused({ requestId, atMs, ip, path, status }: RequestFacts, code: string): void {
+    const reason = reasons.get(requestId) ?? code.toLowerCase();
+    reasons.delete(requestId);
+    if (refusals.length < MAX_REFUSALS) refusals.push({ atMs, ip, path, reason, status });
+    else counts.dropped++;
+    schedule();
+  }
+
+  async function deliverAll(to: Deliver): Promise<void> {
+    if (isDelivering || notes.length === 0) return;
+    isDelivering = true;
+    const given = notes;
+    notes = [];
+    try {
+      await to(given.map(({ facts }) => facts));
+      counts.queued -= given.length;
+      counts.written += given.length;
+    } catch (error) {
+      log.warn('rows of the request log could not be handed over yet', { rows: given.length, error });
+      notes = [...given, ...notes];
+      if (!isClosed) timer ??= setTimeout(onTimer, RESTART_MS);
+    } finally {
+      isDelivering = false;
+    }
+  }
+
+  const stops = [
+    bus.subscribe('request.finished', onFinished),
+    bus.subscribe('request.opened', ({ request }) => {
+      running.add(request.requestId);
+      // The other process does not know whether it still runs.
+      if (deliver === null) take(request, true);
+    }),
+    bus.subscribe('auth.refused', ({ requestId, reason }) => {
+      if (reasons.size >= MAX_REFUSALS) reasons.clear();
+      reasons.set(requestId, reason);
+    }),
+  ];
+  start();
+
+  async function flush(): Promise<void> {
+    makeBatch();
+    send();
+    while (batches.length > 0 && !isStuck && thread !== null)
+      await new Promise<void>((resolve) => flushing.add(resolve));
+  }
+
+  /** Writes what can be written, within the time there is, and ends the Worker. */
+  async function giveUp(): Promise<void> {
+    if (restart !== null) clearTimeout(restart);
+    const late = new Promise<void>((resolve) => setTimeout(resolve, CLOSE_MS).unref());
+    await Promise.race([flush(), late]);
+    const ending = thread;
+    if (ending !== null) {
+      await ending
+        .ask('close', null, CLOSE_MS)
+        .catch((error: unknown) => log.error('the request log was not closed cleanly', { error }));
+      ending.end();
+      thread = null;
+    }
+    while (recording.size > 0) await Promise.all(recording);
+    if (counts.queued > 0) {
+      log.error('rows of the request log are lost: they could not be written', { rows: counts.queued });
+      counts.dropped += counts.queued;
+      counts.queued = 0;
+    }
+    batches = [];
+  }
+
+  return {
+    append(facts) {
+      for (const request of facts) onFinished({ request });
+    },
+    counters: () => ({ ...counts }),
+    running: () => [...running],
+    configure(settings) {
+      open = { ...open, settings };
+      thread?.post({ kind: 'configure', settings });
+    },
+    flush,
+    async ask(question, argument) {
+      await flush();
+      if (thread === null)
+        throw new FlmError('INTERNAL_ERROR', {
+          cause: new Error('the Worker of the request log does not run'),
+        });
+      return thread.ask(question, argument);
+    },
+    async detach(to) {
+      await giveUp();
+      deliver = to;
+    },
+    async close() {
+      if (isClosed) return;
+      isClosed = true;
+      // What was published just now is still on its way to here.
+      await Promise.resolve();
+      for (const stop of stops) stop();
+      if (timer !== null) clearTimeout(timer);
+      timer = null;
+      if (deliver !== null) {
+        await deliverAll(deliver);
+        counts.dropped += counts.queued;
+        if (counts.queued > 0)
+          log.error('rows of the request log are lost: nobody took them', { rows: counts.queued });
+        return;
+      }
+      await giveUp();
+    },
+  };
+}
