@@ -65,6 +65,15 @@ describe('a body', () => {
     expect(cancelled()).toBe(true);
   });
 
+  test('that breaks off is nobody’s fault', async () => {
+    const broken = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        controller.error(new DOMException('The connection was closed.', 'AbortError'));
+      },
+    });
+    expect(await codeOf(() => readBody(requestWith(broken), LIMIT))).toBe('CLIENT_CLOSED_REQUEST');
+  });
+
   test('that is not UTF-8 is refused', async () => {
     expect(await codeOf(() => readBody(requestWith(new Uint8Array([0xff])), LIMIT))).toBe('INVALID_JSON');
   });
