@@ -4,11 +4,13 @@ import { Validator } from '@seriousme/openapi-schema-validator';
 import { testDir } from '../../test/support/data-dir';
 import { type App, openApp } from '../app';
 import type { Principal, Scope } from '../contract';
+import { type Actor, currentActor } from '../lib/actor';
 import { manualClock } from '../lib/clock';
 import { FlmError } from '../lib/errors';
 import { isRecord } from '../lib/json';
 import { silentLog } from '../lib/log';
 import { NO_SCOPE, SCOPE_FIELD } from '../lib/scope-guard';
+import type { Door } from './edge';
 import { type Admin, type AdminOptions, createAdmin, describedRoutes, type Idempotency } from './index';
 
 const dir = testDir();
@@ -110,6 +112,70 @@ describe('every admin route', () => {
     const answers = await knockAtAll(ofNobody, { authorization: 'Bearer x' });
     expect(answers.length).toBeGreaterThan(guarded.length);
     expect(answers.filter(({ status }) => status !== 403)).toEqual([]);
+  });
+});
+
+describe('what a request does', () => {
+  const TRACE = '4bf92f3577b34da6a3ce929d0e0e4736';
+
+  /** Who is acting while the status is asked for. */
+  async function actorOf(headers: Readonly<Record<string, string>>, door: Door): Promise<[Actor, Response]> {
+    const seen: Actor[] = [];
+    const watched = createAdmin({
+      ...options,
+      sessions: {
+        ...app.sessions,
+        identify: async () => ({ ...nobody, id: 's', scopes: new Set(['status:read']) }),
+      },
+      status: () => {
+        seen.push(currentActor());
+        return app.status();
+      },
+    });
+    const request = new Request(`http://localhost:${PORT}/api/v1/status`, {
+      headers: { host: `localhost:${PORT}`, ...headers },
+    });
+    const response = await watched.fetch(request, door);
+    const [actor] = seen;
+    if (actor === undefined) throw new Error(await response.text());
+    return [actor, response];
+  }
+
+  test('is done in the name of the owner at the socket', async () => {
+    const [actor, response] = await actorOf({}, { via: 'socket' });
+    expect(actor).toEqual({
+      kind: 'owner',
+      id: 'owner',
+      via: 'socket',
+      requestId: response.headers.get('x-request-id'),
+      traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
+      ip: null,
+    });
+  });
+
+  test('is done in the name of the session at the port, in the trace of whoever asks', async () => {
+    const headers = { authorization: 'Bearer x', traceparent: `00-${TRACE}-00f067aa0ba902b7-01` };
+    const [actor, response] = await actorOf(headers, { via: 'tcp', port: PORT, ip: '127.0.0.1' });
+    expect(actor).toMatchObject({ kind: 'operator', id: 's', via: 'tcp', traceId: TRACE, ip: '127.0.0.1' });
+    expect(response.headers.get('traceparent')).toStartWith(`00-${TRACE}-`);
+  });
+
+  test('is nobody’s before somebody is known', async () => {
+    const actors: Actor[] = [];
+    const strict = createAdmin({
+      ...options,
+      sessions: {
+        ...app.sessions,
+        identify: async () => {
+          actors.push(currentActor());
+          throw new FlmError('UNAUTHENTICATED');
+        },
+      },
+    });
+    const headers = { host: `localhost:${PORT}`, authorization: 'Bearer guess' };
+    const request = new Request(`http://localhost:${PORT}/api/v1/status`, { headers });
+    await strict.fetch(request, { via: 'tcp', port: PORT, ip: '127.0.0.1' });
+    expect(actors).toMatchObject([{ kind: 'anonymous', via: 'tcp', ip: '127.0.0.1' }]);
   });
 });
 

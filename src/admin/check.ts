@@ -20,7 +20,7 @@ export interface CheckOptions {
   readonly config: Pick<ConfigApi, 'list'>;
   readonly engines: { refresh(maxAgeMs: number): Promise<void>; states(): readonly EngineState[] };
   readonly trial: { state(): { readonly installed: boolean } };
-  readonly status: () => Pick<Status, 'running' | 'admin'>;
+  readonly status: () => Pick<Status, 'admin'>;
   readonly clock: Clock;
   /** What other rooms have to say of themselves. */
   readonly others: readonly (() => Promise<readonly Check[]>)[];
@@ -59,7 +59,7 @@ export async function runChecks(options: CheckOptions): Promise<CheckReport> {
       'ok',
       changed.length === 0 ? 'all default' : changed.map(({ key, value }) => `${key}=${value}`).join(', '),
     ),
-    ...checkAdminPort(options.status()),
+    ...checkAdminPort(options.status().admin),
     ...checkEngines(options.engines.states(), options.trial.state().installed),
     ...(await Promise.all(options.others.map(findingsOf))).flat(),
   ]);
@@ -107,12 +107,10 @@ function checkModes(paths: Paths): Check[] {
   ];
 }
 
-function checkAdminPort({ running, admin: { url, reason } }: ReturnType<CheckOptions['status']>): Check[] {
-  if (!running) return [];
+/** Nothing to say where none is wanted, or nobody is there to open it. */
+function checkAdminPort({ url, reason }: Status['admin']): Check[] {
   if (url !== null) return [check('admin API', 'ok', `for browsers at ${url}`)];
-  return reason === null
-    ? [check('admin API', 'ok', 'on its socket only, because admin.port is 0')]
-    : [check('admin API', 'warning', `browsers cannot reach it: ${reason}`)];
+  return reason === null ? [] : [check('admin API', 'warning', `browsers cannot reach it: ${reason}`)];
 }
 
 function filesIn(folder: string): string[] {

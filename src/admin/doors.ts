@@ -13,7 +13,7 @@ export interface OpenDoor {
 
 const LOOPBACK = '127.0.0.1';
 /** Silence in the middle of a request ends it, until its body is there. */
-const IDLE_SECONDS = 10;
+const IDLE_SECONDS = 20;
 /** Our own limit answers properly before this one cuts the connection. */
 const RUNTIME_BODY_LIMIT = 2 ** 40;
 

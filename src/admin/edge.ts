@@ -53,6 +53,8 @@ const MAX_BODY_BYTES = 1_048_576;
 const MAX_ANONYMOUS_BYTES = 4_096;
 /** The one operation for people whom nobody knows yet. */
 const OPENS_SESSION = 'POST /api/v1/session';
+/** Statuses of bodies that were given up. */
+const CUT_SHORT: ReadonlySet<number> = new Set([408, 413]);
 const READING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function createAdminEdge(options: EdgeOptions): AdminEdge {
@@ -129,8 +131,8 @@ export function createAdminEdge(options: EdgeOptions): AdminEdge {
       headers.set('x-content-type-options', 'nosniff');
       if (!headers.has('cache-control')) headers.set('cache-control', 'no-store');
       // The rest of a refused body is not worth waiting for.
-      if (response.status >= 400 && request.body !== null && !request.bodyUsed)
-        headers.set('connection', 'close');
+      const isCutShort = CUT_SHORT.has(response.status) || !request.bodyUsed;
+      if (response.status >= 400 && request.body !== null && isCutShort) headers.set('connection', 'close');
       return request.method === 'HEAD' ? new Response(null, { status: response.status, headers }) : response;
     },
   };

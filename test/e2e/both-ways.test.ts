@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { TSchema } from '@sinclair/typebox';
 import { CheckReport, Status } from '../../src/admin';
+import { SessionList } from '../../src/admin/sessions/model';
 import { ApiKeyList, CreatedKey, RevokedKey, RotatedKey } from '../../src/admission/model';
 import { SETTING_KEYS } from '../../src/config';
 import { SettingChange, SettingExplanation, SettingList, SettingView } from '../../src/config/model';
@@ -325,6 +326,8 @@ const STEPS: readonly Step[] = [
     words: () => ['config', 'set', 'proxy.allowed_hosts', 'a'.repeat(10_001)],
     fails: 'INVALID_INPUT',
   },
+  { name: 'no sessions', words: words('admin sessions list'), schema: SessionList },
+  { name: 'end a session that is none', words: words('admin sessions revoke x'), fails: 'SESSION_NOT_FOUND' },
   { name: 'settings at the end', words: words('config list'), schema: SettingList },
   { name: 'check at the end', words: words('check'), schema: CheckReport },
 ];
@@ -418,7 +421,15 @@ describe.each(STEPS)('$name', ({ name, schema, fails }) => {
 test('every verb that reads or changes state is among the steps, or is tested elsewhere', async () => {
   const stepped = new Set(STEPS.map((step) => step.words({}).filter((word) => !word.startsWith('-'))));
   const tested = [...stepped].flatMap((line) => [3, 2, 1].map((count) => line.slice(0, count).join(' ')));
-  const elsewhere = ['up', 'chat', 'engines try', 'engines health-history', 'version', 'completions'];
+  const elsewhere = [
+    'up',
+    'chat',
+    'admin token',
+    'engines try',
+    'engines health-history',
+    'version',
+    'completions',
+  ];
   const verbs = (await everyCommand()).map((command) => command.name);
   expect(verbs.filter((verb) => !tested.includes(verb) && !elsewhere.includes(verb))).toEqual([]);
 });
@@ -471,6 +482,44 @@ describe('text for people', () => {
       expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
       expect(stderr).toBe('Error: There is no setting "proxy.prot".\nDid you mean proxy.port?\n');
     }
+  });
+});
+
+describe('a change', () => {
+  const CHANGES = [
+    'api-keys create --label note',
+    'api-keys rotate note',
+    'api-keys revoke note',
+    'engines add --kind openai --url http://127.0.0.1:9 --id note',
+    'engines remove note',
+    'config set log.level warn',
+    'config unset log.level',
+    'models alias set note other',
+    'models alias remove note',
+    'models strategy set note manual',
+    'models strategy unset note',
+  ];
+  const NOTE = 'FLM does not run: done in the data directory.\n';
+
+  test.each(CHANGES)('by flm %s says where it was made, when nobody runs, and once', async (line) => {
+    const [offline, live] = homes;
+    const noted = async (home: TestDir | undefined) => {
+      const { code, stderr } = await flm(home?.env ?? {}, [...line.split(' '), '--format', 'text']);
+      return { code, stderr };
+    };
+    expect(await noted(offline)).toEqual({ code: 0, stderr: NOTE });
+    expect(await noted(live)).toEqual({ code: 0, stderr: '' });
+  });
+
+  test('that failed says nothing of the kind', async () => {
+    const [offline] = homes;
+    const ran = await flm(offline?.env ?? {}, ['engines', 'remove', 'nope', '--format', 'text']);
+    expect(ran.stderr).not.toContain(NOTE);
+  });
+
+  test('that only a running FLM can make is refused', async () => {
+    using home = testHome();
+    expect(await errorOf(home.env, ['admin', 'token'])).toMatchObject({ exit: 1, code: 'PROXY_NOT_RUNNING' });
   });
 });
 
