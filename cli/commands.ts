@@ -64,6 +64,23 @@ export const PROGRAM: FlmGroup = {
         explain: verb(() => import('./config/explain')),
       },
     },
+    security: {
+      about: 'What guards FLM, and the evidence of what was done with it.',
+      commands: {
+        'audit-logs': {
+          about: 'Who changed what: a record that nobody can quietly edit. Alone: list.',
+          bare: 'list',
+          commands: {
+            list: verb(() => import('./security/audit-logs/list')),
+            watch: verb(() => import('./security/audit-logs/watch')),
+            export: verb(() => import('./security/audit-logs/export')),
+            verify: verb(() => import('./security/audit-logs/verify')),
+            checkpoint: verb(() => import('./security/audit-logs/checkpoint')),
+            erase: verb(() => import('./security/audit-logs/erase')),
+          },
+        },
+      },
+    },
     chat: verb(() => import('./chat')),
     check: verb(() => import('./check')),
     completions: async () => (await import('./completions')).completionsOf(PROGRAM),

@@ -5,6 +5,7 @@
 import type { OwnerApi } from '../src/admin/client';
 import { KeyInput, RotateInput } from '../src/admission';
 import { type App, openApp } from '../src/app';
+import { AuditFilter, AuditQuery, CheckpointQuery, EraseInput } from '../src/audit';
 import { SettingInput } from '../src/config';
 import { EngineInput } from '../src/engines';
 import { requireValid } from '../src/lib/validate';
@@ -31,7 +32,8 @@ function checked({
   engines,
   config,
   models,
-}: App): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models'> {
+  audit,
+}: App): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'audit'> {
   return {
     keys: {
       ...keys,
@@ -47,6 +49,13 @@ function checked({
       ...models,
       setAlias: async (input) => models.setAlias(requireValid(AliasInput, input)),
       setStrategy: async (input) => models.setStrategy(requireValid(StrategyInput, input)),
+    },
+    audit: {
+      list: async (query) => audit.list(requireValid(AuditQuery, query)),
+      export: async (filter, format) => audit.export(requireValid(AuditFilter, filter), format),
+      verify: async (checkpoint) => audit.verify(requireValid(CheckpointQuery, checkpoint)),
+      checkpoint: audit.checkpoint,
+      erase: async (input) => audit.erase(requireValid(EraseInput, input)),
     },
   };
 }

@@ -1,10 +1,12 @@
 /** The admin API from the other side: what the CLI calls when FLM runs. Same interfaces as the rooms' own. */
 import type { CreatedKey, KeysApi } from '../admission';
+import type { AuditApi, AuditEntry, WatchQuery } from '../audit';
 import type { ConfigApi } from '../config';
-import { type Egress, EgressError } from '../egress';
+import { type Egress, EgressError, type EgressResponse } from '../egress';
 import type { EnginesApi } from '../engines';
 import { errorFromWire, FlmError } from '../lib/errors';
 import { isRecord, parseJson } from '../lib/json';
+import { createSseSplitter, dataOf, eventsIn } from '../lib/sse';
 import type { ModelsApi } from '../models';
 import type { CheckReport, Status } from './model';
 import { wayTo } from './socket';
@@ -17,12 +19,17 @@ export interface OwnerApi {
   readonly engines: EnginesApi;
   readonly config: ConfigApi;
   readonly models: ModelsApi;
+  readonly audit: AuditApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
 }
 
 export interface AdminClient extends OwnerApi {
   readonly keys: KeysApi & { ephemeral(): Promise<Pick<CreatedKey, 'plain_key'>> };
+  readonly audit: AuditApi & {
+    /** Rows as they are put on record, after row `after` or some of the newest first. Ends with the connection. */
+    watch(query: WatchQuery, after: number | null, signal: AbortSignal): AsyncIterable<AuditEntry>;
+  };
 }
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -65,8 +72,52 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       if (response.status >= 400) throw errorOf(json);
       return json;
     } catch (error) {
-      if (error instanceof EgressError) throw new FlmError('PROXY_NOT_RUNNING', { cause: error });
-      throw error;
+      throw asOurs(error);
+    }
+  }
+
+  /** The bytes of an answer as they come. */
+  async function* stream(
+    path: string,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal | null,
+  ): AsyncGenerator<Uint8Array> {
+    let response: EgressResponse;
+    try {
+      const url = `http://localhost/api/v1${path}`;
+      response = await egress.send({ url, method: 'GET', headers, body: null, signal, unixSocket });
+      if (response.status >= 400)
+        throw errorOf(parseJson(new TextDecoder().decode(await response.body.bytes())));
+    } catch (error) {
+      throw asOurs(error);
+    }
+    const reader = response.body.reader();
+    try {
+      for (let bytes = await reader.read(); bytes !== null; bytes = await reader.read()) yield bytes;
+    } catch (error) {
+      throw asOurs(error);
+    } finally {
+      reader.cancel();
+    }
+  }
+
+  async function* exported(query: string): AsyncGenerator<string> {
+    const decoder = new TextDecoder();
+    for await (const bytes of stream(`/audit/export?${query}`, {}, null))
+      yield decoder.decode(bytes, { stream: true });
+  }
+
+  async function* watch(query: WatchQuery, after: number | null, signal: AbortSignal) {
+    const splitter = createSseSplitter(MAX_EVENT_BYTES);
+    const headers: Record<string, string> = after === null ? {} : { 'last-event-id': String(after) };
+    for await (const bytes of stream(`/audit/events/stream?${queryOf(query)}`, headers, signal)) {
+      const whole = splitter.push(bytes);
+      if (whole === null) continue;
+      for (const event of eventsIn(whole)) {
+        const data = dataOf(event);
+        // Made by the same version of the same program, from a row that fits its schema.
+        if (data !== null) yield JSON.parse(data) as AuditEntry;
+      }
     }
   }
 
@@ -110,9 +161,32 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       setStrategy: (input) => call('PUT', '/models/strategies', input),
       unsetStrategy: (name) => call('DELETE', `/models/strategies?name=${part(name)}`),
     },
+    audit: {
+      list: (query) => call('GET', `/audit/events?${queryOf(query)}`),
+      export: async (filter, format) => exported(queryOf({ ...filter, format })),
+      verify: (checkpoint) => call('GET', `/audit/verify?${queryOf(checkpoint)}`),
+      checkpoint: () => call('POST', '/audit/checkpoint'),
+      erase: (input) => call('POST', '/audit/erase', input),
+      watch,
+    },
     status: (signal) => call('GET', '/status', undefined, signal),
     check: () => call('GET', '/check'),
   };
+}
+
+/** No row is larger. */
+const MAX_EVENT_BYTES = 16_777_216;
+
+function queryOf(fields: Readonly<Record<string, string | number | undefined>>): string {
+  const given = Object.entries(fields).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, String(value)] as [string, string]],
+  );
+  return String(new URLSearchParams(given));
+}
+
+/** Whoever does not answer, or not to the end, does not run. */
+function asOurs(error: unknown): unknown {
+  return error instanceof EgressError ? new FlmError('PROXY_NOT_RUNNING', { cause: error }) : error;
 }
 
 function errorOf(json: unknown): FlmError {
