@@ -4,7 +4,9 @@
  */
 import { existsSync } from 'node:fs';
 import { type AdminClient, createAdminClient, type OwnerApi } from '../src/admin/client';
+import { type Actor, actingAs } from '../src/lib/actor';
 import { FlmError } from '../src/lib/errors';
+import { newId } from '../src/lib/ids';
 import type { Cli } from './cli';
 import type { OfflineBackend } from './offline';
 
@@ -28,11 +30,15 @@ export async function withBackend<Result>(
   const backend = await openBackend(cli);
   if (!('close' in backend)) return use({ mode: 'live', ...backend });
   try {
-    return await use(backend);
+    // Whoever may open the data directory is its owner.
+    const actor: Actor = { ...OWNER, requestId: newId() };
+    return await actingAs(actor, () => use(backend));
   } finally {
     await backend.close();
   }
 }
+
+const OWNER: Actor = { kind: 'owner', id: 'owner', via: 'offline', requestId: null, traceId: null, ip: null };
 
 async function openBackend(cli: Cli): Promise<AdminClient | OfflineBackend> {
   const untilMs = cli.clock.monotonicMs() + PATIENCE_MS;

@@ -69,6 +69,8 @@ export function command<const Args extends ArgsDef>(spec: CommandSpec<Args>): Fl
 export interface FlmGroup {
   readonly about: string;
   readonly commands: Readonly<Record<string, FlmGroup | (() => Promise<FlmCommand>)>>;
+  /** The one of its commands that is meant when none is named. */
+  readonly bare?: string;
 }
 
 export function isGroup(entry: FlmGroup | (() => Promise<FlmCommand>)): entry is FlmGroup {

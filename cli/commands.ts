@@ -77,6 +77,23 @@ export const PROGRAM: FlmGroup = {
         },
       },
     },
+    security: {
+      about: 'What guards FLM, and the evidence of what was done with it.',
+      commands: {
+        'audit-logs': {
+          about: 'Who changed what: a record that nobody can quietly edit. Alone: list.',
+          bare: 'list',
+          commands: {
+            list: verb(() => import('./security/audit-logs/list')),
+            watch: verb(() => import('./security/audit-logs/watch')),
+            export: verb(() => import('./security/audit-logs/export')),
+            verify: verb(() => import('./security/audit-logs/verify')),
+            checkpoint: verb(() => import('./security/audit-logs/checkpoint')),
+            erase: verb(() => import('./security/audit-logs/erase')),
+          },
+        },
+      },
+    },
     activity: {
       about: 'The request log: who asked for what, and what came of it.',
       commands: {

@@ -1,7 +1,7 @@
 /** The help of a command or a group; docs/cli.md is made of the same parts. */
 import type { ArgDef } from 'citty';
 import { type FlmCommand, type FlmGroup, isGroup } from './command';
-import { GLOBAL_ARGS } from './strict';
+import { globalArgs } from './strict';
 import { columns } from './table';
 
 /** `flm api-keys create --label <label> [options]` */
@@ -44,7 +44,7 @@ export async function renderHelp(path: readonly string[], target: FlmCommand | F
     const own = describeArgs(target.args);
     if (own.length > 0) sections.push(`Options:\n${columns(own)}`);
     if (target.details.length > 0) sections.push(target.details.join('\n'));
-    sections.push(`Always:\n${columns(describeArgs(GLOBAL_ARGS))}`);
+    sections.push(`Always:\n${columns(describeArgs(globalArgs(target.args)))}`);
     sections.push(`Examples:\n${target.examples.map((example) => `  ${example}`).join('\n')}`);
   }
   return `${sections.join('\n\n')}\n`;

@@ -3,10 +3,11 @@
  * the input when FLM runs is checked here. Loaded only when needed: a command that talks to a running FLM needs no room.
  */
 
-import { EraseInput } from '../src/activity';
+import { EraseInput as ActivityEraseInput } from '../src/activity';
 import type { OwnerApi } from '../src/admin/client';
 import { KeyInput, RotateInput } from '../src/admission';
 import { type App, openApp } from '../src/app';
+import { AuditFilter, AuditQuery, CheckpointQuery, EraseInput } from '../src/audit';
 import { SettingInput } from '../src/config';
 import { EngineInput } from '../src/engines';
 import { FlmError } from '../src/lib/errors';
@@ -57,9 +58,9 @@ function once(act: () => void): () => void {
 }
 
 function checked(
-  { keys, engines, config, models, sessions, activity }: App,
+  { keys, engines, config, models, sessions, audit, activity }: App,
   onChange: () => void,
-): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'activity'> {
+): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'audit' | 'activity'> {
   /** The same change, of which is told once it is made. */
   function told<Args extends readonly unknown[], Result>(
     change: (...args: Args) => Promise<Result>,
@@ -103,6 +104,16 @@ function checked(
       },
       close: told(sessions.close),
     },
-    activity: { ...activity, erase: told(async (input) => activity.erase(requireValid(EraseInput, input))) },
+    audit: {
+      list: async (query) => audit.list(requireValid(AuditQuery, query)),
+      export: async (filter, format) => audit.export(requireValid(AuditFilter, filter), format),
+      verify: async (checkpoint) => audit.verify(requireValid(CheckpointQuery, checkpoint)),
+      checkpoint: told(audit.checkpoint),
+      erase: told(async (input) => audit.erase(requireValid(EraseInput, input))),
+    },
+    activity: {
+      ...activity,
+      erase: told(async (input) => activity.erase(requireValid(ActivityEraseInput, input))),
+    },
   };
 }

@@ -29,6 +29,11 @@ export const GLOBAL_ARGS = {
   help: { type: 'boolean', alias: 'h', description: 'Explain the command.' },
 } as const satisfies ArgsDef;
 
+/** Those of them that a command takes as they are: one that writes files has formats of its own. */
+export function globalArgs(own: ArgsDef): ArgsDef {
+  return Object.fromEntries(Object.entries(GLOBAL_ARGS).filter(([name]) => !Object.hasOwn(own, name)));
+}
+
 /**
  * Finds the command that the words name. Global options may stand before it: `flm --json status`.
  * @throws USAGE_ERROR with the nearest command there is
@@ -43,8 +48,13 @@ export async function findCommand(program: FlmGroup, words: readonly string[]): 
     globals.push(...rest.slice(0, length));
     rest = rest.slice(length);
     const [word] = rest;
-    if (word === undefined || word.startsWith('-'))
-      return { path, target: group, rawArgs: [...globals, ...rest] };
+    if (word === undefined || word.startsWith('-')) {
+      const rawArgs = [...globals, ...rest];
+      const meant = group.bare === undefined ? undefined : group.commands[group.bare];
+      if (meant === undefined || isGroup(meant) || asksForHelp(rawArgs))
+        return { path, target: group, rawArgs };
+      return { path: [...path, group.bare ?? ''], target: await meant(), rawArgs };
+    }
     const entry = group.commands[word];
     if (entry === undefined || !Object.hasOwn(group.commands, word)) throw unknownCommand(group, path, word);
     path.push(word);
@@ -76,7 +86,7 @@ export function checkNoArgs({ path, rawArgs: [flag] }: Found): void {
 
 /** What the raw arguments hold, checked. @throws USAGE_ERROR, INVALID_INPUT */
 export function checkArgs(command: FlmCommand, rawArgs: readonly string[]): Omit<RunData, 'cli'> {
-  const all: ArgsDef = { ...command.args, ...GLOBAL_ARGS };
+  const all: ArgsDef = { ...command.args, ...globalArgs(command.args) };
   const { values, positionals } = parse(all, command.repeatable, rawArgs);
   const named = Object.entries(command.args).filter(([, arg]) => arg.type === 'positional');
   if (positionals.length > named.length && !command.takesRest) {
@@ -110,7 +120,7 @@ export async function runStrict(command: FlmCommand, words: readonly string[], c
   const rawArgs = joinNegatives(command.args, words);
   const data: RunData = { cli, ...checkArgs(command, rawArgs) };
   // Global options are FLM's own: citty must not take their values for words of the command.
-  const full: CommandDef = { ...command, args: { ...command.args, ...(GLOBAL_ARGS as ArgsDef) } };
+  const full: CommandDef = { ...command, args: { ...command.args, ...globalArgs(command.args) } };
   await runCommand(full, { rawArgs: [...rawArgs], data });
 }
 

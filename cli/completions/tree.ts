@@ -1,7 +1,7 @@
 /** The commands as plain data, which the scripts of the shells are made of. */
 import type { ArgDef, ArgsDef } from 'citty';
 import { type FlmGroup, isGroup } from '../command';
-import { GLOBAL_ARGS } from '../strict';
+import { globalArgs } from '../strict';
 
 export interface Flag {
   /** With its dashes: `--label`. */
@@ -29,7 +29,7 @@ export async function describeTree(group: FlmGroup, path: readonly string[] = []
       const childPath = [...path, name];
       if (isGroup(entry)) return describeTree(entry, childPath);
       const { about, args } = await entry();
-      const all: ArgsDef = { ...args, ...GLOBAL_ARGS };
+      const all: ArgsDef = { ...args, ...globalArgs(args) };
       const flags = Object.entries(all)
         .filter(([, arg]) => arg.type !== 'positional')
         .map(([flag, arg]) => ({

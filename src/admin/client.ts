@@ -4,13 +4,13 @@
  */
 import type { ActivityApi, ActivityFilter, StatsQuery } from '../activity';
 import type { CreatedKey, KeysApi } from '../admission';
+import type { AuditApi, AuditEntry, WatchQuery } from '../audit';
 import type { ConfigApi } from '../config';
-import { type Egress, EgressError, type EgressResponse } from '../egress';
+import type { Egress } from '../egress';
 import type { EnginesApi } from '../engines';
-import { errorFromWire, FlmError } from '../lib/errors';
-import { isRecord, parseJson } from '../lib/json';
 import type { ModelsApi } from '../models';
-import { type Input, type Method, operationsOver } from './client.gen';
+import { askAt, eventsOf, jsonOf, textOf } from './ask';
+import { operationsOver } from './client.gen';
 import type { CheckReport, Status, SupportBundle } from './model';
 import type { SessionsApi } from './sessions/model';
 import { wayTo } from './socket';
@@ -25,6 +25,7 @@ export interface OwnerApi {
   readonly config: ConfigApi;
   readonly models: ModelsApi;
   readonly sessions: SessionsApi;
+  readonly audit: AuditApi;
   readonly activity: ActivityApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
@@ -33,47 +34,10 @@ export interface OwnerApi {
 
 export interface AdminClient extends OwnerApi {
   readonly keys: KeysApi & { ephemeral(): Promise<Pick<CreatedKey, 'plain_key'>> };
-}
-
-/** Asks the FLM that listens on the socket. @throws PROXY_NOT_RUNNING when none does; what it refuses with. */
-type Ask = (method: Method, path: string, input: Input) => Promise<EgressResponse>;
-
-function askAt(egress: Egress, unixSocket: string): Ask {
-  return async (method, path, { params = {}, query = {}, body, signal }) => {
-    const response = await egress
-      .send({
-        url: `http://localhost${fill(path, params)}${queryOf(query)}`,
-        method,
-        headers: body === undefined ? {} : { 'content-type': 'application/json' },
-        body: body === undefined ? null : JSON.stringify(body),
-        signal: signal ?? null,
-        unixSocket,
-      })
-      .catch(gone);
-    if (response.status >= 400) throw errorOf(await jsonOf(response));
-    return response;
+  readonly audit: AuditApi & {
+    /** Rows as they are put on record, after row `after` or some of the newest first. Ends with the connection. */
+    watch(query: WatchQuery, after: number | null, signal: AbortSignal): AsyncIterable<AuditEntry>;
   };
-}
-
-async function jsonOf({ body }: EgressResponse): Promise<unknown> {
-  return parseJson(new TextDecoder().decode(await body.bytes().catch(gone)));
-}
-
-/** It broke off in the middle of its answer, or was not there at all. */
-function gone(error: unknown): never {
-  throw error instanceof EgressError ? new FlmError('PROXY_NOT_RUNNING', { cause: error }) : error;
-}
-
-/** The text of a long answer as it comes. Half of one must not look like all of it. */
-async function* textOf(answer: Promise<EgressResponse>): AsyncGenerator<string> {
-  const reader = (await answer).body.reader();
-  const decoder = new TextDecoder();
-  try {
-    for (let bytes = await reader.read().catch(gone); bytes !== null; bytes = await reader.read().catch(gone))
-      yield decoder.decode(bytes, { stream: true });
-  } finally {
-    reader.cancel();
-  }
 }
 
 /**
@@ -127,6 +91,20 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       list: () => api.listSessions(),
       close: (id) => api.revokeSession({ params: { id } }),
     },
+    audit: {
+      list: (query) => api.listAuditEvents({ query }),
+      export: async (filter, format) =>
+        textOf(ask('GET', '/api/v1/audit/export', { query: { ...filter, format } })),
+      verify: (query) => api.verifyAudit({ query }),
+      checkpoint: () => api.checkpointAudit(),
+      erase: (body) => api.eraseFromAudit({ body }),
+      async *watch(query, after, signal) {
+        const headers: Record<string, string> = after === null ? {} : { 'last-event-id': String(after) };
+        const answer = ask('GET', '/api/v1/audit/events/stream', { query: { ...query }, signal }, headers);
+        // Made by the same version of the same program, from a row that fits its schema.
+        for await (const entry of eventsOf(answer)) yield entry as AuditEntry;
+      },
+    },
     activity: {
       list: (filter, page) => api.listActivity({ query: { ...filterOf(filter), ...pageOf(page) } }),
       refusals: (range, page) => api.listRefusals({ query: { ...rangeOf(range), ...pageOf(page) } }),
@@ -141,18 +119,6 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
     check: () => api.runChecks(),
     support: () => api.collectSupport(),
   };
-}
-
-/** `/api/v1/keys/{id}/revoke` with its value in place. */
-function fill(path: string, params: Readonly<Record<string, string>>): string {
-  return path.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name] ?? ''));
-}
-
-function queryOf(query: NonNullable<Input['query']>): string {
-  const given = Object.entries(query).flatMap(([name, value]) =>
-    value === undefined ? [] : [[name, String(value)]],
-  );
-  return given.length === 0 ? '' : `?${new URLSearchParams(given)}`;
 }
 
 function rangeOf({ sinceMs, untilMs }: Pick<StatsQuery, 'sinceMs' | 'untilMs'>) {
@@ -178,14 +144,4 @@ function given<Fields extends Readonly<Record<string, string | null>>>(
 ): { readonly [Name in keyof Fields]: string | undefined } {
   const entries = Object.entries(fields).map(([name, value]) => [name, value ?? undefined]);
   return Object.fromEntries(entries) as { [Name in keyof Fields]: string | undefined };
-}
-
-function errorOf(json: unknown): FlmError {
-  const error = isRecord(json) && isRecord(json.error) ? json.error : {};
-  return errorFromWire({
-    code: String(error.code),
-    message: typeof error.message === 'string' ? error.message : 'The admin API gave no reason.',
-    hint: typeof error.hint === 'string' ? error.hint : null,
-    requestId: typeof error.request_id === 'string' ? error.request_id : null,
-  });
 }

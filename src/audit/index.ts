@@ -13,6 +13,7 @@ export {
   EXPORT_FORMATS,
   type ExportFormat,
   SEVERITIES,
+  StoredCheckpoint,
   type WatchQuery,
 } from './model';
 export { type Audit, createAudit } from './service';

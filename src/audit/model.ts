@@ -65,8 +65,8 @@ export const AuditFilter = Type.Object({
   actor: Type.Optional(Type.String({ minLength: 1, maxLength: 200, description: 'The id of who did it.' })),
   target: Type.Optional(Type.String({ minLength: 1, maxLength: 400 })),
   ip: Type.Optional(Type.String({ minLength: 1, maxLength: 100 })),
-  since: Type.Optional(Time),
-  until: Type.Optional(Type.String({ format: 'date-time', description: 'Rows before this time.' })),
+  since: Type.Optional(Type.String({ maxLength: 40, description: 'Rows from this time on (ISO 8601).' })),
+  until: Type.Optional(Type.String({ maxLength: 40, description: 'Rows before this time (ISO 8601).' })),
 });
 export type AuditFilter = Static<typeof AuditFilter>;
 
@@ -94,6 +94,9 @@ export const AuditCheckpoint = Type.Object(
   },
 );
 export type AuditCheckpoint = Static<typeof AuditCheckpoint>;
+
+/** A checkpoint that comes back from where it was kept. */
+export const StoredCheckpoint = Type.Object({ writer: Writer, seq: Seq, hash: Digest });
 
 /** What of a checkpoint is compared. */
 export const CheckpointQuery = Type.Object({

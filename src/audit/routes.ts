@@ -19,6 +19,10 @@ import type { Audit } from './service';
 
 const MEDIA_TYPES = { json: 'application/json', csv: 'text/csv; charset=utf-8; header=present' } as const;
 
+/** What comes as text in a query is a number only for Elysia's own types. */
+const limit = t.Optional(t.Integer({ minimum: 1, maximum: 1_000, description: 'Default: 100.' }));
+const seq = t.Optional(t.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }));
+
 const EventStream = t.String({
   description: 'Server-sent events: each is a row, its id the number of the row.',
 });
@@ -33,15 +37,15 @@ export function auditRoutes(audit: Audit, guard: ScopeGuard) {
     .use(guard)
     .get(
       '/events',
-      ({ request, query: { stream: wanted, ...query } }) => {
+      async ({ request, query: { stream: wanted, ...query } }) => {
         const accepts = request.headers.get('accept')?.includes('text/event-stream') === true;
         return wanted === true || (wanted === undefined && accepts)
           ? stream(request, query)
-          : audit.list(query);
+          : Response.json(await audit.list(query));
       },
       {
         scope: 'audit:read',
-        query: t.Object({ ...AuditQuery.properties, stream: t.Optional(t.Boolean()) }),
+        query: t.Object({ ...AuditQuery.properties, limit, stream: t.Optional(t.Boolean()) }),
         response: AuditList,
         detail: {
           operationId: 'listAuditEvents',
@@ -51,7 +55,7 @@ export function auditRoutes(audit: Audit, guard: ScopeGuard) {
     )
     .get('/events/stream', ({ request, query }) => stream(request, query), {
       scope: 'audit:read',
-      query: WatchQuery,
+      query: t.Object({ ...WatchQuery.properties, limit }),
       response: EventStream,
       detail: {
         operationId: 'followAuditEvents',
@@ -60,7 +64,7 @@ export function auditRoutes(audit: Audit, guard: ScopeGuard) {
     })
     .get('/verify', ({ query }) => audit.verify(query), {
       scope: 'audit:read',
-      query: CheckpointQuery,
+      query: t.Object({ ...CheckpointQuery.properties, seq }),
       response: AuditReport,
       detail: { operationId: 'verifyAudit', summary: 'Examine the chain, also against a checkpoint' },
     })

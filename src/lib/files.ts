@@ -56,6 +56,35 @@ export function writeFileAtomic(path: string, content: string | Uint8Array): voi
 }
 
 /**
+ * Writes a 0600 file of pieces that come one after the other, so that it is there as a whole or not at all. Returns its
+ * bytes.
+ * @throws IO_ERROR; what the pieces throw
+ */
+export async function writePiecesAtomic(path: string, pieces: AsyncIterable<string>): Promise<number> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  let bytes = 0;
+  try {
+    const file = openSync(temporary, 'w', 0o600);
+    try {
+      for await (const piece of pieces) {
+        writeFileSync(file, piece);
+        bytes += Buffer.byteLength(piece);
+      }
+      fsyncSync(file);
+    } finally {
+      closeSync(file);
+    }
+    renameSync(temporary, path);
+    if (process.platform !== 'win32') syncDirectory(dirname(path));
+    return bytes;
+  } catch (error) {
+    removeQuietly(temporary);
+    if (error instanceof FlmError) throw error;
+    throw new FlmError('IO_ERROR', { meta: { path, reason: reasonOf(error) }, cause: error });
+  }
+}
+
+/**
  * Removes what processes that died in the middle left of their temporary files in `dir`: names that `pidOf` gives a
  * process for which is not there any more. One whose number somebody else has got meanwhile stays for a later time.
  */
