@@ -67,6 +67,37 @@ describe('checkDatabases', () => {
     ]);
   });
 
+  test.each([
+    ['{"port": 8080}', '1 saved'],
+    ['{"port": 0}', 'without a usable port: proxy-1'],
+    ['{"port": 70000}', 'without a usable port: proxy-1'],
+    ['{"port": "8080"}', 'without a usable port: proxy-1'],
+    ['not JSON', 'without a usable port: proxy-1'],
+  ])('looks at the port of a saved proxy: %s', async (profile, message) => {
+    using data = testDir();
+    await makeDatabases(data);
+    alter(
+      data,
+      `INSERT INTO proxy_profiles (id, config_json, created_at_ms) VALUES ('proxy-1', '${profile}', 1)`,
+    );
+    const found = check(data).find(({ name }) => name === 'config.db: proxies');
+    expect(found).toMatchObject({ ok: message === '1 saved', message });
+  });
+
+  test('finds a key whose hash is empty (FLM-038)', async () => {
+    using data = testDir();
+    await makeDatabases(data);
+    const bytes = Buffer.from(`raw:${readFileSync(data.paths.keyFile, 'utf8').trim()}`);
+    const security = openSqlite(data.paths.securityDb, { key: { bytes, source: 'a test' }, addon: null });
+    security.exec(
+      "INSERT INTO api_keys (id, label, hash, scopes_json, created_at_ms) VALUES ('Ab12Cd34', 'l', x'', '[]', 1)",
+    );
+    security.close();
+    expect(bad(check(data))).toEqual([
+      { name: 'security.db: key hashes', ok: false, message: 'not whole: Ab12Cd34' },
+    ]);
+  });
+
   test('names a table that is missing', async () => {
     using data = testDir();
     await makeDatabases(data);

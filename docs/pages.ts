@@ -81,6 +81,7 @@ ${rows.join('\n')}
 | \`FLM_DEBUG\` | \`1\`: the command line prints the insides of an INTERNAL_ERROR. |
 | \`LLAMA_CPP_PORT\`, \`LLAMA_CPP_PATH\`, \`OLLAMA_BASE_URL\`, \`VLLM_HOST\`, \`VLLM_PORT\`, \`LMSTUDIO_API_HOST\` | Where else to look for engines. |
 | \`HTTPS_PROXY\`, \`NO_PROXY\` | The proxy for engines with an https:// address. Engines with an http:// address are always asked directly. |
+| \`OTEL_EXPORTER_OTLP_ENDPOINT\` and other \`OTEL_…\` | Where traces and metrics are sent by OpenTelemetry: see [monitoring.md](monitoring.md#opentelemetry). |
 | \`NO_COLOR\` | Respected: FLM itself prints no colours, and the questions of \`flm up\` lose theirs. |
 `;
 }

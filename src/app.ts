@@ -124,6 +124,8 @@ export interface ServeOptions {
 
 /** How long requests under way may take to say goodbye when FLM stops. */
 const GOODBYE_MS = 2_000;
+/** Lines of the request log that may wait for whoever reads stdout. */
+const MAX_STDOUT_CHARS = 8_388_608;
 /** What a collector has to say is short. */
 const MAX_COLLECTOR_ANSWER = 65_536;
 
@@ -340,7 +342,7 @@ export async function openApp(options: AppOptions): Promise<App> {
           loadOf: slots.load,
           activity: null,
           post: postVia(egress),
-          stdout: (line) => void process.stdout.write(line),
+          stdout: boundedStdout(),
         });
         undo.push(telemetry.close);
         metrics = telemetry.metrics;
@@ -454,6 +456,19 @@ function alsoToFile(
       toFile[level](message, fields);
     };
   return { debug: both('debug'), info: both('info'), warn: both('warn'), error: both('error') };
+}
+
+/** stdout, as long as somebody reads it: what nobody takes is not kept for ever. */
+function boundedStdout(): (line: string) => boolean {
+  let waitingChars = 0;
+  return (line) => {
+    if (waitingChars + line.length > MAX_STDOUT_CHARS) return false;
+    waitingChars += line.length;
+    process.stdout.write(line, () => {
+      waitingChars -= line.length;
+    });
+    return true;
+  };
 }
 
 /** How OpenTelemetry's exports leave: through egress, as everything that leaves. */

@@ -156,7 +156,7 @@ describe.skipIf(noZsh)('zsh', () => {
     ['flm api-keys cr', 'eate'],
     ['flm up --po', 'rt'],
     ['flm completions fi', 'sh'],
-    ['flm config get log', '.level'],
+    ['flm config get log.l', 'evel'],
     ['flm status --format js', 'on'],
   ])('%s<TAB> adds %s', async (line, added) => {
     expect(await screen(line, added)).toContain(added);
@@ -177,7 +177,7 @@ describe.skipIf(noFish)('fish', () => {
     ['flm up --po', ['--port']],
     ['flm status --format ', ['json', 'text']],
     ['flm completions z', ['zsh']],
-    ['flm config get log', ['log.level']],
+    ['flm config get log.l', ['log.level']],
     ['flm engines add --kind ll', ['llamacpp']],
   ])('%s<TAB>', async (line, expected) => {
     expect((await offers(line)).sort()).toEqual(expected);

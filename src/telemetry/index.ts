@@ -11,7 +11,7 @@ import { EXPOSITION_TYPE, exposition } from './exposition';
 import { sampleLoop, watchJournals, watchProcess } from './health';
 import { type LogFile, type LogFileLimits, openLogFile } from './log-file';
 import type { Otlp, Post } from './otlp';
-import { createRegistry, type Registry } from './registry';
+import { Counter, createRegistry, type Registry } from './registry';
 import { logRequests } from './request-log';
 import { countTraffic } from './traffic';
 
@@ -53,7 +53,8 @@ export interface TelemetryOptions {
   readonly activity: (() => ActivityQueue) | null;
   /** The way out, for OpenTelemetry. */
   readonly post: Post;
-  readonly stdout: (line: string) => void;
+  /** Writes a line to stdout, or says that it cannot: nobody reads there any more. */
+  readonly stdout: (line: string) => boolean;
 }
 
 export interface Telemetry {
@@ -75,6 +76,7 @@ export async function createTelemetry(options: TelemetryOptions): Promise<Teleme
     clock,
     log,
   });
+  const stdoutLost = new Counter();
   const fullIps = () => config()['log.client_ips'] === 'full';
   const stops = [
     countTraffic({ registry, bus, isKnown }),
@@ -84,13 +86,17 @@ export async function createTelemetry(options: TelemetryOptions): Promise<Teleme
       fullIps,
       toFile: requestLog.write,
       toStdout: options.stdout,
+      onLost: () => stdoutLost.add(),
     }),
     sampleLoop(registry, clock),
   ];
   watchProcess(registry, clock, version);
   watchJournals(registry, { config: paths.configDb, security: paths.securityDb });
   watchWork(registry, options);
-  watchQueues(registry, options, requestLog);
+  watchQueues(registry, options, () => {
+    const { written, lost } = requestLog.counts();
+    return { written, lost: lost + stdoutLost.value };
+  });
   // Nobody who has no collector pays for the code that talks to one.
   const otlp = wantsOtlp(env)
     ? (await import('./otlp')).startOtlp({
@@ -159,7 +165,11 @@ function watchWork(registry: Registry, { open, engines, loadOf }: TelemetryOptio
 }
 
 /** What waits to be written, and what was lost on the way. */
-function watchQueues(registry: Registry, { bus, activity }: TelemetryOptions, requestLog: LogFile): void {
+function watchQueues(
+  registry: Registry,
+  { bus, activity }: TelemetryOptions,
+  logged: LogFile['counts'],
+): void {
   const counter = (name: string, help: string, value: () => number | null) =>
     registry.read('counter', name, help, value);
   counter(
@@ -169,14 +179,10 @@ function watchQueues(registry: Registry, { bus, activity }: TelemetryOptions, re
   );
   counter(
     'flm_request_log_lines_total',
-    'Lines written to the request log.',
-    () => requestLog.counts().written,
+    'Lines written to the file of the request log.',
+    () => logged().written,
   );
-  counter(
-    'flm_request_log_lost_total',
-    'Lines the request log could not take.',
-    () => requestLog.counts().lost,
-  );
+  counter('flm_request_log_lost_total', 'Lines the request log could not take.', () => logged().lost);
   registry.read('gauge', 'flm_activity_queued', 'Records of requests that are not on the disk yet.', () =>
     activity === null ? null : activity().queued,
   );

@@ -73,20 +73,23 @@ test.each([
 test('lines go where the owner wants them at that moment', async () => {
   const bus = createBus();
   const lines: string[] = [];
+  let lost = 0;
   let destination: 'off' | 'stdout' | 'file' = 'off';
   const stop = logRequests({
     bus,
     destination: () => destination,
     fullIps: () => true,
     toFile: (line) => lines.push(`file ${line}`),
-    toStdout: (line) => lines.push(`stdout ${line}`),
+    toStdout: (line) => lines.push(`stdout ${line}`) < 2,
+    onLost: () => lost++,
   });
-  for (const each of ['off', 'stdout', 'file'] as const) {
+  for (const each of ['off', 'stdout', 'file', 'stdout'] as const) {
     destination = each;
     bus.publish({ name: 'request.finished', request: FACTS });
     await Promise.resolve();
   }
   stop();
-  expect(lines.map((line) => line.split(' ', 1)[0])).toEqual(['stdout', 'file']);
+  expect(lines.map((line) => line.split(' ', 1)[0])).toEqual(['stdout', 'file', 'stdout']);
+  expect(lost).toBe(1);
   expect(lines.every((line) => line.includes('"192.0.2.77"') && line.endsWith('}\n'))).toBe(true);
 });

@@ -10,17 +10,21 @@ export interface RequestLogOptions {
   readonly destination: () => 'off' | 'stdout' | 'file';
   readonly fullIps: () => boolean;
   readonly toFile: (line: string) => void;
-  readonly toStdout: (line: string) => void;
+  /** False when it was not taken. */
+  readonly toStdout: (line: string) => boolean;
+  /** Told of each line that stdout did not take. */
+  readonly onLost: () => void;
 }
 
 /** Writes lines until the returned function is called. */
-export function logRequests({ bus, destination, fullIps, toFile, toStdout }: RequestLogOptions): () => void {
+export function logRequests(options: RequestLogOptions): () => void {
+  const { bus, destination, fullIps, toFile, toStdout, onLost } = options;
   return bus.subscribe('request.finished', ({ request }) => {
     const where = destination();
     if (where === 'off') return;
     const line = `${JSON.stringify(requestLine(request, fullIps()))}\n`;
     if (where === 'file') toFile(line);
-    else toStdout(line);
+    else if (!toStdout(line)) onLost();
   });
 }
 

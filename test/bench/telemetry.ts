@@ -88,7 +88,8 @@ const logged = await cost((bus) =>
     toFile: (line) => {
       written += line.length;
     },
-    toStdout: () => {},
+    toStdout: () => true,
+    onLost: () => {},
   }),
 );
 console.log(`metrics       ${(counted - empty).toFixed(0)} ns for each request`);
