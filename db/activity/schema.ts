@@ -71,10 +71,22 @@ export const rows = sqliteTable(
   },
   (table) => [
     index('rows_client').on(table.client),
-    index('rows_key').on(table.key).where(sql`key is not null`),
-    index('rows_model').on(table.model).where(sql`model is not null`),
+    // With what is asked for together, so that what no row has is found out without looking at the rows.
+    index('rows_key').on(table.key, table.seq, table.model, table.engine).where(sql`key is not null`),
+    index('rows_model').on(table.model, table.seq, table.engine).where(sql`model is not null`),
     index('rows_engine').on(table.engine).where(sql`engine is not null`),
-    index('rows_notable').on(table.kind).where(sql`kind = 0 and (outcome <> 0 or status >= 400)`),
+    index('rows_notable')
+      .on(
+        table.status,
+        table.outcome,
+        table.key,
+        table.model,
+        table.engine,
+        table.client,
+        table.atMs,
+        table.kind,
+      )
+      .where(sql`kind = 0 and (outcome <> 0 or status >= 400)`),
     index('rows_counted').on(table.kind).where(sql`kind = 2`),
     index('rows_opened').on(table.requestId).where(sql`kind = 1`),
     index('rows_closing').on(table.openedSeq).where(sql`opened_seq is not null`),

@@ -28,13 +28,22 @@ export function findRows(store: DayStore, filter: ActivityFilter, options: FindO
   const { index, where, args } = plan;
   const kinds = options.kinds.map((kind) => KINDS.indexOf(kind)).join(', ');
   const sql = `SELECT seq FROM "rows" ${index === null ? 'NOT INDEXED' : `INDEXED BY ${index}`}
-    WHERE seq BETWEEN ? AND ? ${index === 'rows_notable' || index === 'rows_counted' ? '' : `AND kind IN (${kinds})`}
+    WHERE seq BETWEEN ? AND ? ${KIND_IS_CLEAR.has(index ?? '') ? '' : `AND kind IN (${kinds})`}
     ${where.map((term) => `AND ${term}`).join(' ')} ORDER BY seq ${options.order === 'newest' ? 'DESC' : 'ASC'} LIMIT ?`;
   const raws = store.sqlite.prepare(sql).all(span.first, span.last, ...args, options.limit) as {
     seq: number;
   }[];
   return raws.map(({ seq }) => seq);
 }
+
+/** Only requests of somebody who was recognised have a key, a model or an engine. */
+const KIND_IS_CLEAR: ReadonlySet<string> = new Set([
+  'rows_key',
+  'rows_model',
+  'rows_engine',
+  'rows_notable',
+  'rows_counted',
+]);
 
 interface QueryPlan {
   readonly index: string | null;
@@ -93,7 +102,8 @@ function planOf(store: DayStore, filter: ActivityFilter, kinds: readonly RowKind
     (filter.outcome !== null && filter.outcome !== 'done') || (filter.status !== null && low >= 400);
   if (isNotable) {
     const rows = countOf(store, NOTABLE);
-    indexes.push({ name: 'rows_notable', rows });
+    // First among equals: it holds everything that can be asked for.
+    indexes.unshift({ name: 'rows_notable', rows });
   }
   const best = indexes.sort((a, b) => a.rows - b.rows)[0];
   if (best?.name === 'rows_notable') where.push(NOTABLE);

@@ -9,7 +9,7 @@ import { newId } from '../lib/ids';
 import type { Log } from '../lib/log';
 import type { AnswerOf, ArgumentOf, OpenMessage, Question } from './messages';
 import { startThread, type Thread, type Told } from './thread';
-import { encodeBatch, type Note, type Refusal } from './wire';
+import { createBatchBuilder } from './wire';
 import type { WriterSettings } from './writer';
 
 export interface ActivityCounters {
@@ -74,8 +74,9 @@ export function createRecorder(options: RecorderOptions): Recorder {
   const { bus, log, record } = options;
   const run = newId();
   let { open } = options;
-  let notes: Note[] = [];
-  let refusals: Refusal[] = [];
+  const builder = createBatchBuilder();
+  /** What waits for the process that has the files now. */
+  let undelivered: RequestFacts[] = [];
   let batches: Batch[] = [];
   /** How many of them, from the first, the Worker has. */
   let sent = 0;
@@ -147,7 +148,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     counts.spoolBytes -= first.text.length;
     makeBatch();
     send();
-    if (batches.length === 0 && notes.length === 0) wake();
+    if (batches.length === 0) wake();
   }
 
   function wake(): void {
@@ -157,14 +158,12 @@ export function createRecorder(options: RecorderOptions): Recorder {
 
   /** Makes a batch of what waits. */
   function makeBatch(): void {
-    if (notes.length === 0 && refusals.length === 0) return;
+    const { rows, refusals } = builder;
+    if (rows === 0 && refusals === 0) return;
     if (timer !== null) clearTimeout(timer);
     timer = null;
     const id = `${run}:${++lastBatch}`;
-    const text = encodeBatch(id, notes, refusals);
-    const rows = notes.length;
-    notes = [];
-    refusals = [];
+    const text = builder.take(id);
     if (counts.spoolBytes + text.length > MAX_SPOOL_BYTES) {
       if (counts.dropped === 0)
         log.error('rows of the request log are lost: too many of them wait', { rows });
@@ -199,17 +198,27 @@ export function createRecorder(options: RecorderOptions): Recorder {
     if (timer === null && !isClosed) timer = setTimeout(onTimer, WAIT_MS);
   }
 
-  function take(facts: RequestFacts, isOpened: boolean): void {
-    if (deliver !== null && notes.length >= MAX_UNDELIVERED) {
-      counts.dropped++;
+  function take(request: RequestFacts, isOpened: boolean): void {
+    if (deliver !== null) {
+      waitForDelivery(request, isOpened);
       return;
     }
     counts.queued++;
-    notes.push({ facts, isOpened });
-    if (notes.length >= BATCH_ROWS && deliver === null) {
+    builder.add(request, isOpened);
+    if (timer === null) schedule();
+    else if (builder.rows >= BATCH_ROWS) {
       makeBatch();
       send();
-    } else if (timer === null) schedule();
+    }
+  }
+
+  function waitForDelivery(request: RequestFacts, isOpened: boolean): void {
+    if (isOpened) return; // The other process does not know whether it still runs.
+    if (undelivered.length < MAX_UNDELIVERED) {
+      counts.queued++;
+      undelivered.push(request);
+      schedule();
+    } else counts.dropped++;
   }
 
   function onFinished({ request }: { readonly request: RequestFacts }): void {
@@ -228,23 +237,23 @@ export function createRecorder(options: RecorderOptions): Recorder {
   function refused({ requestId, atMs, ip, path, status }: RequestFacts, code: string): void {
     const reason = reasons.get(requestId) ?? code.toLowerCase();
     reasons.delete(requestId);
-    if (refusals.length < MAX_REFUSALS) refusals.push({ atMs, ip, path, reason, status });
+    if (builder.refusals < MAX_REFUSALS) builder.refuse({ atMs, ip, path, reason, status });
     else counts.dropped++;
     schedule();
   }
 
   async function deliverAll(to: Deliver): Promise<void> {
-    if (isDelivering || notes.length === 0) return;
+    if (isDelivering || undelivered.length === 0) return;
     isDelivering = true;
-    const given = notes;
-    notes = [];
+    const given = undelivered;
+    undelivered = [];
     try {
-      await to(given.map(({ facts }) => facts));
+      await to(given);
       counts.queued -= given.length;
       counts.written += given.length;
     } catch (error) {
       log.warn('rows of the request log could not be handed over yet', { rows: given.length, error });
-      notes = [...given, ...notes];
+      undelivered = [...given, ...undelivered];
       if (!isClosed) timer ??= setTimeout(onTimer, RESTART_MS);
     } finally {
       isDelivering = false;
@@ -255,8 +264,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     bus.subscribe('request.finished', onFinished),
     bus.subscribe('request.opened', ({ request }) => {
       running.add(request.requestId);
-      // The other process does not know whether it still runs.
-      if (deliver === null) take(request, true);
+      take(request, true);
     }),
     bus.subscribe('auth.refused', ({ requestId, reason }) => {
       if (reasons.size >= MAX_REFUSALS) reasons.clear();

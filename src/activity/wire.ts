@@ -23,48 +23,77 @@ export interface Batch {
   readonly refusals: readonly Refusal[];
 }
 
-/** What becomes a row of its own. */
-export interface Note {
-  readonly facts: RequestFacts;
-  readonly isOpened: boolean;
-}
-
 const FIELDS = 22;
 const REFUSAL_FIELDS = 5;
 /** What a client may make up is cut to this. */
 const MAX_TEXT = 200;
 
-export function encodeBatch(id: string, notes: readonly Note[], refusals: readonly Refusal[]): string {
-  const flat: unknown[] = [id, notes.length];
-  for (const { facts, isOpened } of notes) {
-    const { usage } = facts;
-    flat.push(
-      isOpened,
-      facts.requestId,
-      facts.atMs,
-      facts.ip,
-      facts.method,
-      facts.path,
-      facts.principalId,
-      facts.model === null ? null : facts.model.slice(0, MAX_TEXT),
-      facts.engineId,
-      facts.attempts,
-      facts.isStream,
-      facts.outcome,
-      facts.status,
-      facts.errorCode,
-      Math.round(facts.waitedMs),
-      roundOrNull(facts.firstByteMs),
-      roundOrNull(facts.firstTokenMs),
-      Math.round(facts.durationMs),
-      usage === null ? null : usage.promptTokens,
-      usage === null ? null : usage.completionTokens,
-      usage === null ? null : usage.cachedTokens,
-      usage === null ? null : usage.reasoningTokens,
-    );
-  }
-  for (const { atMs, ip, path, reason, status } of refusals) flat.push(atMs, ip, path, reason, status);
-  return JSON.stringify(flat);
+/** Rows that will leave together. They are taken apart at once: a record that is kept costs the garbage collector. */
+export interface BatchBuilder {
+  /** `isOpened`: it is told of before its end. */
+  add(facts: RequestFacts, isOpened: boolean): void;
+  refuse(refusal: Refusal): void;
+  readonly rows: number;
+  readonly refusals: number;
+  /** The batch under that id; the builder is empty afterwards. */
+  take(id: string): string;
+}
+
+export function createBatchBuilder(): BatchBuilder {
+  let flat: unknown[] = [null, 0];
+  let refused: unknown[] = [];
+  let rows = 0;
+  return {
+    add(facts, isOpened) {
+      rows++;
+      addRow(flat, facts, isOpened);
+    },
+    refuse: ({ atMs, ip, path, reason, status }) => void refused.push(atMs, ip, path, reason, status),
+    get rows() {
+      return rows;
+    },
+    get refusals() {
+      return refused.length / REFUSAL_FIELDS;
+    },
+    take(id) {
+      flat[0] = id;
+      flat[1] = rows;
+      for (const part of refused) flat.push(part);
+      const text = JSON.stringify(flat);
+      flat = [null, 0];
+      refused = [];
+      rows = 0;
+      return text;
+    },
+  };
+}
+
+function addRow(flat: unknown[], facts: RequestFacts, isOpened: boolean): void {
+  const { usage, model } = facts;
+  flat.push(
+    isOpened,
+    facts.requestId,
+    facts.atMs,
+    facts.ip,
+    facts.method,
+    facts.path,
+    facts.principalId,
+    model !== null && model.length > MAX_TEXT ? model.slice(0, MAX_TEXT) : model,
+    facts.engineId,
+    facts.attempts,
+    facts.isStream,
+    facts.outcome,
+    facts.status,
+    facts.errorCode,
+    Math.round(facts.waitedMs),
+    roundOrNull(facts.firstByteMs),
+    roundOrNull(facts.firstTokenMs),
+    Math.round(facts.durationMs),
+    usage === null ? null : usage.promptTokens,
+    usage === null ? null : usage.completionTokens,
+    usage === null ? null : usage.cachedTokens,
+    usage === null ? null : usage.reasoningTokens,
+  );
 }
 
 function roundOrNull(ms: number | null): number | null {

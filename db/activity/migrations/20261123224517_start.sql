@@ -57,10 +57,10 @@ CREATE TABLE `rows` (
 );
 --> statement-breakpoint
 CREATE INDEX `rows_client` ON `rows` (`client`);--> statement-breakpoint
-CREATE INDEX `rows_key` ON `rows` (`key`) WHERE key is not null;--> statement-breakpoint
-CREATE INDEX `rows_model` ON `rows` (`model`) WHERE model is not null;--> statement-breakpoint
+CREATE INDEX `rows_key` ON `rows` (`key`,`seq`,`model`,`engine`) WHERE key is not null;--> statement-breakpoint
+CREATE INDEX `rows_model` ON `rows` (`model`,`seq`,`engine`) WHERE model is not null;--> statement-breakpoint
 CREATE INDEX `rows_engine` ON `rows` (`engine`) WHERE engine is not null;--> statement-breakpoint
-CREATE INDEX `rows_notable` ON `rows` (`kind`) WHERE kind = 0 and (outcome <> 0 or status >= 400);--> statement-breakpoint
+CREATE INDEX `rows_notable` ON `rows` (`status`,`outcome`,`key`,`model`,`engine`,`client`,`at_ms`,`kind`) WHERE kind = 0 and (outcome <> 0 or status >= 400);--> statement-breakpoint
 CREATE INDEX `rows_counted` ON `rows` (`kind`) WHERE kind = 2;--> statement-breakpoint
 CREATE INDEX `rows_opened` ON `rows` (`request_id`) WHERE kind = 1;--> statement-breakpoint
 CREATE INDEX `rows_closing` ON `rows` (`opened_seq`) WHERE opened_seq is not null;
