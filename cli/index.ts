@@ -1,13 +1,12 @@
 /** Runs one command line: finds the command, prints its result or its error, and says the exit code. */
-import { existsSync } from 'node:fs';
 import { createEgress } from '../src/egress';
 import { systemClock } from '../src/lib/clock';
-import { FlmError, toFlmError } from '../src/lib/errors';
+import { type FlmError, toFlmError } from '../src/lib/errors';
 import { dataDir, type Env, pathsIn } from '../src/lib/paths';
 import { redact } from '../src/lib/redact';
-import { VERSION } from '../src/version';
 import { type Cli, type Format, INTERRUPTED, OUTPUT_VERSION } from './cli';
 import { PROGRAM } from './commands';
+import { withCrashFile } from './crash';
 import { isGroupTarget, renderHelp } from './help';
 import { stderrLog } from './log';
 import { isReaderGone, type Output, outputFailed, outputTo } from './output';
@@ -31,7 +30,7 @@ export async function runCli(words: readonly string[], env: Env): Promise<number
       : report(outputFailed(failure), format, stderr);
   } catch (error) {
     if (interrupted.signal.aborted && isAbort(error, interrupted.signal)) return INTERRUPTED;
-    return report(await withCrashFile(toFlmError(error), env), format, stderr);
+    return report(await withCrashFile(toFlmError(error), pathsIn(dataDir(env))), format, stderr);
   } finally {
     // The terminal has written ^C where the shell's prompt would come to stand.
     if (interrupted.signal.aborted && process.stderr.isTTY === true) process.stderr.write('\n');
@@ -108,19 +107,6 @@ function formatOf(all: readonly string[]): Format {
   if (words.includes('--json') || words.includes('--format=json') || words.includes('--format'))
     return 'json';
   return process.stdout.isTTY === true ? 'text' : 'json';
-}
-
-/** Leaves what a bug of this command was where its owner finds it, if FLM has ever run here. */
-async function withCrashFile(error: FlmError, env: Env): Promise<FlmError> {
-  const { dir, crashDir } = pathsIn(dataDir(env));
-  const isOwn = error.code === 'INTERNAL_ERROR' && typeof error.meta.requestId !== 'string';
-  if (!isOwn || !existsSync(dir)) return error;
-  const { writeCrashFile } = await import('../src/telemetry');
-  const options = { crashDir, version: VERSION, clock: systemClock, facts: () => ({}) };
-  const file = writeCrashFile(options, 'command', error.cause ?? error);
-  if (file === null) return error;
-  const hint = `${file} says where. FLM_DEBUG=1 in front of the same command shows it here.`;
-  return new FlmError('INTERNAL_ERROR', { cause: error.cause ?? error, hint, meta: { crashFile: file } });
 }
 
 function report(error: FlmError, format: Format, stderr: Output): number {

@@ -38,7 +38,7 @@ function isFromHere({ request, peer }: RequestContext, { config }: GatewayDeps):
   if (parseIpSet(settings['proxy.trusted_proxies']).has(ip)) return false;
   if (BETWEEN.some((name) => request.headers.has(name))) return false;
   // An nginx that nobody configured says nothing else. Neither Prometheus nor curl says it.
-  if (request.headers.get('connection')?.toLowerCase() === 'close') return false;
+  if (/\bclose\b/i.test(request.headers.get('connection') ?? '')) return false;
   const { hostname } = new URL(request.url);
   const host = parseIp(hostname);
   return host === null ? hostname === 'localhost' : isLoopback(host);

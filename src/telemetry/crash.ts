@@ -47,7 +47,8 @@ export function installCrashHandler(options: CrashOptions): CrashHandler {
     isEnding = true;
     const file = writeCrashFile(options, kind, thrown);
     try {
-      log.error('FLM broke down', { kind, error: thrown, file });
+      // The log quotes no more of it than the file does.
+      log.error('FLM broke down', { kind, error: unfold(thrown), file });
     } finally {
       exit(EXIT_CODE);
     }
