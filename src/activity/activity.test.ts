@@ -1,5 +1,5 @@
 /** The request log with its Worker, as the program has it. */
-import { afterEach, describe, expect, test } from 'bun:test';
+import { afterEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { daySeal } from '../../db/days';
@@ -14,6 +14,8 @@ import { systemClock } from '../lib/clock';
 import { type Log, silentLog } from '../lib/log';
 import { type Activity, createActivity, createOfflineActivity, EVERYTHING, parseFacts } from '.';
 import { workerUrl } from './paths';
+
+setDefaultTimeout(60_000);
 
 const settings = { retentionDays: 30, maxBytes: 1e12, archive: false };
 const page = { limit: 1_000, cursor: null };

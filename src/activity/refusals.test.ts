@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { logFixture } from '../../test/support/request-log';
@@ -6,6 +6,8 @@ import { EVERYTHING } from './query';
 import { createRefusals, OTHERS } from './refusals';
 import type { LogRow } from './row';
 import { createBatchBuilder, decodeBatch, type Refusal } from './wire';
+
+setDefaultTimeout(60_000);
 
 const MINUTE = 1_760_000_040_000;
 

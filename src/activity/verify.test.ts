@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { cpSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +9,8 @@ import { createLedger } from './ledger';
 import type { ActivityVerdict } from './model';
 import { dayOf } from './row';
 import { verify } from './verify';
+
+setDefaultTimeout(60_000);
 
 const ROWS = 100_000;
 const DAY_MS = 86_400_000;

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test';
+import { describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { factsOf } from '../../test/support/request-facts';
@@ -6,6 +6,8 @@ import { type LogFixture, logFixture } from '../../test/support/request-log';
 import { EVERYTHING } from './query';
 import { dayOf, startOf } from './row';
 import { createBatchBuilder, decodeBatch } from './wire';
+
+setDefaultTimeout(60_000);
 
 const DAY_MS = 86_400_000;
 const NOON = startOf('2026-05-10') + DAY_MS / 2;
