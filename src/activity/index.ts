@@ -141,7 +141,7 @@ export function createOfflineActivity(options: OfflineActivityOptions): Activity
     {
       read: async (question, argument) => (await answerer()).read(question, argument),
       erase: async (ip) => (await answerer()).erase(ip),
-      running: () => [],
+      running: async () => [],
     },
     options.record,
   );

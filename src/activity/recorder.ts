@@ -31,7 +31,7 @@ export interface Recorder {
   append(facts: readonly RequestFacts[]): void;
   counters(): ActivityCounters;
   /** Ids of requests that were told of before their end, which has not come. */
-  running(): readonly string[];
+  running(): Promise<readonly string[]>;
   configure(settings: WriterSettings): void;
   /** Resolves when everything up to now is in the file, or cannot be put there at present. */
   flush(): Promise<void>;
@@ -87,6 +87,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   let deliver: Deliver | null = null;
   let isDelivering = false;
   let isStuck = false;
+  let hasFiles = true;
   let isClosed = false;
   const counts = { queued: 0, written: 0, dropped: 0, spoolBytes: 0, lastCommitMs: 0 };
   const running = new Set<string>();
@@ -186,7 +187,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
 
   function onTimer(): void {
     timer = null;
-    if (deliver !== null) void deliverAll(deliver);
+    if (deliver !== null && !hasFiles) void deliverAll(deliver);
     // While the Worker is busy, rows wait here and make a larger batch: that is cheaper to write.
     else if (batches.length < SENT_AT_ONCE) {
       makeBatch();
@@ -274,6 +275,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   start();
 
   async function flush(): Promise<void> {
+    await Promise.resolve(); // What was published just now is still on its way to here.
     makeBatch();
     send();
     while (batches.length > 0 && !isStuck && thread !== null)
@@ -294,12 +296,14 @@ export function createRecorder(options: RecorderOptions): Recorder {
       thread = null;
     }
     while (recording.size > 0) await Promise.all(recording);
-    if (counts.queued > 0) {
-      log.error('rows of the request log are lost: they could not be written', { rows: counts.queued });
-      counts.dropped += counts.queued;
-      counts.queued = 0;
+    const lost = batches.reduce((sum, { rows }) => sum + rows, builder.rows);
+    if (lost > 0) {
+      log.error('rows of the request log are lost: they could not be written', { rows: lost });
+      counts.dropped += lost;
+      counts.queued -= lost;
     }
     batches = [];
+    counts.spoolBytes = 0;
   }
 
   return {
@@ -307,7 +311,10 @@ export function createRecorder(options: RecorderOptions): Recorder {
       for (const request of facts) onFinished({ request });
     },
     counters: () => ({ ...counts }),
-    running: () => [...running],
+    async running() {
+      await flush();
+      return [...running];
+    },
     configure(settings) {
       open = { ...open, settings };
       thread?.post({ kind: 'configure', settings });
@@ -322,14 +329,16 @@ export function createRecorder(options: RecorderOptions): Recorder {
       return thread.ask(question, argument);
     },
     async detach(to) {
+      await Promise.resolve(); // As in flush.
+      deliver = to; // From here on nothing new goes to the files.
       await giveUp();
-      deliver = to;
+      hasFiles = false;
+      schedule();
     },
     async close() {
       if (isClosed) return;
       isClosed = true;
-      // What was published just now is still on its way to here.
-      await Promise.resolve();
+      await Promise.resolve(); // As in flush.
       for (const stop of stops) stop();
       if (timer !== null) clearTimeout(timer);
       timer = null;

@@ -52,7 +52,8 @@ export function createRefusals(): Refusals {
     let bucket = buckets.get(ip);
     if (bucket !== undefined) return bucket;
     const parsed = parseIp(ip);
-    bucket = parsed === null ? ip.slice(0, 45) : ipBucket(parsed);
+    // An IPv4 address is its own, and taking it apart would be most of the work.
+    bucket = parsed?.includes(':') === true ? ipBucket(parsed) : (parsed ?? ip.slice(0, 45));
     if (buckets.size >= MAX_AN_HOUR) buckets.clear();
     buckets.set(ip, bucket);
     return bucket;

@@ -10,7 +10,7 @@ export interface Answerer {
   read<Name extends ReadQuestion>(question: Name, argument: ArgumentOf<Name>): Promise<AnswerOf<Name>>;
   erase(ip: string): Promise<AnswerOf<'erase'>>;
   /** Ids of requests that are under way. */
-  running(): readonly string[];
+  running(): Promise<readonly string[]>;
 }
 
 export function createActivityApi(
@@ -18,13 +18,18 @@ export function createActivityApi(
   record: Pick<ActivityRecord, 'anchors' | 'record'>,
 ): ActivityApi {
   return {
-    list: (filter, page) => read('list', { filter, page, running: running() }),
+    list: async (filter, page) => read('list', { filter, page, running: await running() }),
     refusals: (range, page) => read('refusals', { filter: { ...ANY, ...range }, page }),
     stats: (query) => read('stats', query),
     async *export(filter, format) {
       let cursor: string | null = null;
       do {
-        const piece: AnswerOf<'piece'> = await read('piece', { filter, format, cursor, running: running() });
+        const piece: AnswerOf<'piece'> = await read('piece', {
+          filter,
+          format,
+          cursor,
+          running: await running(),
+        });
         yield piece.text;
         cursor = piece.next;
       } while (cursor !== null);
