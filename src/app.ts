@@ -16,6 +16,8 @@ import {
   type Admin,
   type AdminPort,
   type CheckReport,
+  checkAudit,
+  checkRequestLog,
   createAdmin,
   createIdempotency,
   createIdempotencyStore,
@@ -272,7 +274,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         trial,
         status,
         clock,
-        others: [],
+        others: [() => checkAudit(audit), async () => checkRequestLog(recorder?.counters() ?? null)],
       });
 
     let metrics: Telemetry['metrics'] | null = null;
@@ -340,7 +342,7 @@ export async function openApp(options: AppOptions): Promise<App> {
           open: () => open(),
           engines: engines.states,
           loadOf: slots.load,
-          activity: null,
+          activity: recorder.counters,
           post: postVia(egress),
           stdout: boundedStdout(),
         });

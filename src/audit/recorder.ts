@@ -53,6 +53,8 @@ export async function createRecorder({ store, clock, log }: RecorderOptions): Pr
   const writer = await store.writer(newId());
   let scheduled = false;
   let timer: ReturnType<typeof setTimeout> | null = null;
+  /** Whether rows were added that config.db does not know of. */
+  let isBehind = true;
   let toldOfOther = false;
   let toldOfFailure = false;
   const watchers = new Set<() => void>();
@@ -83,6 +85,7 @@ export async function createRecorder({ store, clock, log }: RecorderOptions): Pr
     try {
       for (;;) {
         const waiting = store.waiting(BATCH);
+        if (waiting.length === 0 && !isBehind) return;
         const drafts = waiting.flatMap(({ id, eventJson }) => {
           const draft: unknown = parseJson(eventJson);
           if (Value.Check(StoredDraft, draft)) return [{ id, draft }];
@@ -104,6 +107,7 @@ export async function createRecorder({ store, clock, log }: RecorderOptions): Pr
           log.error('the audit chain is not the one it was: flm security audit-logs verify');
         }
         if (drafts.length > 0) wake();
+        isBehind = false;
         toldOfFailure = false;
         if (drafts.length < BATCH) return;
       }
@@ -146,6 +150,7 @@ export async function createRecorder({ store, clock, log }: RecorderOptions): Pr
   }
 
   function added(): void {
+    isBehind = true;
     later(FOLLOW_MS);
     wake();
   }

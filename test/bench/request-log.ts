@@ -13,7 +13,7 @@ import { createReader } from '../../src/activity/reader';
 import { verify } from '../../src/activity/verify';
 import { createBatchBuilder, decodeBatch } from '../../src/activity/wire';
 import { createWriter } from '../../src/activity/writer';
-import type { ActivityRecord } from '../../src/contract';
+import type { ActivityRecord, Candidate } from '../../src/contract';
 import { RequestRecord } from '../../src/gateway/record';
 import { createBus } from '../../src/lib/bus';
 import { systemClock } from '../../src/lib/clock';
@@ -129,16 +129,21 @@ async function stalls(withLog: boolean, one: (id: string) => void): Promise<void
   );
 }
 
+const CANDIDATE: Candidate = {
+  engine: { id: 'ollama-default', kind: 'ollama', baseUrl: 'http://127.0.0.1:11434', origin: 'detected' },
+  model: 'llama3.2:latest',
+};
+
 async function mainThread(): Promise<void> {
   const bus = createBus();
   const activity = createActivity({ dir: join(dir, 'live'), seal, settings, record, bus, log: silentLog });
   const request = new Request('http://127.0.0.1:8080/v1/chat/completions', { method: 'POST' });
   const usage = { promptTokens: 100, completionTokens: 50, cachedTokens: null, reasoningTokens: null };
   const one = (id: string, withLog: boolean) => {
-    const made = new RequestRecord(id, request, '127.0.0.1', systemClock, withLog ? bus : quiet);
+    const made = new RequestRecord(id, request, '127.0.0.1', systemClock, withLog ? bus : quiet, null);
     made.workBegins('Key00001');
     made.model = 'llama3.2:latest';
-    made.asked('ollama-default', 0.3);
+    made.asked(CANDIDATE, 0.3);
     made.ended('done', usage, 12.5);
     made.answered(200);
     made.workEnds();

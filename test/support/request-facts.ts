@@ -12,6 +12,7 @@ export function factsOf(n: number, more: Partial<RequestFacts> = {}): RequestFac
     principalId: `Key0000${n % 9}`,
     model: `model-${n % 7}`,
     engineId: `engine-${n % 3}`,
+    engineModel: `model-${n % 7}`,
     attempts: 1,
     isStream: n % 2 === 0,
     outcome: 'done',
@@ -26,6 +27,12 @@ export function factsOf(n: number, more: Partial<RequestFacts> = {}): RequestFac
       completionTokens: n % 300,
       cachedTokens: null,
       reasoningTokens: null,
+    },
+    trace: {
+      traceId: idOf(n).replaceAll('-', ''),
+      spanId: '8000000000000001',
+      parentSpanId: null,
+      isSampled: false,
     },
     ...more,
   };
