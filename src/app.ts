@@ -195,7 +195,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     const listeners: Listener[] = [];
     let adminPort: AdminPort = { url: null, reason: null };
     const sessions = createSessions({
-      store: createSessionStore(db.security),
+      store: createSessionStore(db.security, unrecorded),
       clock,
       config: config.current,
       record: audit.inSecurityDb.write,
@@ -229,7 +229,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       trial,
       processes: createProcessTable(),
       isOwnPort: (port) =>
-        listeners.some((listener) => listener.port === port) || adminPort.url === `http://localhost:${port}`,
+        listeners.some((listener) => listener.port === port) || adminPort.url === adminUrl(port),
       onChange: models.update,
     });
     undo.push(engines.close);
@@ -404,12 +404,17 @@ export async function openApp(options: AppOptions): Promise<App> {
   }
 }
 
+/** By its address: on ::1, which browsers try first for `localhost`, another user of this machine may listen. */
+function adminUrl(port: number): string {
+  return `http://127.0.0.1:${port}`;
+}
+
 /** Opens the port of the admin API. FLM serves without it too: a port that somebody has is no reason not to start. */
 async function openAdminPort(admin: Admin, port: number, egress: Egress, log: Log): Promise<AdminPort> {
   if (port === 0) return { url: null, reason: null };
   try {
     admin.listenOnPort(port);
-    return { url: `http://localhost:${port}`, reason: null };
+    return { url: adminUrl(port), reason: null };
   } catch (error) {
     const failure = toFlmError(error);
     const inUse = failure.code === 'PROXY_PORT_IN_USE';

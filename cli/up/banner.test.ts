@@ -19,7 +19,7 @@ const status: Status = {
     local_networks: [],
     public: [],
   },
-  admin: { url: 'http://localhost:7843', reason: null },
+  admin: { url: 'http://127.0.0.1:7843', reason: null },
   started_at: '2026-11-23T12:00:00.000Z',
   requests: 0,
   engines: { running: 1, known: 1 },

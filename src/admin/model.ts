@@ -4,7 +4,7 @@ import { nullable, oneOf } from '../lib/schema';
 
 export const AdminPort = Type.Object(
   {
-    url: nullable(Type.String(), { examples: ['http://localhost:7843'] }),
+    url: nullable(Type.String(), { examples: ['http://127.0.0.1:7843'] }),
     reason: nullable(Type.String(), { description: 'Why there is none.' }),
   },
   { description: 'Where browsers and scripts reach the admin API.' },

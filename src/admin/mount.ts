@@ -70,7 +70,7 @@ export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
 /** The routes with nothing behind them, for whoever only reads what they say of themselves. */
 export function describedRoutes(): ReturnType<typeof adminRoutes> {
   // Routes are handed their rooms, but call them only when a request comes.
-  const nothing: unknown = new Proxy({}, { get: () => nothing });
+  const nothing: unknown = new Proxy(() => nothing, { get: () => nothing });
   return adminRoutes(
     nothing as Rooms,
     createScopeGuard(() => {

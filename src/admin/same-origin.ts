@@ -10,7 +10,7 @@ export function checkHost({ headers }: Request, port: number): void {
   if ([`localhost:${port}`, `127.0.0.1:${port}`, `[::1]:${port}`].includes(host.toLowerCase())) return;
   throw new FlmError('HOST_NOT_ALLOWED', {
     meta: { host: host.slice(0, 200) },
-    hint: `Use http://localhost:${port}.`,
+    hint: `Use http://127.0.0.1:${port}.`,
   });
 }
 

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import type { TSchema } from '@sinclair/typebox';
+import { OFFLINE_NOTE } from '../../cli/offline';
 import { CheckReport, Status } from '../../src/admin';
 import { SessionList } from '../../src/admin/sessions/model';
 import { ApiKeyList, CreatedKey, RevokedKey, RotatedKey } from '../../src/admission/model';
@@ -503,7 +504,7 @@ describe('a change', () => {
     'models strategy set note manual',
     'models strategy unset note',
   ];
-  const NOTE = 'FLM does not run: done in the data directory.\n';
+  const NOTE = `${OFFLINE_NOTE}\n`;
 
   test.each(CHANGES)('by flm %s says where it was made, when nobody runs, and once', async (line) => {
     const [offline, live] = homes;

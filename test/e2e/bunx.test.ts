@@ -133,7 +133,7 @@ describe.skipIf(missing)('installed', () => {
     const line = await firstLine(stdout);
     if (line === null) throw new Error(stderr.text());
     const up = parseResult(`${line}\n`) as { listen_addr: string; plain_key: string; pid: number };
-    const script = await fetch(`http://localhost:${env.FLM_ADMIN_PORT}/swagger/ui.js`);
+    const script = await fetch(`http://127.0.0.1:${env.FLM_ADMIN_PORT}/swagger/ui.js`);
     expect((await script.text()).length).toBeGreaterThan(1_000_000);
     const response = await chat(`http://${up.listen_addr}`, { key: up.plain_key, model: 'bunx-model' });
     expect(response.status).toBe(200);

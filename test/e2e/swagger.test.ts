@@ -44,7 +44,7 @@ test.skipIf(
       '--no-sandbox',
       '--disable-gpu',
       `--user-data-dir=${join(flm.home.dir, 'browser')}`,
-      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost',
+      '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
       '--enable-logging=stderr',
       `--virtual-time-budget=${PAGE_MS}`,
       '--dump-dom',

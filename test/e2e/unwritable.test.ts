@@ -1,8 +1,10 @@
 /** What becomes of FLM when its files cannot be written any more: another program locks them, or the disk is full. */
+
 import { Database } from 'bun:sqlite';
 import { afterAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { OFFLINE_NOTE } from '../../cli/offline';
 import { isRecord } from '../../src/lib/json';
 import type { Env } from '../../src/lib/paths';
 import { dataOf, errorOf, executable, leftovers, parseFailure, startFlm } from '../support/executable';
@@ -85,7 +87,9 @@ function fill(): Disposable {
 }
 
 function parseText(stderr: string): { readonly message: string; readonly hint: string | null } {
-  const [message = '', hint = null] = stderr.trimEnd().split('\n');
+  // Before the error, people are told that the change was made without a running FLM.
+  const lines = stderr.trimEnd().split('\n');
+  const [message = '', hint = null] = lines.filter((line) => line !== OFFLINE_NOTE);
   return { message, hint };
 }
 

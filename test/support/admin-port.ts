@@ -8,7 +8,7 @@ import { freePort } from './ports';
 export interface AdminPortFlm extends AsyncDisposable {
   readonly home: TestDir;
   readonly running: RunningFlm;
-  /** `http://localhost:<port>` */
+  /** `http://127.0.0.1:<port>` */
   readonly base: string;
   /** A new one-time token. */
   token(): Promise<string>;
@@ -20,7 +20,7 @@ export async function startWithAdminPort(): Promise<AdminPortFlm> {
   const port = await freePort();
   const home = testHome({ FLM_ADMIN_PORT: String(port) });
   const running = await startFlm(home.env);
-  const base = `http://localhost:${port}`;
+  const base = `http://127.0.0.1:${port}`;
 
   async function token(): Promise<string> {
     const issued = await dataOf(home.env, ['admin', 'token', '--json']);

@@ -25,7 +25,7 @@ export interface SessionsOptions {
   readonly store: SessionStore;
   readonly clock: Clock;
   readonly config: () => ConfigSnapshot;
-  /** Puts on record what happens at the door. */
+  /** Puts on record what happens at the door; what changes the table, the store puts there. */
   readonly record: (event: AuditEvent) => void;
 }
 
@@ -142,10 +142,14 @@ export function createSessions({ store, clock, config, record }: SessionsOptions
       };
       const sweepMs = createdAtMs - AFTERLIFE_MS;
       await store.sweep(sweepMs, sweepMs - config()['admin.session_idle_ms']);
-      await store.insert(session);
-      lockout.clear();
       const target = `session:${session.id}`;
-      record({ type: 'admin.session_opened', severity: 'medium', target, details: null });
+      await store.insert(session, {
+        type: 'admin.session_opened',
+        severity: 'medium',
+        target,
+        details: null,
+      });
+      lockout.clear();
       return { session: viewOf(session), secret, maxAgeS: Math.floor(lifetimeMs / 1_000) };
     },
 
@@ -175,8 +179,13 @@ export function createSessions({ store, clock, config, record }: SessionsOptions
     },
 
     async close(id) {
-      if (!(await store.remove(id))) throw new FlmError('SESSION_NOT_FOUND', { meta: { id } });
-      record({ type: 'admin.session_closed', severity: 'low', target: `session:${id}`, details: null });
+      const event = {
+        type: 'admin.session_closed',
+        severity: 'low',
+        target: `session:${id}`,
+        details: null,
+      } as const;
+      if (!(await store.remove(id, event))) throw new FlmError('SESSION_NOT_FOUND', { meta: { id } });
       return { id, closed: true };
     },
   };

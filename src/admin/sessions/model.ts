@@ -57,7 +57,7 @@ export const IssuedToken = Type.Object(
   {
     token: Type.String({ description: 'Opens one session. It is shown this once and kept in memory only.' }),
     expires_at: Time,
-    url: Type.String({ examples: ['http://localhost:7843'] }),
+    url: Type.String({ examples: ['http://127.0.0.1:7843'] }),
   },
   { description: 'A token that opens one session.' },
 );

@@ -6,6 +6,7 @@ import { codeOf, errorOf } from '../../../test/support/thrown';
 import { type ConfigSnapshot, SETTINGS } from '../../config';
 import type { AuditEvent } from '../../contract';
 import { manualClock } from '../../lib/clock';
+import { FlmError } from '../../lib/errors';
 import { createSessionStore, createSessions } from './index';
 
 const MINUTE_MS = 60_000;
@@ -16,19 +17,27 @@ async function sessionsIn() {
   const data = testDir();
   const clock = manualClock();
   const db = await openDatabases({ ...data, clock, lockWaitMs: 0 });
-  const store = createSessionStore(db.security);
+
   const config = Object.fromEntries(
     Object.entries(SETTINGS).map(([key, setting]) => [key, setting.default]),
   ) as unknown as ConfigSnapshot;
   const events: AuditEvent[] = [];
-  const make = () =>
-    createSessions({ store, clock, config: () => config, record: (event) => void events.push(event) });
+  let isFull = false;
+  const record = (event: AuditEvent) => {
+    if (isFull) throw new FlmError('DB_ERROR', { meta: { file: 'security.db', reason: 'the disk is full' } });
+    events.push(event);
+  };
+  const store = createSessionStore(db.security, record);
+  const make = () => createSessions({ store, clock, config: () => config, record });
   return {
     sessions: make(),
     restarted: make,
     store,
     clock,
     events,
+    fillDisk: () => {
+      isFull = true;
+    },
     types: () => events.map(({ type }) => type),
     [Symbol.dispose]() {
       db.close();
@@ -98,6 +107,17 @@ describe('a session', () => {
     const { secret } = await it.sessions.open(it.sessions.issueToken().token, visitor);
     it.clock.setWall(it.clock.nowMs() - HOUR_MS);
     expect(await codeOf(() => it.sessions.identify(secret))).toBe('UNAUTHENTICATED');
+  });
+
+  test('is neither opened nor ended where that cannot be put on record', async () => {
+    using it = await sessionsIn();
+    const { secret, session } = await it.sessions.open(it.sessions.issueToken().token, visitor);
+    const { token } = it.sessions.issueToken();
+    it.fillDisk();
+    expect(await codeOf(() => it.sessions.open(token, visitor))).toBe('DB_ERROR');
+    expect(await codeOf(() => it.sessions.close(session.id))).toBe('DB_ERROR');
+    expect((await it.sessions.list()).items.map(({ id }) => id)).toEqual([session.id]);
+    expect(await it.sessions.identify(secret)).toMatchObject({ id: session.id });
   });
 
   test('ends when it is closed', async () => {

@@ -1,6 +1,7 @@
 /** The admin_sessions table of security.db. */
 import { desc, eq, lte, or } from 'drizzle-orm';
 import { type SecurityDb, securitySchema } from '../../../db';
+import type { AuditEvent } from '../../contract';
 
 export interface StoredSession {
   readonly id: string;
@@ -14,23 +15,27 @@ export interface StoredSession {
   readonly expiresAtMs: number;
 }
 
+/** Each change is made together with its place on record, or not at all. */
 export interface SessionStore {
-  insert(session: StoredSession): Promise<void>;
+  insert(session: StoredSession, event: AuditEvent): Promise<void>;
   find(tokenHash: Buffer): Promise<StoredSession | null>;
   /** All of them, newest first. */
   list(): Promise<readonly StoredSession[]>;
   used(id: string, atMs: number): Promise<void>;
-  /** Whether there was one. */
-  remove(id: string): Promise<boolean>;
+  /** Whether there was one; the event is put on record then. */
+  remove(id: string, event: AuditEvent): Promise<boolean>;
   /** Drops those that ended by then, or were last used by then. */
   sweep(endedByMs: number, usedByMs: number): Promise<void>;
 }
 
-export function createSessionStore(db: SecurityDb): SessionStore {
+export function createSessionStore(db: SecurityDb, record: (event: AuditEvent) => void): SessionStore {
   const { adminSessions: sessions } = securitySchema;
   return {
-    async insert(session) {
-      db.insert(sessions).values(session).run();
+    async insert(session, event) {
+      db.transaction((tx) => {
+        tx.insert(sessions).values(session).run();
+        record(event);
+      });
     },
 
     async find(tokenHash) {
@@ -45,8 +50,12 @@ export function createSessionStore(db: SecurityDb): SessionStore {
       db.update(sessions).set({ lastUsedAtMs: atMs }).where(eq(sessions.id, id)).run();
     },
 
-    async remove(id) {
-      return db.delete(sessions).where(eq(sessions.id, id)).run().changes > 0;
+    async remove(id, event) {
+      return db.transaction((tx) => {
+        const isGone = tx.delete(sessions).where(eq(sessions.id, id)).run().changes > 0;
+        if (isGone) record(event);
+        return isGone;
+      });
     },
 
     async sweep(endedByMs, usedByMs) {
