@@ -195,7 +195,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     const listeners: Listener[] = [];
     let adminPort: AdminPort = { url: null, reason: null };
     const sessions = createSessions({
-      store: createSessionStore(db.security, unrecorded),
+      store: createSessionStore(db.security, audit.inSecurityDb.write),
       clock,
       config: config.current,
       record: audit.inSecurityDb.write,
