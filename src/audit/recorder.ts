@@ -47,7 +47,7 @@ const BATCH = 500;
 /** How long a draft waits when the chain cannot be written to. */
 const RETRY_MS = 5_000;
 /** How soon config.db learns how far the chain is, when nothing else is written there. */
-const FOLLOW_MS = 1_000;
+const FOLLOW_MS = 10_000;
 
 export async function createRecorder({ store, clock, log }: RecorderOptions): Promise<Recorder> {
   const writer = await store.writer(newId());

@@ -24,7 +24,7 @@ import {
   startFlm,
 } from '../support/executable';
 import { testHome } from '../support/home';
-import { collect } from '../support/output';
+import { collect, firstLine } from '../support/output';
 
 setDefaultTimeout(120_000);
 afterAll(() => expect(leftovers()).toEqual([]));
@@ -254,8 +254,8 @@ describe('watch', () => {
       ['bash', '-c', `set -o pipefail; "${await executable()}" ${LOG.join(' ')} watch --json | head -1`],
       { env, stdout: 'pipe', stderr: 'pipe' },
     );
-    const line = await new Response(shell.stdout).text();
-    expect(parseResult(line)).toBeObject();
+    // The shell keeps its end open until both have ended.
+    expect(parseResult(`${await firstLine(collect(shell.stdout))}\n`)).toBeObject();
     await dataOf(env, ['config', 'set', 'log.level', 'warn']);
     await dataOf(env, ['config', 'set', 'log.level', 'info']);
     expect(await shell.exited).toBe(0);

@@ -9,6 +9,7 @@ import { OFFLINE_NOTE } from '../../cli/offline';
 import { CheckReport, Status } from '../../src/admin';
 import { SessionList } from '../../src/admin/sessions/model';
 import { ApiKeyList, CreatedKey, RevokedKey, RotatedKey } from '../../src/admission/model';
+import { AuditList, Erased } from '../../src/audit';
 import { SETTING_KEYS } from '../../src/config';
 import { SettingChange, SettingExplanation, SettingList, SettingView } from '../../src/config/model';
 import { EngineList, EngineRemoved, EngineView } from '../../src/engines/model';
@@ -330,6 +331,33 @@ const STEPS: readonly Step[] = [
   { name: 'no sessions', words: words('admin sessions list'), schema: SessionList },
   { name: 'end a session that is none', words: words('admin sessions revoke x'), fails: 'SESSION_NOT_FOUND' },
   { name: 'settings at the end', words: words('config list'), schema: SettingList },
+  {
+    name: 'what is on record of nobody',
+    words: words('security audit-logs list --actor nobody --severity high --since 1h'),
+    schema: AuditList,
+  },
+  {
+    name: 'what is on record of no address',
+    words: words('security audit-logs --ip 1.2.3'),
+    fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'what is on record of no type',
+    words: words('security audit-logs list --event-type key%'),
+    fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'what is on record after nothing',
+    words: words('security audit-logs list --cursor next'),
+    fails: 'INVALID_INPUT',
+  },
+  { name: 'erase an address', words: words('security audit-logs erase --ip 192.0.2.1'), schema: Erased },
+  { name: 'erase what is none', words: words('security audit-logs erase --ip all'), fails: 'INVALID_INPUT' },
+  {
+    name: 'erase nothing',
+    words: () => ['security', 'audit-logs', 'erase', '--ip', ''],
+    fails: 'INVALID_INPUT',
+  },
   { name: 'check at the end', words: words('check'), schema: CheckReport },
 ];
 
@@ -380,8 +408,8 @@ function comparable(value: unknown, home: TestDir | undefined): unknown {
     .replaceAll(/"(id|old_key_id|rotated_from)":"[0-9A-Za-z]{8}"/g, '"$1":"<id>"')
     .replaceAll(/"latency_ms":\d+/g, '"latency_ms":"<ms>"')
     .replaceAll(/(API key \\")[0-9A-Za-z]{8}\\"/g, '$1<id>\\"')
-    // A proxy that runs has its rows.
-    .replaceAll(/(active_proxy_handles|engine_health_logs|proxy_profiles) \d+/g, '$1 <n>')
+    // A proxy that runs has its rows, and its start is on record.
+    .replaceAll(/(active_proxy_handles|audit_logs|engine_health_logs|proxy_profiles) \d+/g, '$1 <n>')
     .replaceAll(/"\d+ saved"/g, '"<n> saved"')
     // Others use the disk, too.
     .replaceAll(/\d+\.\d GB free/g, '<n> GB free');
@@ -425,7 +453,9 @@ describe.each(STEPS)('$name', ({ name, schema, fails }) => {
 test('every verb that reads or changes state is among the steps, or is tested elsewhere', async () => {
   const stepped = new Set(STEPS.map((step) => step.words({}).filter((word) => !word.startsWith('-'))));
   const tested = [...stepped].flatMap((line) => [3, 2, 1].map((count) => line.slice(0, count).join(' ')));
+  const audit = ['watch', 'export', 'verify', 'checkpoint'].map((verb) => `security audit-logs ${verb}`);
   const elsewhere = [
+    ...audit,
     'up',
     'chat',
     'admin token',
