@@ -198,7 +198,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       store: createSessionStore(db.security, audit.inSecurityDb.write),
       clock,
       config: config.current,
-      record: audit.inSecurityDb.write,
+      record: audit.record,
     });
 
     const trial = createTrial({

@@ -60,7 +60,7 @@ export function createAdmin({ idempotency, version, log, ...rooms }: AdminOption
       const { url, reason } = rooms.status().admin;
       if (url === null)
         throw new FlmError('ADMIN_PORT_OFF', { meta: { reason: reason ?? 'admin.port is 0' } });
-      return { ...rooms.sessions.issueToken(), url };
+      return { ...(await rooms.sessions.issueToken()), url };
     },
   };
   const routes = adminRoutes({ ...rooms, sessions }, guard);

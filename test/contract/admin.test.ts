@@ -67,7 +67,7 @@ const JSON_TYPE = { 'content-type': 'application/json' };
 
 /** Opens a session as a script does; the header that shows it. */
 async function bearer(): Promise<{ authorization: string }> {
-  const { token } = app.sessions.issueToken();
+  const { token } = await app.sessions.issueToken();
   const { json } = await ask('POST', '/api/v1/session', JSON_TYPE, JSON.stringify({ token, as: 'bearer' }));
   if (!isRecord(json) || typeof json.bearer !== 'string') throw new Error('no bearer');
   return { authorization: `Bearer ${json.bearer}` };
@@ -75,7 +75,7 @@ async function bearer(): Promise<{ authorization: string }> {
 
 /** Opens one as a browser does; the header it sends from then on, and what it was told. */
 async function cookie(): Promise<{ cookie: string; told: string }> {
-  const { token } = app.sessions.issueToken();
+  const { token } = await app.sessions.issueToken();
   const opened = await ask(
     'POST',
     '/api/v1/session',
@@ -152,7 +152,7 @@ describe('a script', () => {
   });
 
   test('gets no cookie', async () => {
-    const { token } = app.sessions.issueToken();
+    const { token } = await app.sessions.issueToken();
     const body = JSON.stringify({ token, as: 'bearer' });
     expect((await ask('POST', '/api/v1/session', JSON_TYPE, body)).headers.has('set-cookie')).toBe(false);
   });

@@ -26,7 +26,7 @@ export interface SessionsOptions {
   readonly clock: Clock;
   readonly config: () => ConfigSnapshot;
   /** Puts on record what happens at the door; what changes the table, the store puts there. */
-  readonly record: (event: AuditEvent) => void;
+  readonly record: (event: AuditEvent) => Promise<void>;
 }
 
 /** Who asks for a session. */
@@ -44,7 +44,7 @@ export interface Opened {
 
 export interface Sessions {
   /** A token that opens one session within five minutes; ends a lock-out, for only the owner gets here. */
-  issueToken(): Omit<IssuedToken, 'url'>;
+  issueToken(): Promise<Omit<IssuedToken, 'url'>>;
   /** @throws UNAUTHENTICATED, ADMIN_LOCKED */
   open(token: string, visitor: Visitor): Promise<Opened>;
   /** Whose secret that is. @throws UNAUTHENTICATED when nobody's, or its session has ended; ADMIN_LOCKED */
@@ -70,11 +70,12 @@ export function createSessions({ store, clock, config, record }: SessionsOptions
   let tokens: { readonly hash: Buffer; readonly untilMs: number }[] = [];
 
   /** Counts a failed attempt, and says what becomes of it. */
-  function refused(reason: 'token' | 'session'): FlmError {
-    record({ type: 'admin.auth_failed', severity: 'medium', target: null, details: { reason } });
+  async function refused(reason: 'token' | 'session'): Promise<FlmError> {
+    // Counted before anything is awaited: guesses that come at once are as many.
     const lockedMs = lockout.failed();
+    await record({ type: 'admin.auth_failed', severity: 'medium', target: null, details: { reason } });
     if (lockedMs > 0)
-      record({
+      await record({
         type: 'admin.locked_out',
         severity: 'high',
         target: null,
@@ -117,18 +118,18 @@ export function createSessions({ store, clock, config, record }: SessionsOptions
   }
 
   return {
-    issueToken() {
+    async issueToken() {
+      await record({ type: 'admin.token_issued', severity: 'medium', target: null, details: null });
       const token = randomBase62(SECRET_LENGTH);
       const untilMs = clock.monotonicMs() + TOKEN_MS;
       tokens = [...tokens, { hash: digest(token), untilMs }].slice(-MAX_TOKENS);
       lockout.clear();
-      record({ type: 'admin.token_issued', severity: 'medium', target: null, details: null });
       return { token, expires_at: new Date(clock.nowMs() + TOKEN_MS).toISOString() };
     },
 
     async open(token, { ip, userAgent }) {
       requireUnlocked();
-      if (!take(token)) throw refused('token');
+      if (!take(token)) throw await refused('token');
       const secret = randomBase62(SECRET_LENGTH);
       const [createdAtMs, lifetimeMs] = [clock.nowMs(), config()['admin.session_lifetime_ms']];
       const session: StoredSession = {
@@ -157,7 +158,7 @@ export function createSessions({ store, clock, config, record }: SessionsOptions
       const session = await store.find(digest(secret));
       if (session === null) {
         requireUnlocked();
-        throw refused('session');
+        throw await refused('session');
       }
       const nowMs = clock.nowMs();
       // It was a good one: a page that goes on asking with it must not lock its owner out.

@@ -28,7 +28,8 @@ async function sessionsIn() {
     events.push(event);
   };
   const store = createSessionStore(db.security, record);
-  const make = () => createSessions({ store, clock, config: () => config, record });
+  const make = () =>
+    createSessions({ store, clock, config: () => config, record: async (event) => record(event) });
   return {
     sessions: make(),
     restarted: make,
@@ -49,7 +50,7 @@ async function sessionsIn() {
 describe('a token', () => {
   test('opens one session and no second one', async () => {
     using it = await sessionsIn();
-    const { token } = it.sessions.issueToken();
+    const { token } = await it.sessions.issueToken();
     const { secret, session } = await it.sessions.open(token, visitor);
     expect(await it.sessions.identify(secret)).toMatchObject({ kind: 'owner', id: session.id });
     expect(await codeOf(() => it.sessions.open(token, visitor))).toBe('UNAUTHENTICATED');
@@ -58,9 +59,9 @@ describe('a token', () => {
 
   test('is good for five minutes, whatever becomes of the clock on the wall', async () => {
     using it = await sessionsIn();
-    const early = it.sessions.issueToken();
+    const early = await it.sessions.issueToken();
     it.clock.advance(5 * MINUTE_MS - 1);
-    const late = it.sessions.issueToken();
+    const late = await it.sessions.issueToken();
     await it.sessions.open(early.token, visitor);
     it.clock.advance(5 * MINUTE_MS);
     it.clock.setWall(0);
@@ -69,7 +70,7 @@ describe('a token', () => {
 
   test('is nowhere on record, nor is the secret of its session', async () => {
     using it = await sessionsIn();
-    const { token } = it.sessions.issueToken();
+    const { token } = await it.sessions.issueToken();
     const { secret } = await it.sessions.open(token, visitor);
     const kept = JSON.stringify([it.events, await it.store.list(), await it.sessions.list()]);
     expect(kept).not.toContain(token);
@@ -80,15 +81,15 @@ describe('a token', () => {
 describe('a session', () => {
   test('may not make sessions', async () => {
     using it = await sessionsIn();
-    const { secret } = await it.sessions.open(it.sessions.issueToken().token, visitor);
+    const { secret } = await it.sessions.open((await it.sessions.issueToken()).token, visitor);
     const { scopes } = await it.sessions.identify(secret);
     expect([scopes.has('keys:write'), scopes.has('admin:write')]).toEqual([true, false]);
   });
 
   test('survives a restart, ends when it is not used, and ends at last however much it is used', async () => {
     using it = await sessionsIn();
-    const idle = await it.sessions.open(it.sessions.issueToken().token, visitor);
-    const busy = await it.sessions.open(it.sessions.issueToken().token, visitor);
+    const idle = await it.sessions.open((await it.sessions.issueToken()).token, visitor);
+    const busy = await it.sessions.open((await it.sessions.issueToken()).token, visitor);
     const after = it.restarted();
     for (let used = 0; used < 12 * HOUR_MS - 20 * MINUTE_MS; used += 20 * MINUTE_MS) {
       it.clock.advance(20 * MINUTE_MS);
@@ -104,15 +105,15 @@ describe('a session', () => {
 
   test('is not made to last by a clock that is set back', async () => {
     using it = await sessionsIn();
-    const { secret } = await it.sessions.open(it.sessions.issueToken().token, visitor);
+    const { secret } = await it.sessions.open((await it.sessions.issueToken()).token, visitor);
     it.clock.setWall(it.clock.nowMs() - HOUR_MS);
     expect(await codeOf(() => it.sessions.identify(secret))).toBe('UNAUTHENTICATED');
   });
 
   test('is neither opened nor ended where that cannot be put on record', async () => {
     using it = await sessionsIn();
-    const { secret, session } = await it.sessions.open(it.sessions.issueToken().token, visitor);
-    const { token } = it.sessions.issueToken();
+    const { secret, session } = await it.sessions.open((await it.sessions.issueToken()).token, visitor);
+    const { token } = await it.sessions.issueToken();
     it.fillDisk();
     expect(await codeOf(() => it.sessions.open(token, visitor))).toBe('DB_ERROR');
     expect(await codeOf(() => it.sessions.close(session.id))).toBe('DB_ERROR');
@@ -122,7 +123,7 @@ describe('a session', () => {
 
   test('ends when it is closed', async () => {
     using it = await sessionsIn();
-    const { secret, session } = await it.sessions.open(it.sessions.issueToken().token, visitor);
+    const { secret, session } = await it.sessions.open((await it.sessions.issueToken()).token, visitor);
     expect(await it.sessions.close(session.id)).toEqual({ id: session.id, closed: true });
     expect(await codeOf(() => it.sessions.identify(secret))).toBe('UNAUTHENTICATED');
     expect(await codeOf(() => it.sessions.close(session.id))).toBe('SESSION_NOT_FOUND');
@@ -133,7 +134,7 @@ describe('a session', () => {
 describe('the lock-out', () => {
   test('comes with the fifth failure, grows, and spares a session that is open', async () => {
     using it = await sessionsIn();
-    const { secret } = await it.sessions.open(it.sessions.issueToken().token, visitor);
+    const { secret } = await it.sessions.open((await it.sessions.issueToken()).token, visitor);
     const waits: unknown[] = [];
     for (let round = 0; round < 3; round++) {
       for (let guess = 0; guess < 5; guess++)
@@ -153,10 +154,10 @@ describe('the lock-out', () => {
 
   test('refuses a good token too, and ends when the owner asks for one', async () => {
     using it = await sessionsIn();
-    const { token } = it.sessions.issueToken();
+    const { token } = await it.sessions.issueToken();
     for (let guess = 0; guess < 5; guess++) await codeOf(() => it.sessions.open('guess', visitor));
     expect(await codeOf(() => it.sessions.open(token, visitor))).toBe('ADMIN_LOCKED');
-    await it.sessions.open(it.sessions.issueToken().token, visitor);
+    await it.sessions.open((await it.sessions.issueToken()).token, visitor);
   });
 
   test('does not add up what lies a quarter of an hour apart', async () => {
