@@ -83,7 +83,7 @@ describe.skipIf(noBash)('bash', () => {
   }
 
   test.each([
-    ['flm a', ['api-keys']],
+    ['flm a', ['api-keys', 'activity']],
     ['flm c', ['config', 'chat', 'check', 'completions']],
     ['flm ', Object.keys(PROGRAM.commands)],
     ['flm x', []],
@@ -152,7 +152,7 @@ describe.skipIf(noZsh)('zsh', () => {
   });
 
   test.each([
-    ['flm a', 'pi-keys'],
+    ['flm ap', 'i-keys'],
     ['flm api-keys cr', 'eate'],
     ['flm up --po', 'rt'],
     ['flm completions fi', 'sh'],
