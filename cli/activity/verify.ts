@@ -7,7 +7,7 @@ import { verdictText } from './text';
 export default command({
   about: 'Examine whether the request log is as FLM wrote it.',
   details: [
-    'Finds rows that were changed, removed, put in or moved, and days that are missing',
+    'Finds rows that were changed, removed, put in or moved, and days that are gone',
     'or were exchanged. It names the first one; then the exit code is 1.',
   ],
   examples: ['flm activity verify'],

@@ -172,7 +172,7 @@ describe.skipIf(noFish)('fish', () => {
   }
 
   test.each([
-    ['flm a', ['api-keys']],
+    ['flm a', ['activity', 'api-keys']],
     ['flm api-keys r', ['revoke', 'rotate']],
     ['flm up --po', ['--port']],
     ['flm status --format ', ['json', 'text']],

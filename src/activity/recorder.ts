@@ -67,6 +67,8 @@ const MAX_REFUSALS = 2_000;
 /** Rows that wait while the process they go to does not take them. */
 const MAX_UNDELIVERED = 20_000;
 const RESTART_MS = 1_000;
+/** One that breaks down again and again is not worth more than this. */
+const MAX_RESTART_MS = 60_000;
 const CLOSE_MS = 3_000;
 const STUCK = 'the request log cannot be written; rows wait in memory';
 
@@ -83,6 +85,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   let lastBatch = 0;
   let timer: Timer | null = null;
   let restart: Timer | null = null;
+  let restartMs = RESTART_MS;
   let thread: Thread | null = null;
   let deliver: Deliver | null = null;
   let isDelivering = false;
@@ -104,7 +107,8 @@ export function createRecorder(options: RecorderOptions): Recorder {
   function onDied(reason: string): void {
     log.error('the Worker of the request log broke down; it is started again', { reason });
     thread = null;
-    if (!isClosed) restart = setTimeout(start, RESTART_MS);
+    if (!isClosed) restart = setTimeout(start, restartMs);
+    restartMs = Math.min(restartMs * 2, MAX_RESTART_MS);
     wake();
   }
 
@@ -113,6 +117,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       case 'written':
         confirm(told.batch, told.leftOut);
         counts.lastCommitMs = told.commitMs;
+        restartMs = RESTART_MS;
         return;
       case 'stuck':
         if (told.reason === null) log.info('the request log can be written again');
