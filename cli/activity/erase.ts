@@ -10,8 +10,8 @@ export default command({
     ip: { type: 'string', required: true, valueHint: 'address', description: 'The address of the client.' },
   },
   details: [
-    'The rows stay, without the address, and the log stays valid. That it was done is put on record, not whose it was.',
-    'This cannot be taken back.',
+    'The rows stay, without the address, and the log stays valid. That it was done',
+    'is put on record, not whose address it was. This cannot be taken back.',
   ],
   examples: ['flm activity erase --ip 203.0.113.7'],
   async run({ cli, args }) {

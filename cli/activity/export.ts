@@ -12,7 +12,7 @@ export default command({
     as: {
       type: 'string',
       valueHint: EXPORT_FORMATS.join('|'),
-      description: 'json: an object a line. csv: with a header. Default: json.',
+      description: 'As json, an object a line, or csv, with a header. Default: json.',
     },
     output: {
       type: 'string',

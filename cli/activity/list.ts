@@ -9,7 +9,8 @@ export default command({
   about: 'List requests of clients, newest first.',
   args: { ...FILTER_ARGS, ...PAGE_ARGS },
   details: [
-    'An outcome "running" is a request that is not over yet, "unknown" one during which FLM ended.',
+    'The outcome is "running" while a request is not over, and "unknown" where FLM',
+    'ended before it was.',
     'What strangers were refused is in: flm activity refusals',
   ],
   examples: [

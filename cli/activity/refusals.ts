@@ -8,7 +8,10 @@ import { refusalsText } from './text';
 export default command({
   about: 'List requests that were refused before anybody was recognised, counted by minute.',
   args: { ...RANGE_ARGS, ...PAGE_ARGS },
-  details: ['In a flood, sources beyond 1,024 a minute and 4,096 an hour are counted together as (others).'],
+  details: [
+    'In a flood, sources beyond 1,024 a minute and 4,096 an hour are counted',
+    'together, as (others).',
+  ],
   examples: ['flm activity refusals --since 1h'],
   async run({ cli, args }) {
     const [range, page] = [rangeOf(cli, args), pageOf(args)];

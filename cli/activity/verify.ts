@@ -7,8 +7,8 @@ import { verdictText } from './text';
 export default command({
   about: 'Examine whether the request log is as FLM wrote it.',
   details: [
-    'Finds rows that were changed, removed, put in or moved, and days that are missing or were exchanged; it names the',
-    'first one. Exit code 1 when it finds something.',
+    'Finds rows that were changed, removed, put in or moved, and days that are gone',
+    'or were exchanged. It names the first one; then the exit code is 1.',
   ],
   examples: ['flm activity verify'],
   async run({ cli }) {

@@ -105,6 +105,23 @@ describe('the request log', () => {
     expect(anchors).toMatchObject([{ block: 1, rows: 3 }]);
   });
 
+  test('answers while rows come without end, in batches that wait for more', async () => {
+    const { activity, finish } = start();
+    let n = 0;
+    while (n < 20) finish({ n: n++ });
+    const coming = setInterval(() => {
+      for (let i = 0; i < 20; i++) finish({ n: n++ });
+    }, 1);
+    try {
+      for (let asked = 0; asked < 5; asked++)
+        expect((await activity.list(EVERYTHING, { limit: 10, cursor: null })).items).toHaveLength(10);
+    } finally {
+      clearInterval(coming);
+    }
+    await activity.flush();
+    expect(activity.counters()).toMatchObject({ written: n, queued: 0, dropped: 0 });
+  });
+
   test('counts strangers with the reason, and leaves out what anybody may ask for', async () => {
     const { activity, finish, refuse, ids } = start();
     finish({ n: 1, principalId: null, path: '/health', status: 200 });

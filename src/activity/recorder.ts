@@ -50,6 +50,7 @@ export interface RecorderOptions {
 }
 
 interface Batch {
+  readonly n: number;
   readonly id: string;
   readonly text: string;
   readonly rows: number;
@@ -67,6 +68,8 @@ const MAX_REFUSALS = 2_000;
 /** Rows that wait while the process they go to does not take them. */
 const MAX_UNDELIVERED = 20_000;
 const RESTART_MS = 1_000;
+/** One that breaks down again and again is not worth more than this. */
+const MAX_RESTART_MS = 60_000;
 const CLOSE_MS = 3_000;
 const STUCK = 'the request log cannot be written; rows wait in memory';
 
@@ -83,15 +86,17 @@ export function createRecorder(options: RecorderOptions): Recorder {
   let lastBatch = 0;
   let timer: Timer | null = null;
   let restart: Timer | null = null;
+  let restartMs = RESTART_MS;
   let thread: Thread | null = null;
   let deliver: Deliver | null = null;
-  let isDelivering = false;
+  let delivering: Promise<void> | null = null;
   let isStuck = false;
   let hasFiles = true;
   let isClosed = false;
   const counts = { queued: 0, written: 0, dropped: 0, spoolBytes: 0, lastCommitMs: 0 };
   const running = new Set<string>();
-  const flushing = new Set<() => void>();
+  /** Whoever waits until the batch of that number is written. */
+  const flushing = new Set<{ readonly n: number; readonly resolve: () => void }>();
   /** Anchors and removals on their way into the audit chain. */
   const recording = new Set<Promise<void>>();
 
@@ -104,8 +109,9 @@ export function createRecorder(options: RecorderOptions): Recorder {
   function onDied(reason: string): void {
     log.error('the Worker of the request log broke down; it is started again', { reason });
     thread = null;
-    if (!isClosed) restart = setTimeout(start, RESTART_MS);
-    wake();
+    if (!isClosed) restart = setTimeout(start, restartMs);
+    restartMs = Math.min(restartMs * 2, MAX_RESTART_MS);
+    wake(Number.POSITIVE_INFINITY);
   }
 
   function onTold(told: Told): void {
@@ -113,12 +119,13 @@ export function createRecorder(options: RecorderOptions): Recorder {
       case 'written':
         confirm(told.batch, told.leftOut);
         counts.lastCommitMs = told.commitMs;
+        restartMs = RESTART_MS;
         return;
       case 'stuck':
         if (told.reason === null) log.info('the request log can be written again');
         else log.error(STUCK, { reason: told.reason });
         isStuck = told.reason !== null;
-        wake();
+        if (isStuck) wake(Number.POSITIVE_INFINITY);
         return;
       case 'anchor':
         keep(record.anchor(told.details));
@@ -147,14 +154,19 @@ export function createRecorder(options: RecorderOptions): Recorder {
     counts.written += first.rows - leftOut;
     counts.dropped += leftOut;
     counts.spoolBytes -= first.text.length;
-    makeBatch();
+    // Rows whose time was over while the Worker was busy. Others wait for more of them.
+    if (timer === null) makeBatch();
     send();
-    if (batches.length === 0) wake();
+    wake(first.n);
   }
 
-  function wake(): void {
-    for (const resolve of flushing) resolve();
-    flushing.clear();
+  /** Whoever waits for a batch up to that number need not wait any longer. */
+  function wake(n: number): void {
+    for (const waiter of flushing) {
+      if (waiter.n > n) continue;
+      flushing.delete(waiter);
+      waiter.resolve();
+    }
   }
 
   /** Makes a batch of what waits. */
@@ -173,7 +185,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       return;
     }
     counts.spoolBytes += text.length;
-    batches.push({ id, text, rows });
+    batches.push({ n: lastBatch, id, text, rows });
   }
 
   function send(): void {
@@ -200,10 +212,6 @@ export function createRecorder(options: RecorderOptions): Recorder {
   }
 
   function take(request: RequestFacts, isOpened: boolean): void {
-    if (deliver !== null) {
-      waitForDelivery(request, isOpened);
-      return;
-    }
     counts.queued++;
     builder.add(request, isOpened);
     if (timer === null) schedule();
@@ -213,8 +221,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     }
   }
 
-  function waitForDelivery(request: RequestFacts, isOpened: boolean): void {
-    if (isOpened) return; // The other process does not know whether it still runs.
+  function waitForDelivery(request: RequestFacts): void {
     if (undelivered.length < MAX_UNDELIVERED) {
       counts.queued++;
       undelivered.push(request);
@@ -223,6 +230,10 @@ export function createRecorder(options: RecorderOptions): Recorder {
   }
 
   function onFinished({ request }: { readonly request: RequestFacts }): void {
+    if (deliver !== null) {
+      waitForDelivery(request);
+      return;
+    }
     if (request.principalId === null) {
       // What anybody may ask for is not worth a line.
       if (request.status >= 400) refused(request, request.errorCode ?? 'REFUSED');
@@ -243,11 +254,18 @@ export function createRecorder(options: RecorderOptions): Recorder {
     schedule();
   }
 
-  async function deliverAll(to: Deliver): Promise<void> {
-    if (isDelivering || undelivered.length === 0) return;
-    isDelivering = true;
+  /** Hands everything over that waits. One after the other: what comes meanwhile goes with the next. */
+  function deliverAll(to: Deliver): Promise<void> {
+    delivering ??= deliverOnce(to).finally(() => {
+      delivering = null;
+    });
+    return delivering;
+  }
+
+  async function deliverOnce(to: Deliver): Promise<void> {
     const given = undelivered;
     undelivered = [];
+    if (given.length === 0) return;
     try {
       await to(given);
       counts.queued -= given.length;
@@ -256,8 +274,6 @@ export function createRecorder(options: RecorderOptions): Recorder {
       log.warn('rows of the request log could not be handed over yet', { rows: given.length, error });
       undelivered = [...given, ...undelivered];
       if (!isClosed) timer ??= setTimeout(onTimer, RESTART_MS);
-    } finally {
-      isDelivering = false;
     }
   }
 
@@ -265,7 +281,8 @@ export function createRecorder(options: RecorderOptions): Recorder {
     bus.subscribe('request.finished', onFinished),
     bus.subscribe('request.opened', ({ request }) => {
       running.add(request.requestId);
-      take(request, true);
+      // The process that has the files would not know whether it still runs.
+      if (deliver === null) take(request, true);
     }),
     bus.subscribe('auth.refused', ({ requestId, reason }) => {
       if (reasons.size >= MAX_REFUSALS) reasons.clear();
@@ -278,13 +295,16 @@ export function createRecorder(options: RecorderOptions): Recorder {
     await Promise.resolve(); // What was published just now is still on its way to here.
     makeBatch();
     send();
-    while (batches.length > 0 && !isStuck && thread !== null)
-      await new Promise<void>((resolve) => flushing.add(resolve));
+    const last = batches.at(-1);
+    if (last === undefined || isStuck || thread === null) return;
+    await new Promise<void>((resolve) => flushing.add({ n: last.n, resolve }));
   }
 
   /** Writes what can be written, within the time there is, and ends the Worker. */
   async function giveUp(): Promise<void> {
     if (restart !== null) clearTimeout(restart);
+    // It broke down and would be started again later.
+    if (thread === null && batches.length > 0) start();
     const late = new Promise<void>((resolve) => setTimeout(resolve, CLOSE_MS).unref());
     await Promise.race([flush(), late]);
     const ending = thread;
@@ -343,6 +363,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       if (timer !== null) clearTimeout(timer);
       timer = null;
       if (deliver !== null) {
+        await delivering;
         await deliverAll(deliver);
         counts.dropped += counts.queued;
         if (counts.queued > 0)

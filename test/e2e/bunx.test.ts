@@ -81,7 +81,8 @@ describe('the tarball', () => {
   });
 
   test('holds the built scripts, the papers, and nothing else', () => {
-    const built = /^package\/dist\/npm\/(?:(?:flm|chunk-\w+|swagger-ui-bundle-\w+)\.js|swagger-ui-\w+\.css)$/;
+    const built =
+      /^package\/dist\/npm\/(?:(?:flm|activity\/worker|chunk-\w+|swagger-ui-bundle-\w+)\.js|swagger-ui-\w+\.css)$/;
     const others = files.filter((file) => !built.test(file)).sort();
     const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'].map((name) => `package/${name}`);
     expect(others).toEqual(papers);
@@ -138,6 +139,9 @@ describe.skipIf(missing)('installed', () => {
     const response = await chat(`http://${up.listen_addr}`, { key: up.plain_key, model: 'bunx-model' });
     expect(response.status).toBe(200);
     expect(parseResult((await bunx('status')).stdout)).toMatchObject({ running: true, pid: up.pid });
+    // Its Worker is a script of its own in the package.
+    const activity = parseResult((await bunx('activity', 'list')).stdout) as { items: unknown[] };
+    expect(activity.items).toMatchObject([{ model: 'bunx-model', outcome: 'done' }]);
     process.kill(up.pid, 'SIGTERM');
     expect(await child.exited).toBe(0);
     await fake.close();
