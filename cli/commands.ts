@@ -11,6 +11,16 @@ export const PROGRAM: FlmGroup = {
   commands: {
     up: verb(() => import('./up')),
     status: verb(() => import('./status')),
+    proxy: {
+      about: 'FLM in the background: its listeners, started, stopped and replaced.',
+      commands: {
+        start: verb(() => import('./proxy/start')),
+        stop: verb(() => import('./proxy/stop')),
+        status: verb(() => import('./proxy/status')),
+        reload: verb(() => import('./proxy/reload')),
+        restart: verb(() => import('./proxy/restart')),
+      },
+    },
     engines: {
       about: 'Where the models run.',
       commands: {

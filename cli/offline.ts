@@ -23,7 +23,8 @@ export async function openOffline(cli: Cli, lockWaitMs: number): Promise<Offline
   const log = stderrLog(cli, () => 'warn');
   const app = await openApp({ paths, env, clock, log, flags: {}, running: false, lockWaitMs });
   const { check, close } = app;
-  return { mode: 'offline', ...checked(app), check, close, status: async () => app.status() };
+  const { proxies } = app;
+  return { mode: 'offline', ...checked(app), proxies, check, close, status: async () => app.status() };
 }
 
 function checked({

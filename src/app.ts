@@ -3,7 +3,8 @@
  * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
  */
 import { checkDatabases, openDatabases } from '../db';
-import { type CheckReport, createAdmin, runChecks, type Status } from './admin';
+import { type Admin, type CheckReport, createAdmin, runChecks, type Status } from './admin';
+import { createAdminClient } from './admin/client';
 import {
   createAdmission,
   createKeyStore,
@@ -14,7 +15,8 @@ import {
   type Slots,
 } from './admission';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
-import type { Clock } from './contract';
+import type { AuditWriter, Clock } from './contract';
+import { createBacklog, createHandOver, type DaemonApi, type Legacy, type RunBy } from './daemon';
 import { createEgress, type Egress } from './egress';
 import {
   createEngineStore,
@@ -24,20 +26,22 @@ import {
   createTrial,
   type Engines,
   type Trial,
+  whoListens,
 } from './engines';
-import { createGateway } from './gateway';
+import { createGateway, type Gateway } from './gateway';
 import { type Bus, createBus } from './lib/bus';
 import { FlmError, toFlmError } from './lib/errors';
 import type { Log } from './lib/log';
 import type { Env, Paths } from './lib/paths';
 import {
-  checkExposure,
+  createProxies,
   createProxyStore,
-  endpointsOf,
-  type Listener,
-  listen,
-  type ProxyHandle,
-  type ProxyStore,
+  IDLE_SECONDS,
+  type Proxies,
+  type ProxiesApi,
+  type ProxyInput,
+  type ProxyProfile,
+  type ProxyView,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
 import { VERSION } from './version';
@@ -62,6 +66,7 @@ export interface App {
   readonly config: Config;
   readonly trial: Trial;
   readonly egress: Egress;
+  readonly proxies: Proxies;
   /** What happened, for whoever records it. */
   readonly bus: Bus;
   readonly firstStart: boolean;
@@ -69,8 +74,17 @@ export interface App {
   /** What is under way: all zero when nothing is being served, else something was not given back. */
   open(): OpenWork;
   check(): Promise<CheckReport>;
-  /** Starts to serve. At most once. @throws PROXY_PORT_IN_USE, EXPOSURE_REFUSED, PROXY_INVALID_CONFIG, IO_ERROR */
-  serve(options: ServeOptions): Promise<ProxyHandle>;
+  /**
+   * Serves through one proxy, until `close`. It is not saved, and nobody takes its port over. May be tried again after
+   * PROXY_PORT_IN_USE. @throws PROXY_PORT_IN_USE, EXPOSURE_REFUSED, PROXY_INVALID_CONFIG, IO_ERROR
+   */
+  serve(options: ServeOptions): Promise<ProxyView>;
+  /** Serves through the proxies that are saved, and those of the order. @throws as serve, for the one that was asked for */
+  serveSaved(order: SavedOrder): Promise<ProxyView | null>;
+  /** Lets nobody new in, and waits for requests under way as long as proxy.drain_ms allows. Then FLM is over. */
+  stop(): Promise<void>;
+  /** Resolves when there is nothing to serve any more: stopped, without proxies, or replaced by another process. */
+  readonly over: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -87,8 +101,35 @@ export interface ServeOptions {
   readonly allowPlaintext: boolean;
 }
 
+export interface SavedOrder {
+  /** The proxy that was asked for; null: those that are saved, or where there is none the default one. */
+  readonly first: ProxyInput | null;
+  /** What the process before this one leaves to it. */
+  readonly legacy: Legacy | null;
+  readonly runBy: RunBy;
+  /** Whether proxies that cannot be started are tried again; else the start fails with the first of them. */
+  readonly isPatient: boolean;
+  /** Called when another process has taken the place of this one, which finishes what is under way. */
+  readonly onReplaced: () => void;
+}
+
+/** A room that writes by itself, and has to stop that while another process has the data directory. */
+interface Writer {
+  pause(): Promise<void>;
+  resume(): Promise<void>;
+}
+
 /** How long requests under way may take to say goodbye when FLM stops. */
 const GOODBYE_MS = 2_000;
+/** How long the new process may take to say who it is. */
+const ANSWER_MS = 1_000;
+/** Idle connections of a process that was replaced close by themselves in this time. */
+const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
+/** Processes that were replaced ask once a second whether they are to stop, too. */
+const ELDERS_MS = 2_000;
+
+/** Puts nothing on record: to be replaced by the audit room's writer. */
+const unrecorded: AuditWriter = { write() {} };
 
 /** @throws as openDatabases and createConfig */
 export async function openApp(options: AppOptions): Promise<App> {
@@ -136,8 +177,8 @@ export async function openApp(options: AppOptions): Promise<App> {
     undo.push(keys.close);
     const egress = createEgress({ clock });
     undo.push(egress.close);
-    const listeners: Listener[] = [];
 
+    const history = createHistoryStore(db.config);
     const trial = createTrial({
       dir: paths.trialDir,
       env,
@@ -156,7 +197,11 @@ export async function openApp(options: AppOptions): Promise<App> {
     });
     const engines: Engines = await createEngines({
       store: createEngineStore(db.config, db.security),
-      historyStore: createHistoryStore(db.config),
+      historyStore: {
+        ...history,
+        // Another process writes its own by then.
+        write: async (...rows) => (handOver.state() === 'serving' ? history.write(...rows) : undefined),
+      },
       egress,
       config: config.current,
       env,
@@ -165,29 +210,84 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
       trial,
       processes: createProcessTable(),
-      isOwnPort: (port) => listeners.some((listener) => listener.port === port),
+      isOwnPort: (port) => proxies.ports().includes(port),
       onChange: models.update,
     });
     undo.push(engines.close);
 
-    let handle: ProxyHandle | null = null;
+    let gateway: Gateway | null = null;
+    let admin: Admin | null = null;
+    let runBy: RunBy | null = null;
+    let onReplaced = (): void => {};
     let open = (): OpenWork => ({ exchanges: 0, tickets: 0, leases: 0 });
+    const over = Promise.withResolvers<void>();
+    /** Rooms that write by themselves add themselves here. */
+    const writers: Writer[] = [];
+
+    const proxies = await createProxies({
+      store: createProxyStore(db.config, unrecorded),
+      config,
+      clock,
+      log,
+      openEntrance: (options) => openGateway().edge(options),
+      whoListens: (bind, port) => whoListens(egress, bind, port),
+    });
+    let closeGateway = (): void => {};
+    undo.push(() => closeGateway());
+    undo.push(() => proxies.close(async () => gateway?.drain(GOODBYE_MS), GOODBYE_MS));
+
+    /** Made when the first proxy starts; every later one uses it, too. */
+    function openGateway(): Gateway {
+      if (gateway !== null) return gateway;
+      const slots = createSlots({
+        clock,
+        capacityOf: (engineId) =>
+          engines.states().find((state) => state.ref.id === engineId)?.slots ??
+          config.current()['engine.default_slots'],
+        queueLimit: () => config.current()['engine.queue_limit'],
+      });
+      loadOf = slots.load;
+      const admission = createAdmission({ slots, gate: engines, isAlias: models.isAlias, clock, bus });
+      const made = createGateway({
+        keys,
+        models,
+        catalogue: models,
+        admission,
+        mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
+        engines,
+        liveness: engines.liveness,
+        isReady: () => engines.states().some((state) => state.status.startsWith('running-')),
+        config: config.current,
+        clock,
+        bus,
+        log,
+      });
+      closeGateway = made.close;
+      open = () => ({ exchanges: made.busy(), ...admission.open() });
+      gateway = made;
+      return made;
+    }
+
     const status = (): Status => {
       const states = engines.states();
-      const bind = listeners[0]?.bind;
+      const first = proxies.first();
       return {
-        running: handle !== null,
-        id: handle?.id ?? null,
-        pid: handle?.pid ?? null,
+        running: runBy !== null,
+        id: first?.id ?? null,
+        pid: runBy === null ? null : process.pid,
         version: VERSION,
         data_dir: paths.dir,
-        mode: handle?.mode ?? null,
-        listen_addr: handle?.listenAddr ?? null,
-        endpoints:
-          handle === null || bind === undefined
-            ? { localhost: null, local_network: null, local_networks: [], public: [] }
-            : endpointsOf(bind, handle.port),
-        started_at: handle === null ? null : new Date(handle.startedAtMs).toISOString(),
+        mode: first?.mode ?? null,
+        listen_addr: first?.listen_addr ?? null,
+        endpoints: first?.endpoints ?? {
+          localhost: null,
+          local_network: null,
+          local_networks: [],
+          public: [],
+        },
+        run_by: runBy,
+        proxies: proxies.all(),
+        started_at: first?.started_at ?? null,
         requests: open().exchanges,
         engines: {
           running: states.filter((state) => state.status.startsWith('running-')).length,
@@ -209,6 +309,126 @@ export async function openApp(options: AppOptions): Promise<App> {
         trial,
       });
 
+    const backlog = createBacklog(bus);
+    const handOver = createHandOver(
+      {
+        clock,
+        log,
+        sleep: Bun.sleep,
+        async pause() {
+          if (runBy === 'foreground') throw refused('it runs in the foreground: stop it and start it again');
+          await admin?.leave();
+          backlog.start();
+          for (const writer of writers) await writer.pause();
+          db.pause();
+        },
+        async resume() {
+          db.resume(0);
+          for (const writer of writers) await writer.resume();
+          // Commands may have worked on the data directory in between.
+          await keys.refresh();
+          admin?.listen(paths.adminSocket);
+          const { opened, finished } = backlog.stop();
+          for (const request of opened) bus.publish({ name: 'request.opened', request });
+          for (const request of finished) bus.publish({ name: 'request.finished', request });
+        },
+        async heirAnswers() {
+          const client = createAdminClient(egress, paths.adminSocket);
+          const found = await client.status(AbortSignal.timeout(ANSWER_MS)).catch(() => null);
+          return found !== null && found.pid !== process.pid;
+        },
+        leave() {
+          proxies.leave();
+          onReplaced();
+        },
+        refreshKeys: keys.refresh,
+        async tellHeir() {
+          const rows = backlog.take();
+          try {
+            const client = createAdminClient(egress, paths.adminSocket);
+            const requests = open().exchanges;
+            return await client.daemon.elder({ pid: process.pid, requests, ...rows });
+          } catch (error) {
+            backlog.putBack(rows);
+            throw error;
+          }
+        },
+        busy: () => open().exchanges,
+        drain: () => proxies.drain(config.current()['proxy.drain_ms']),
+      },
+      LINGER_MS,
+    );
+    void handOver.over.then(over.resolve);
+
+    /** Processes that this one, or the one before it, has replaced, and when each was last heard. */
+    const elders = new Map<number, number>();
+    let stopping: Promise<void> | null = null;
+
+    const daemon: DaemonApi = {
+      async handOver() {
+        await handOver.begin();
+        return { pid: process.pid, version: VERSION, proxies: proxies.legacy() };
+      },
+      async elder({ pid, opened, finished }) {
+        for (const request of opened) bus.publish({ name: 'request.opened', request });
+        for (const request of finished) bus.publish({ name: 'request.finished', request });
+        if (stopping === null) elders.set(pid, clock.monotonicMs());
+        else elders.delete(pid);
+        return { stop: stopping !== null };
+      },
+      async stop() {
+        void stop();
+        return { status: 'stopping', pid: process.pid };
+      },
+    };
+
+    async function stopNow(): Promise<void> {
+      const untilMs = clock.monotonicMs() + ELDERS_MS;
+      await proxies.drain(config.current()['proxy.drain_ms']);
+      const waitsForElders = () =>
+        [...elders.values()].some((heardMs) => untilMs - heardMs < 2 * ELDERS_MS) &&
+        clock.monotonicMs() < untilMs;
+      while (waitsForElders()) await Bun.sleep(50);
+      over.resolve();
+    }
+
+    function stop(): Promise<void> {
+      stopping ??= stopNow();
+      return stopping;
+    }
+
+    /** Ends FLM with its last proxy: there is nothing left to do, and commands work without it. */
+    const guarded: ProxiesApi = {
+      ...proxies,
+      async stop(selector) {
+        const stopped = await proxies.stop(selector);
+        if (proxies.isEmpty()) void stop();
+        return stopped;
+      },
+    };
+
+    async function begin(as: RunBy): Promise<void> {
+      runBy = as;
+      undo.push(logEvents(bus, log));
+      const opened = createAdmin({
+        keys,
+        engines,
+        config,
+        models,
+        proxies: guarded,
+        daemon,
+        status,
+        check,
+        version: VERSION,
+        log,
+      });
+      opened.listen(paths.adminSocket);
+      admin = opened;
+      undo.push(opened.close);
+      engines.start();
+      log.info('FLM can be managed', { socket: paths.adminSocket });
+    }
+
     return {
       keys,
       engines,
@@ -216,66 +436,35 @@ export async function openApp(options: AppOptions): Promise<App> {
       config,
       trial,
       egress,
+      proxies,
       bus,
       firstStart: db.firstStart,
       status,
       open: () => open(),
       check,
+      stop,
+      over: over.promise,
       close,
 
-      async serve({ bind, port, allowPlaintext }) {
-        if (handle !== null) throw new FlmError('PROXY_ALREADY_RUNNING', { meta: { pid: process.pid } });
-        const exposure = checkExposure(bind, allowPlaintext);
-        const proxies = createProxyStore(db.config);
-        await proxies.clear();
+      async serve(place) {
+        if (runBy !== null) throw new FlmError('PROXY_ALREADY_RUNNING', { meta: { pid: process.pid } });
+        await proxies.forgetDead();
+        const profile: ProxyProfile = { mode: 'local-http', trustedProxies: [], ...place };
+        const proxy = await proxies.open(profile, { isWanted: false, tenancy: 'alone' });
+        await begin('foreground');
+        return proxy;
+      },
 
-        const slots = createSlots({
-          clock,
-          capacityOf: (engineId) =>
-            engines.states().find((state) => state.ref.id === engineId)?.slots ??
-            config.current()['engine.default_slots'],
-          queueLimit: () => config.current()['engine.queue_limit'],
-        });
-        loadOf = slots.load;
-        const admission = createAdmission({ slots, gate: engines, isAlias: models.isAlias, clock, bus });
-        const gateway = createGateway({
-          keys,
-          models,
-          catalogue: models,
-          admission,
-          mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
-          engines,
-          liveness: engines.liveness,
-          isReady: () => engines.states().some((state) => state.status.startsWith('running-')),
-          config: config.current,
-          clock,
-          bus,
-          log,
-        });
-        undo.push(gateway.close);
-        open = () => ({ exchanges: gateway.busy(), ...admission.open() });
-        undo.push(logEvents(bus, log));
-
-        const listener = listen({ bind, port, handler: gateway.edge({ loopback: exposure === 'loopback' }) });
-        listeners.push(listener);
-        undo.push(() => listener.stop(() => gateway.drain(GOODBYE_MS), GOODBYE_MS));
-        handle = handleOf(listener, clock);
-        const { id, mode } = handle;
-        await proxies.started(handle, { mode, bind, port: listener.port });
-        undo.push(() => forget(proxies, id, log));
-
-        const admin = createAdmin({ keys, engines, config, models, status, check, version: VERSION, log });
-        admin.listen(paths.adminSocket);
-        undo.push(admin.close);
-        engines.start();
-        if (exposure !== 'loopback')
-          log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
-        log.info('FLM listens', {
-          listenAddr: handle.listenAddr,
-          pid: handle.pid,
-          socket: paths.adminSocket,
-        });
-        return handle;
+      async serveSaved({ first, legacy, runBy: as, isPatient, onReplaced: replaced }) {
+        onReplaced = replaced;
+        await proxies.forgetDead();
+        for (const profile of legacy?.proxies ?? [])
+          await proxies.open(profile, { isWanted: true, tenancy: 'shared' });
+        if (first !== null || (proxies.isEmpty() && legacy === null)) await guarded.start(first ?? {});
+        const failure = await proxies.restore();
+        if (failure !== null && !isPatient) throw failure;
+        await begin(as);
+        return proxies.first();
       },
     };
   } catch (error) {
@@ -285,26 +474,8 @@ export async function openApp(options: AppOptions): Promise<App> {
   }
 }
 
-/** Takes the handle of a proxy that ends out of the records. One that stays is removed by the next start. */
-async function forget(proxies: ProxyStore, id: string, log: Log): Promise<void> {
-  try {
-    await proxies.stopped(id);
-  } catch (error) {
-    log.warn('that FLM stopped could not be written down', { error });
-  }
-}
-
-function handleOf({ bind, port }: Listener, clock: Clock): ProxyHandle {
-  const listenAddr = bind.includes(':') ? `[${bind}]:${port}` : `${bind}:${port}`;
-  return {
-    id: `proxy-${port}`,
-    pid: process.pid,
-    port,
-    mode: 'local-http',
-    listenAddr,
-    httpsPort: null,
-    startedAtMs: clock.nowMs(),
-  };
+function refused(reason: string): FlmError {
+  return new FlmError('HANDOVER_UNAVAILABLE', { meta: { reason } });
 }
 
 /** Puts into the log what its reader wants to know. Returns what stops it. */

@@ -1,10 +1,12 @@
 /** The admin API from the other side: what the CLI calls when FLM runs. Same interfaces as the rooms' own. */
 import type { CreatedKey, KeysApi } from '../admission';
 import type { ConfigApi } from '../config';
+import type { DaemonApi } from '../daemon';
 import { type Egress, EgressError } from '../egress';
 import type { EnginesApi } from '../engines';
 import { errorFromWire, FlmError } from '../lib/errors';
 import { isRecord, parseJson } from '../lib/json';
+import type { ProxiesApi } from '../listeners';
 import type { ModelsApi } from '../models';
 import type { CheckReport, Status } from './model';
 import { wayTo } from './socket';
@@ -17,12 +19,15 @@ export interface OwnerApi {
   readonly engines: EnginesApi;
   readonly config: ConfigApi;
   readonly models: ModelsApi;
+  readonly proxies: Omit<ProxiesApi, 'start'>;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
 }
 
 export interface AdminClient extends OwnerApi {
   readonly keys: KeysApi & { ephemeral(): Promise<Pick<CreatedKey, 'plain_key'>> };
+  readonly proxies: ProxiesApi;
+  readonly daemon: DaemonApi;
 }
 
 type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -109,6 +114,17 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       strategies: () => call('GET', '/models/strategies'),
       setStrategy: (input) => call('PUT', '/models/strategies', input),
       unsetStrategy: (name) => call('DELETE', `/models/strategies?name=${part(name)}`),
+    },
+    proxies: {
+      list: () => call('GET', '/proxies/'),
+      start: (input) => call('POST', '/proxies/', input),
+      stop: (selector) => call('POST', '/proxies/stop', selector),
+      reload: (selector) => call('POST', '/proxies/reload', selector),
+    },
+    daemon: {
+      stop: () => call('POST', '/daemon/stop'),
+      handOver: () => call('POST', '/daemon/hand-over'),
+      elder: (report) => call('POST', '/daemon/elders', report),
     },
     status: (signal) => call('GET', '/status', undefined, signal),
     check: () => call('GET', '/check'),

@@ -10,6 +10,8 @@ import { keysRoutes } from '../admission/routes';
 import type { ConfigApi } from '../config';
 import { configRoutes } from '../config/routes';
 import type { Principal, Scope } from '../contract';
+import type { DaemonApi } from '../daemon';
+import { daemonRoutes } from '../daemon/routes';
 import type { EnginesApi } from '../engines';
 import { enginesRoutes } from '../engines/routes';
 import { FlmError, reasonOf } from '../lib/errors';
@@ -17,6 +19,8 @@ import { ensurePrivateDir } from '../lib/files';
 import { newId } from '../lib/ids';
 import type { Log } from '../lib/log';
 import { createScopeGuard, type ScopeGuard, STRICT } from '../lib/scope-guard';
+import type { ProxiesApi } from '../listeners';
+import { proxiesRoutes } from '../listeners/routes';
 import type { ModelsApi } from '../models';
 import { modelsRoutes } from '../models/routes';
 import { adminError, fromElysia } from './errors';
@@ -31,6 +35,8 @@ export interface AdminOptions {
   readonly engines: EnginesApi;
   readonly config: ConfigApi;
   readonly models: ModelsApi;
+  readonly proxies: ProxiesApi;
+  readonly daemon: DaemonApi;
   readonly status: () => Status;
   readonly check: () => Promise<CheckReport>;
   readonly version: string;
@@ -45,8 +51,14 @@ export interface Admin {
    * @throws IO_ERROR
    */
   listen(socketPath: string): void;
+  /** Frees the socket for another process. Requests under way are answered, and it can listen again. */
+  leave(): Promise<void>;
   close(): Promise<void>;
 }
+
+/** How long requests under way may take when the socket is given up. */
+const GOODBYE_MS = 500;
+const POLL_MS = 5;
 
 const ALL_SCOPES: ReadonlySet<Scope> = new Set<Scope>([
   'inference',
@@ -91,7 +103,9 @@ export function adminRoutes(options: AdminOptions, guard: ScopeGuard) {
     .use(keysRoutes(options.keys, guard))
     .use(enginesRoutes(options.engines, guard))
     .use(modelsRoutes(options.models, guard))
-    .use(configRoutes(options.config, guard));
+    .use(configRoutes(options.config, guard))
+    .use(proxiesRoutes(options.proxies, guard))
+    .use(daemonRoutes(options.daemon, guard));
 }
 
 export function createAdmin(options: AdminOptions): Admin {
@@ -130,6 +144,18 @@ export function createAdmin(options: AdminOptions): Admin {
     return response;
   }
 
+  /** Waits until at most `spare` requests are under way, but not for those that never end. */
+  async function leaveAll(spare: number): Promise<void> {
+    const leaving = server;
+    server = null;
+    if (leaving === null) return;
+    void leaving.stop(false);
+    way?.close();
+    way = null;
+    for (let waited = 0; leaving.pendingRequests > spare && waited < GOODBYE_MS; waited += POLL_MS)
+      await Bun.sleep(POLL_MS);
+  }
+
   return {
     fetch,
     listen(socketPath) {
@@ -153,10 +179,12 @@ export function createAdmin(options: AdminOptions): Admin {
         throw new FlmError('IO_ERROR', { meta: { path: socketPath, reason: reasonOf(error) }, cause: error });
       }
     },
+    // The request that asked for it is under way itself.
+    leave: () => leaveAll(1),
     async close() {
-      await server?.stop(true);
-      way?.close();
-      way = null;
+      const closing = server;
+      await leaveAll(0);
+      await closing?.stop(true);
     },
   };
 }

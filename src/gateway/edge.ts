@@ -14,6 +14,17 @@ import { errorResponse } from './errors';
 import { ownHeaders } from './headers';
 import { RequestRecord } from './record';
 
+/**
+ * `open`: serves. `leaving`: serves too, but closes each connection after its answer, since another process takes the next
+ * ones. `draining`: FLM stops, and nobody new is served.
+ */
+export type Stance = 'open' | 'leaving' | 'draining';
+
+/** The way in through one listener. Requests that came through it are known by it. */
+export interface Door {
+  stance: Stance;
+}
+
 /** What the edge knows of a request before any route sees it. */
 export interface RequestContext {
   readonly request: Request;
@@ -21,6 +32,7 @@ export interface RequestContext {
   readonly id: string;
   /** What will be told of it once it is over. */
   readonly record: RequestRecord;
+  readonly door: Door;
   /** Switches off the runtime's idle time-out for this connection: engines think for minutes. */
   readonly keepOpen: () => void;
 }
@@ -42,11 +54,17 @@ export interface EdgeOptions {
   readonly busy: () => number;
   /** Whether the listener is on loopback, where Host is the only thing that stands between web pages and FLM. */
   readonly loopback: boolean;
+  /** Reverse proxies of this listener, besides those of the settings. */
+  readonly trustedProxies?: readonly string[];
+  readonly door: Door;
 }
 
 export interface Edge {
   fetch(request: Request, connection: Connection): Promise<Response>;
 }
+
+/** Paths by which others learn that FLM is stopping. */
+const PROBES = /^https?:\/\/[^/]+\/(?:health|ready)(?:\?|$)/;
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 /** RFC 9110 §7.2: one host, an optional port. */
@@ -54,10 +72,11 @@ const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?)(?::\d{1,
 /** The runtime reads the rest of a refused body before the next request; more than this is not worth reading. */
 const SWALLOW_BYTES = 1024 * 1024;
 
-export function createEdge({ routes, config, clock, bus, log, busy, loopback }: EdgeOptions): Edge {
+export function createEdge(options: EdgeOptions): Edge {
+  const { routes, config, clock, bus, log, busy, loopback, door, trustedProxies: own = [] } = options;
   let active = 0;
   let trustedNames: readonly string[] = [];
-  let trusted = parseIpSet(trustedNames);
+  let trusted = parseIpSet(own);
   let goodHost: string | null = null;
   let goodNames: readonly string[] = [];
 
@@ -66,7 +85,7 @@ export function createEdge({ routes, config, clock, bus, log, busy, loopback }: 
     const names = config()['proxy.trusted_proxies'];
     if (names !== trustedNames) {
       trustedNames = names;
-      trusted = parseIpSet(names);
+      trusted = parseIpSet([...own, ...names]);
     }
     return trusted;
   }
@@ -80,6 +99,7 @@ export function createEdge({ routes, config, clock, bus, log, busy, loopback }: 
       request,
       id,
       record: new RequestRecord(id, request, ip, clock, bus),
+      door,
       keepOpen: () => connection.timeout(request, 0),
     };
   }
@@ -110,6 +130,8 @@ export function createEdge({ routes, config, clock, bus, log, busy, loopback }: 
       if (active > limit || busy() >= limit)
         throw new FlmError('TOO_MANY_REQUESTS_OPEN', { meta: { limit, retryAfterSeconds: 1 } });
       refuse(context.request);
+      if (door.stance === 'draining' && !PROBES.test(context.request.url))
+        throw new FlmError('SHUTTING_DOWN', { meta: { retryAfterSeconds: 1 } });
       // Before authentication: browsers send no credentials with a preflight. No origin is allowed yet.
       if (context.request.method === 'OPTIONS')
         return new Response(null, { status: 204, headers: ownHeaders(context.id) });
@@ -125,6 +147,7 @@ export function createEdge({ routes, config, clock, bus, log, busy, loopback }: 
     async fetch(request, connection) {
       const context = contextFor(request, connection);
       const response = await answer(context);
+      if (door.stance !== 'open') response.headers.set('connection', 'close');
       context.record.answered(response.status);
       return response;
     },

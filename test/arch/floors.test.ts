@@ -24,6 +24,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   'src/jobs': 3,
   certs: 3,
   'src/listeners': 3,
+  'src/daemon': 3,
   'src/config': 2,
   'src/audit': 2,
   'src/activity': 2,

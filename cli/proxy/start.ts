@@ -1,0 +1,86 @@
+/** `flm proxy start` */
+import { hasServiceManager } from '../../src/daemon';
+import { FlmError } from '../../src/lib/errors';
+import type { ProxyInput, ProxyView } from '../../src/listeners';
+import { findRunning } from '../backend';
+import type { Cli } from '../cli';
+import { command } from '../command';
+import { startDaemon } from '../daemon/start';
+import { parsePort } from './selector';
+import { startedText } from './text';
+
+export default command({
+  about: 'Start a proxy in the background. It is started again with FLM until you stop it.',
+  args: {
+    port: {
+      type: 'string',
+      valueHint: 'N',
+      description: 'Port of the API. Default: proxy.port (8080). It is used or refused, never exchanged.',
+    },
+    bind: {
+      type: 'string',
+      valueHint: 'A',
+      description: 'Address to listen on; 0.0.0.0 for every network. Default: proxy.bind (127.0.0.1).',
+    },
+    mode: { type: 'string', valueHint: 'M', description: 'How clients connect. There is local-http.' },
+    'trusted-proxy': {
+      type: 'string',
+      valueHint: 'IP|CIDR',
+      description: 'A reverse proxy whose X-Forwarded-For is believed.',
+    },
+    'allow-plaintext': { type: 'boolean', description: 'Bind a public address although there is no TLS.' },
+    // citty's own way of saying no: `--no-daemon` is `daemon` turned off.
+    'no-daemon': { type: 'boolean', description: 'Stay in the foreground, for a service manager or a test.' },
+  },
+  repeatable: ['trusted-proxy'],
+  details: [
+    'Without --port, --bind, --mode and --trusted-proxy, the proxies that ran last are started; where there are none, one on proxy.port.',
+  ],
+  examples: [
+    'flm proxy start',
+    'flm proxy start --port 9000 --bind 0.0.0.0',
+    'flm proxy start --trusted-proxy 10.0.0.0/8',
+  ],
+  async run({ cli, args, all }) {
+    const trusted = all('trusted-proxy');
+    const input: ProxyInput = {
+      ...(args.port === undefined ? {} : { port: parsePort(args.port) }),
+      ...(args.bind === undefined ? {} : { bind: args.bind }),
+      ...(args.mode === undefined ? {} : { mode: args.mode }),
+      ...(trusted.length === 0 ? {} : { trusted_proxies: [...trusted] }),
+      ...(args['allow-plaintext'] === true ? { allow_plaintext: true } : {}),
+    };
+    if (args['no-daemon'] === true) {
+      const { serveInForeground } = await import('./foreground');
+      return serveInForeground(cli, {
+        first: orSaved(input),
+        takeOver: false,
+        isPatient: hasServiceManager(cli.env),
+      });
+    }
+    const proxy = await startSomewhere(cli, input);
+    cli.result(proxy, () =>
+      proxy === null ? 'FLM runs, but none of its proxies does: flm proxy status' : startedText(proxy),
+    );
+  },
+});
+
+/** Null where nothing was asked for in particular. */
+function orSaved(input: ProxyInput): ProxyInput | null {
+  return Object.keys(input).length === 0 ? null : input;
+}
+
+/** In the FLM that runs, or in one that is started for it. */
+async function startSomewhere(cli: Cli, input: ProxyInput): Promise<ProxyView | null> {
+  const running = await findRunning(cli);
+  if (running !== null) return running.proxies.start(input);
+  try {
+    return await startDaemon(cli, { first: orSaved(input), takeOver: false, isPatient: false });
+  } catch (error) {
+    // Somebody else started it at the same moment.
+    const came = error instanceof FlmError && /^(PROXY_ALREADY_RUNNING|DB_LOCKED)$/.test(error.code);
+    const other = came ? await findRunning(cli) : null;
+    if (other === null) throw error;
+    return other.proxies.start(input);
+  }
+}
