@@ -1,5 +1,5 @@
-/** What a process of FLM in the background is started with. Written by FLM itself, read with care all the same. */
-import type { Order, SupervisorOrder } from '../../src/daemon';
+/** What the process that serves is started with. Written by FLM itself, read with care all the same. */
+import type { Order } from '../../src/daemon';
 import { FlmError } from '../../src/lib/errors';
 import { isRecord, parseJson } from '../../src/lib/json';
 import { requireValid } from '../../src/lib/validate';
@@ -7,13 +7,7 @@ import { ProxyInput } from '../../src/listeners';
 
 export type ServeOrder = Order<ProxyInput>;
 
-/** @throws USAGE_ERROR */
-export function parseSupervisorOrder(text: string): SupervisorOrder<ProxyInput> {
-  const json = parseJson(text);
-  return isRecord(json) && typeof json.adopt === 'number' ? { adopt: json.adopt } : parseOrder(text);
-}
-
-/** @throws USAGE_ERROR */
+/** @throws USAGE_ERROR, INVALID_INPUT */
 export function parseOrder(text: string): ServeOrder {
   const json = parseJson(text);
   if (!isRecord(json) || json.first === undefined)

@@ -26,7 +26,7 @@ export default command({
     'trusted-proxy': {
       type: 'string',
       valueHint: 'IP|CIDR',
-      description: 'A reverse proxy whose X-Forwarded-For is believed.',
+      description: 'A reverse proxy whose X-Forwarded-For is believed (repeatable).',
     },
     'allow-plaintext': { type: 'boolean', description: 'Bind a public address although there is no TLS.' },
     // citty's own way of saying no: `--no-daemon` is `daemon` turned off.
@@ -34,7 +34,8 @@ export default command({
   },
   repeatable: ['trusted-proxy'],
   details: [
-    'Without --port, --bind, --mode and --trusted-proxy, the proxies that ran last are started; where there are none, one on proxy.port.',
+    'Without options, the proxies that ran last are started; where there are none,',
+    'one on proxy.port.',
   ],
   examples: [
     'flm proxy start',

@@ -19,6 +19,8 @@ const status: Status = {
     local_networks: [],
     public: [],
   },
+  run_by: 'foreground',
+  proxies: [],
   started_at: '2026-11-23T12:00:00.000Z',
   requests: 0,
   engines: { running: 1, known: 1 },

@@ -5,6 +5,7 @@ import { Elysia } from 'elysia';
 import { testDir } from '../../test/support/data-dir';
 import { type App, openApp } from '../app';
 import type { Principal, Scope } from '../contract';
+import type { DaemonApi } from '../daemon';
 import { manualClock } from '../lib/clock';
 import { FlmError } from '../lib/errors';
 import { isRecord } from '../lib/json';
@@ -28,7 +29,12 @@ beforeAll(async () => {
     running: false,
     lockWaitMs: 0,
   });
-  options = { ...app, version: '0.0.0', log: silentLog };
+  const daemon: DaemonApi = {
+    handOver: async () => ({ pid: 1, version: '0.0.0', proxies: [] }),
+    elder: async () => ({ stop: false }),
+    stop: async () => ({ status: 'stopping', pid: 1 }),
+  };
+  options = { ...app, daemon, version: '0.0.0', log: silentLog };
   admin = createAdmin(options);
 });
 

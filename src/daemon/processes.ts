@@ -36,10 +36,10 @@ export function startSupervisor<Input>(paths: Paths, order: SupervisorOrder<Inpu
   );
 }
 
-/** Starts the process that serves. It ends by itself or by a signal, never because this process does. */
-export function startServer<Input>(paths: Paths, order: Order<Input>, take: Take): Served {
+/** Starts the process that serves, on an Order as JSON. It ends by itself or by a signal, never because this process does. */
+export function startServer(paths: Paths, order: string, take: Take): Served {
   const child = withLog(paths, (log) =>
-    Bun.spawn([...ownProgram(), SERVE, JSON.stringify(order)], {
+    Bun.spawn([...ownProgram(), SERVE, order], {
       cwd: paths.dir,
       env: envFor(paths),
       // Open for as long as this process lives: its end is how the other learns of it.
