@@ -42,6 +42,7 @@ import {
   type ProxyInput,
   type ProxyProfile,
   type ProxyView,
+  SHARED_MS,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
 import { VERSION } from './version';
@@ -123,6 +124,8 @@ interface Writer {
 const GOODBYE_MS = 2_000;
 /** How long the new process may take to say who it is. */
 const ANSWER_MS = 1_000;
+/** After this the process before has stopped listening. */
+const SETTLED_MS = SHARED_MS + 500;
 /** Idle connections of a process that was replaced close by themselves in this time. */
 const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
 /** Processes that were replaced ask once a second whether they are to stop, too. */
@@ -363,11 +366,20 @@ export async function openApp(options: AppOptions): Promise<App> {
     /** Processes that this one, or the one before it, has replaced, and when each was last heard. */
     const elders = new Map<number, number>();
     let stopping: Promise<void> | null = null;
+    /** Three that listen on one port at once would be one too many (listeners/hand-on.ts). */
+    let settled: Promise<unknown> = Promise.resolve();
 
     const daemon: DaemonApi = {
       async handOver() {
+        if (stopping !== null) throw new FlmError('SHUTTING_DOWN');
+        await settled;
         await handOver.begin();
-        return { pid: process.pid, version: VERSION, proxies: proxies.legacy() };
+        return {
+          pid: process.pid,
+          version: VERSION,
+          proxies: proxies.legacy(),
+          elders: [...elders.keys()],
+        };
       },
       async elder({ pid, opened, finished }) {
         for (const request of opened) bus.publish({ name: 'request.opened', request });
@@ -386,7 +398,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       const untilMs = clock.monotonicMs() + ELDERS_MS;
       await proxies.drain(config.current()['proxy.drain_ms']);
       const waitsForElders = () =>
-        [...elders.values()].some((heardMs) => untilMs - heardMs < 2 * ELDERS_MS) &&
+        [...elders.values()].some((heardMs) => heardMs > untilMs - 2 * ELDERS_MS) &&
         clock.monotonicMs() < untilMs;
       while (waitsForElders()) await Bun.sleep(50);
       over.resolve();
@@ -400,6 +412,10 @@ export async function openApp(options: AppOptions): Promise<App> {
     /** Ends FLM with its last proxy: there is nothing left to do, and commands work without it. */
     const guarded: ProxiesApi = {
       ...proxies,
+      async start(input) {
+        if (stopping !== null) throw new FlmError('SHUTTING_DOWN');
+        return proxies.start(input);
+      },
       async stop(selector) {
         const stopped = await proxies.stop(selector);
         if (proxies.isEmpty()) void stop();
@@ -458,6 +474,9 @@ export async function openApp(options: AppOptions): Promise<App> {
       async serveSaved({ first, legacy, runBy: as, isPatient, onReplaced: replaced }) {
         onReplaced = replaced;
         await proxies.forgetDead();
+        for (const pid of legacy === null ? [] : [legacy.pid, ...legacy.elders])
+          elders.set(pid, clock.monotonicMs());
+        if (legacy !== null) settled = Bun.sleep(SETTLED_MS);
         for (const profile of legacy?.proxies ?? [])
           await proxies.open(profile, { isWanted: true, tenancy: 'shared' });
         if (first !== null || (proxies.isEmpty() && legacy === null)) await guarded.start(first ?? {});

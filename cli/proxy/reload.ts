@@ -6,7 +6,7 @@ import { SELECTOR_ARGS, selectorOf } from './selector';
 export default command({
   about: 'Read flm.toml again. Settings that are not valid are refused, and those in force stay.',
   args: SELECTOR_ARGS,
-  details: ['Port, address and mode of a proxy change only when it is stopped and started again.'],
+  details: ['Port, address and mode of a proxy change only when it is stopped and started', 'again.'],
   examples: ['flm proxy reload --all', 'flm proxy reload --port 8080'],
   async run({ cli, args }) {
     const selector = selectorOf(args);

@@ -15,7 +15,8 @@ export default command({
     },
   },
   details: [
-    'The new process is the program that runs this command. When it cannot start, the old one goes on.',
+    'The new process is the program that runs this command. When it cannot start,',
+    'the old one goes on (with --graceful).',
   ],
   examples: ['flm proxy restart --graceful', 'flm proxy restart'],
   async run({ cli, args }) {

@@ -9,6 +9,10 @@ import { startDaemon } from '../daemon/start';
 import { parsePort } from './selector';
 import { startedText } from './text';
 
+/** How long to wait for an FLM that is just being stopped. */
+const PATIENCE_MS = 5_000;
+const LOOK_MS = 50;
+
 export default command({
   about: 'Start a proxy in the background. It is started again with FLM until you stop it.',
   args: {
@@ -72,9 +76,23 @@ function orSaved(input: ProxyInput): ProxyInput | null {
 }
 
 /** In the FLM that runs, or in one that is started for it. */
-async function startSomewhere(cli: Cli, input: ProxyInput): Promise<ProxyView | null> {
+async function startSomewhere(
+  cli: Cli,
+  input: ProxyInput,
+  untilMs = cli.clock.monotonicMs() + PATIENCE_MS,
+): Promise<ProxyView | null> {
   const running = await findRunning(cli);
-  if (running !== null) return running.proxies.start(input);
+  if (running !== null) {
+    try {
+      return await running.proxies.start(input);
+    } catch (error) {
+      // It is on its way out, and the next one has to wait for the data directory.
+      const isLeaving = error instanceof FlmError && /^(SHUTTING_DOWN|PROXY_NOT_RUNNING)$/.test(error.code);
+      if (!isLeaving || cli.clock.monotonicMs() >= untilMs) throw error;
+      await Bun.sleep(LOOK_MS);
+      return startSomewhere(cli, input, untilMs);
+    }
+  }
   try {
     return await startDaemon(cli, { first: orSaved(input), takeOver: false, isPatient: false });
   } catch (error) {

@@ -30,7 +30,7 @@ beforeAll(async () => {
     lockWaitMs: 0,
   });
   const daemon: DaemonApi = {
-    handOver: async () => ({ pid: 1, version: '0.0.0', proxies: [] }),
+    handOver: async () => ({ pid: 1, version: '0.0.0', proxies: [], elders: [] }),
     elder: async () => ({ stop: false }),
     stop: async () => ({ status: 'stopping', pid: 1 }),
   };

@@ -20,6 +20,9 @@ export const Legacy = Type.Object(
         allowPlaintext: Type.Boolean(),
       }),
     ),
+    elders: Type.Array(Type.Integer(), {
+      description: 'Processes replaced before, which still finish something.',
+    }),
   },
   { description: 'What the process that gives up the data directory leaves to the next one.' },
 );

@@ -94,7 +94,7 @@ const POLL_MS = 10;
 /** How often proxies that could not be started are tried again. */
 const RETRY_MS = 5_000;
 /** How long the old process still takes connections that reached it before the new one listened. */
-const LINGER_MS = 1_000;
+export const SHARED_MS = 1_000;
 
 export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
   const { store, config, clock, log, openEntrance, whoListens } = options;
@@ -327,7 +327,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
         entrance.become('leaving');
         const timer = setTimeout(() => {
           if (!listener.leave()) log.warn('idle connections were closed', { port: listener.port });
-        }, LINGER_MS);
+        }, SHARED_MS);
         timer.unref();
       }
     },
