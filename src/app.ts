@@ -42,7 +42,6 @@ import {
   type ProxyInput,
   type ProxyProfile,
   type ProxyView,
-  SHARED_MS,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
 import { VERSION } from './version';
@@ -124,8 +123,9 @@ interface Writer {
 const GOODBYE_MS = 2_000;
 /** How long the new process may take to say who it is. */
 const ANSWER_MS = 1_000;
-/** After this the process before has stopped listening. */
-const SETTLED_MS = SHARED_MS + 500;
+/** How long the process before may take to stop listening. */
+const SHARED_MS = 5_000;
+const LOOK_MS = 20;
 /** Idle connections of a process that was replaced close by themselves in this time. */
 const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
 /** Processes that were replaced ask once a second whether they are to stop, too. */
@@ -366,13 +366,11 @@ export async function openApp(options: AppOptions): Promise<App> {
     /** Processes that this one, or the one before it, has replaced, and when each was last heard. */
     const elders = new Map<number, number>();
     let stopping: Promise<void> | null = null;
-    /** Three that listen on one port at once would be one too many (listeners/hand-on.ts). */
-    let settled: Promise<unknown> = Promise.resolve();
 
     const daemon: DaemonApi = {
       async handOver() {
         if (stopping !== null) throw new FlmError('SHUTTING_DOWN');
-        await settled;
+        await untilAlone();
         await handOver.begin();
         return {
           pid: process.pid,
@@ -393,6 +391,12 @@ export async function openApp(options: AppOptions): Promise<App> {
         return { status: 'stopping', pid: process.pid };
       },
     };
+
+    /** Three that listen on one port at once would be one too many (listeners/hand-on.ts). */
+    async function untilAlone(): Promise<void> {
+      const untilMs = clock.monotonicMs() + SHARED_MS;
+      while (proxies.areShared() && clock.monotonicMs() < untilMs) await Bun.sleep(LOOK_MS);
+    }
 
     async function stopNow(): Promise<void> {
       const untilMs = clock.monotonicMs() + ELDERS_MS;
@@ -476,7 +480,6 @@ export async function openApp(options: AppOptions): Promise<App> {
         await proxies.forgetDead();
         for (const pid of legacy === null ? [] : [legacy.pid, ...legacy.elders])
           elders.set(pid, clock.monotonicMs());
-        if (legacy !== null) settled = Bun.sleep(SETTLED_MS);
         for (const profile of legacy?.proxies ?? [])
           await proxies.open(profile, { isWanted: true, tenancy: 'shared' });
         if (first !== null || (proxies.isEmpty() && legacy === null)) await guarded.start(first ?? {});

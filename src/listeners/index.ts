@@ -12,5 +12,5 @@ export {
   ProxyView,
 } from './model';
 export { IDLE_SECONDS } from './proxy';
-export { createProxies, type Entrance, type Proxies, SHARED_MS } from './service';
+export { createProxies, type Entrance, type Proxies } from './service';
 export { createProxyStore, type ProxyStore } from './store';

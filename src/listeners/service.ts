@@ -9,6 +9,7 @@ import { parseIp, parseIpSet } from '../lib/ip';
 import type { Log } from '../lib/log';
 import { endpointsOf } from './endpoints';
 import { checkExposure } from './exposure';
+import { isShared } from './hand-on';
 import {
   MODES,
   type ProxiesApi,
@@ -65,6 +66,8 @@ export interface Proxies extends ProxiesApi {
   isEmpty(): boolean;
   /** The ports on which this FLM listens. */
   ports(): readonly number[];
+  /** Whether the process before this one still listens on one of them. */
+  areShared(): boolean;
   /** The first of those that run, or null. */
   first(): ProxyView | null;
   /** What the owner meant by leaving things out. @throws PROXY_INVALID_CONFIG, CONFIG_INVALID */
@@ -94,7 +97,7 @@ const POLL_MS = 10;
 /** How often proxies that could not be started are tried again. */
 const RETRY_MS = 5_000;
 /** How long the old process still takes connections that reached it before the new one listened. */
-export const SHARED_MS = 1_000;
+const SHARED_MS = 1_000;
 
 export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
   const { store, config, clock, log, openEntrance, whoListens } = options;
@@ -313,6 +316,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     forgetDead: store.clear,
     isEmpty: () => running.size === 0 && resting().length === 0,
     ports: () => [...running.values()].map(({ listener }) => listener.port),
+    areShared: () => [...running.values()].some(({ listener }) => isShared(listener.port)),
     first() {
       const [first] = running.values();
       return first === undefined ? null : viewOf(first);

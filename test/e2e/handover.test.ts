@@ -79,6 +79,7 @@ test(`${RESTARTS} in a row under load lose no request and no stream`, async () =
     `      ${RESTARTS} restarts in ${tookMs.join(', ')} ms: ${answered} short requests, failures ${JSON.stringify(failures)}; ` +
       `${whole.length} of ${STREAMS} streams whole`,
   );
+  if (Object.keys(failures).length) console.log(logOf(home));
   expect(failures).toEqual({});
   expect(whole.length).toBe(STREAMS);
   expect(answered).toBeGreaterThan(1_000);
