@@ -21,6 +21,14 @@ export const PROGRAM: FlmGroup = {
         restart: verb(() => import('./proxy/restart')),
       },
     },
+    service: {
+      about: 'FLM as a service of systemd or launchd.',
+      commands: {
+        install: verb(() => import('./service/install')),
+        uninstall: verb(() => import('./service/uninstall')),
+        status: verb(() => import('./service/status')),
+      },
+    },
     engines: {
       about: 'Where the models run.',
       commands: {

@@ -18,3 +18,4 @@ export {
 } from './processes';
 export { ownProgram, SERVE, SUPERVISE } from './program';
 export { createSupervisor, type Take } from './supervisor';
+export { LAUNCHD_LABEL, launchdPlist, type ServiceOptions, systemdUnit, UNIT_NAME } from './units';

@@ -22,10 +22,9 @@ const CALLS = {
   dup3: { args: [FFIType.i32, FFIType.i32, FFIType.i32], returns: FFIType.i32 },
 } as const;
 
-/** Makes new connections go to whichever process listens on `port` later. Returns whether the kernel took it. */
-export function steerToLatest(port: number): boolean {
+/** Makes new connections go to whoever listens on the port of `sockets` last. Returns whether the kernel took it. */
+export function steerToLatest([socket]: readonly number[]): boolean {
   const libc = openLibc(CALLS);
-  const [socket] = listeningSockets(port);
   if (libc === null || socket === undefined) return false;
   // struct sock_filter, and struct sock_fprog that points at it.
   const instruction = new Uint8Array(8);
@@ -41,12 +40,11 @@ export function steerToLatest(port: number): boolean {
 }
 
 /**
- * Ends listening on `port` and leaves every connection alone. The runtime's own stop closes idle ones at once, and whoever
+ * Ends listening on `sockets` and leaves every connection alone. The runtime's own stop closes idle ones at once, and whoever
  * is about to send a request on one would lose it. Returns whether that was possible.
  */
-export function stopListeningOnly(port: number): boolean {
+export function stopListeningOnly(sockets: readonly number[]): boolean {
   const libc = openLibc(CALLS);
-  const sockets = listeningSockets(port);
   if (libc === null || sockets.length === 0) return false;
   // The runtime keeps the number of the socket and closes it at the end: until then something harmless is behind it.
   const harmless = openSync('/dev/null', 'r');
@@ -65,8 +63,8 @@ export function isShared(port: number): boolean {
   return all.some(({ inode, address }) => !own.has(inode) && addresses.has(address));
 }
 
-/** The descriptors of this process that listen on `port`. */
-function listeningSockets(port: number): number[] {
+/** The descriptors of this process that listen on `port`; none where the system does not tell. */
+export function listeningSockets(port: number): number[] {
   const inodes = new Set(listeners(port).map(({ inode }) => inode));
   return ownSockets()
     .filter(({ inode }) => inodes.has(inode))

@@ -1,6 +1,6 @@
 /** The plain HTTP listener of a proxy: binds a port, or says who has it. */
 import { FlmError, reasonOf } from '../lib/errors';
-import { isShared, steerToLatest, stopListeningOnly } from './hand-on';
+import { isShared, listeningSockets, steerToLatest, stopListeningOnly } from './hand-on';
 
 /** What answers the requests of a listener. */
 export interface Handler {
@@ -57,14 +57,16 @@ export function listen({ bind, port, handler, tenancy = 'alone' }: ListenOptions
     });
   try {
     if (tenancy === 'shareable') probe(bind, port);
+    const others = listeningSockets(port);
     const server = serve(tenancy !== 'alone');
     const bound = server.port ?? port;
+    const sockets = listeningSockets(bound).filter((socket) => !others.includes(socket));
     // Two that looked at the same moment both found the port free.
     if (tenancy === 'shareable' && isShared(bound)) {
       void server.stop(true);
       throw inUse(bind, port);
     }
-    if (tenancy === 'shared') steerToLatest(bound);
+    if (tenancy === 'shared') steerToLatest(sockets);
     return {
       bind,
       port: bound,
@@ -77,7 +79,7 @@ export function listen({ bind, port, handler, tenancy = 'alone' }: ListenOptions
         await server.stop(true);
       },
       leave() {
-        if (stopListeningOnly(bound)) return true;
+        if (stopListeningOnly(sockets)) return true;
         void server.stop(false);
         return false;
       },
