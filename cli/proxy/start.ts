@@ -33,7 +33,6 @@ export default command({
       description: 'A reverse proxy whose X-Forwarded-For is believed (repeatable).',
     },
     'allow-plaintext': { type: 'boolean', description: 'Bind a public address although there is no TLS.' },
-    // citty's own way of saying no: `--no-daemon` is `daemon` turned off.
     'no-daemon': { type: 'boolean', description: 'Stay in the foreground, for a service manager or a test.' },
   },
   repeatable: ['trusted-proxy'],
@@ -55,7 +54,8 @@ export default command({
       ...(trusted.length === 0 ? {} : { trusted_proxies: [...trusted] }),
       ...(args['allow-plaintext'] === true ? { allow_plaintext: true } : {}),
     };
-    if (args['no-daemon'] === true) {
+    // Not from args: citty takes --no-daemon for the opposite of --daemon.
+    if (all('no-daemon').length > 0) {
       const { serveInForeground } = await import('./foreground');
       return serveInForeground(cli, {
         first: orSaved(input),
