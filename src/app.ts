@@ -319,7 +319,6 @@ export async function openApp(options: AppOptions): Promise<App> {
         log,
         sleep: Bun.sleep,
         async pause() {
-          if (runBy === 'foreground') throw refused('it runs in the foreground: stop it and start it again');
           await admin?.leave();
           backlog.start();
           for (const writer of writers) await writer.pause();
@@ -370,6 +369,8 @@ export async function openApp(options: AppOptions): Promise<App> {
     const daemon: DaemonApi = {
       async handOver() {
         if (stopping !== null) throw new FlmError('SHUTTING_DOWN');
+        // Whoever started it there would lose sight of it.
+        if (runBy !== 'supervisor') throw refused('it does not run in the background');
         await untilAlone();
         await handOver.begin();
         return {
@@ -427,8 +428,18 @@ export async function openApp(options: AppOptions): Promise<App> {
       },
     };
 
-    async function begin(as: RunBy): Promise<void> {
+    /** `leftBehind`: proxies on record that nobody has ended. */
+    async function begin(as: RunBy, leftBehind: number, replaces: number | null): Promise<void> {
       runBy = as;
+      const details = { version: VERSION, pid: process.pid, run_by: as, replaces };
+      if (leftBehind > 0 && replaces === null)
+        unrecorded.write({ type: 'flm.crashed', severity: 'medium', target: null, details: null });
+      unrecorded.write({ type: 'flm.started', severity: 'low', target: null, details });
+      // What another process has taken over is not stopped.
+      undo.push(() => {
+        if (handOver.state() === 'serving')
+          unrecorded.write({ type: 'flm.stopped', severity: 'low', target: null, details: null });
+      });
       undo.push(logEvents(bus, log));
       const opened = createAdmin({
         keys,
@@ -468,16 +479,16 @@ export async function openApp(options: AppOptions): Promise<App> {
 
       async serve(place) {
         if (runBy !== null) throw new FlmError('PROXY_ALREADY_RUNNING', { meta: { pid: process.pid } });
-        await proxies.forgetDead();
+        const leftBehind = await proxies.forgetDead();
         const profile: ProxyProfile = { mode: 'local-http', trustedProxies: [], ...place };
         const proxy = await proxies.open(profile, { isWanted: false, tenancy: 'alone' });
-        await begin('foreground');
+        await begin('foreground', leftBehind, null);
         return proxy;
       },
 
       async serveSaved({ first, legacy, runBy: as, isPatient, onReplaced: replaced }) {
         onReplaced = replaced;
-        await proxies.forgetDead();
+        const leftBehind = await proxies.forgetDead();
         for (const pid of legacy === null ? [] : [legacy.pid, ...legacy.elders])
           elders.set(pid, clock.monotonicMs());
         for (const profile of legacy?.proxies ?? [])
@@ -485,7 +496,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         if (first !== null || (proxies.isEmpty() && legacy === null)) await guarded.start(first ?? {});
         const failure = await proxies.restore();
         if (failure !== null && !isPatient) throw failure;
-        await begin(as);
+        await begin(as, leftBehind, legacy?.pid ?? null);
         return proxies.first();
       },
     };

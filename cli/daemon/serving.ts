@@ -31,6 +31,7 @@ export async function startServing(
   order: ServeOrder,
   how: { readonly runBy: RunBy; readonly onReplaced: () => void },
 ): Promise<Serving> {
+  // TODO when the telemetry room has one: install the crash handler here, where everything that serves comes along.
   const { paths, env, clock, egress } = place;
   if (!order.takeOver) await refuseSecond(place);
   const legacy = order.takeOver ? await createAdminClient(egress, paths.adminSocket).daemon.handOver() : null;

@@ -15,9 +15,7 @@ export async function serveInForeground(cli: Cli, order: ServeOrder): Promise<vo
     onReplaced: manager.close,
   });
   try {
-    cli.result(proxy, () =>
-      proxy === null ? 'FLM runs, but none of its proxies does: flm proxy status' : startedText(proxy),
-    );
+    cli.result(proxy, () => startedText(proxy));
     manager.ready(proxy === null ? 'no proxy could be started yet' : `serving on ${proxy.listen_addr}`);
     await untilOver(app, manager.stopping);
   } finally {

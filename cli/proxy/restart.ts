@@ -35,9 +35,7 @@ export default command({
       }
       return startDaemon(cli, { ...order, takeOver: isGraceful });
     });
-    cli.result(proxy, () =>
-      proxy === null ? 'FLM runs, but none of its proxies does: flm proxy status' : startedText(proxy),
-    );
+    cli.result(proxy, () => startedText(proxy));
   },
 });
 

@@ -64,9 +64,10 @@ export default command({
       });
     }
     const proxy = await startSomewhere(cli, input);
-    cli.result(proxy, () =>
-      proxy === null ? 'FLM runs, but none of its proxies does: flm proxy status' : startedText(proxy),
-    );
+    cli.result(proxy, () => startedText(proxy));
+    const keys = cli.format === 'text' ? await (await findRunning(cli))?.keys.list() : undefined;
+    if (keys?.items.every(({ status }) => status !== 'active') === true)
+      cli.note('Nobody can use it yet. Make a key: flm api-keys create --label my-app');
   },
 });
 

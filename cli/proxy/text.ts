@@ -19,7 +19,9 @@ export function proxiesText(proxies: readonly ProxyView[]): string {
   );
 }
 
-export function startedText(proxy: ProxyView): string {
+/** `null`: FLM runs, and tries those again that it could not start. */
+export function startedText(proxy: ProxyView | null): string {
+  if (proxy === null) return 'FLM runs, but none of its proxies does yet: flm proxy status';
   return [
     `FLM serves on port ${proxy.port} (process ${proxy.pid}).`,
     columns([...endpointRows(proxy), ['Listens', proxy.listen_addr]]),

@@ -136,16 +136,20 @@ function envFor(paths: Paths): Record<string, string | undefined> {
   return { ...process.env, ...fetchCapEnv(), FLM_DATA_DIR: paths.dir };
 }
 
-/** What the runtime itself says when it dies goes into the log, too. */
-function withLog<Result>(paths: Paths, start: (descriptor: number) => Result): Result {
-  const descriptor = openSync(
-    logPathIn(paths.logsDir),
-    constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT,
-    0o600,
-  );
+/** What the runtime itself says when it dies goes into the log, too, where there is room for one. */
+function withLog<Result>(paths: Paths, start: (log: number | 'ignore') => Result): Result {
+  const log = openLog(logPathIn(paths.logsDir));
   try {
-    return start(descriptor);
+    return start(log);
   } finally {
-    closeSync(descriptor);
+    if (log !== 'ignore') closeSync(log);
+  }
+}
+
+function openLog(path: string): number | 'ignore' {
+  try {
+    return openSync(path, constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT, 0o600);
+  } catch {
+    return 'ignore'; // A full disk must not keep FLM from coming back.
   }
 }

@@ -81,6 +81,24 @@ describe('the supervisor', () => {
     expect([result.exit, result.reports]).toEqual([exit, [...says]]);
   });
 
+  test('tries again when the program cannot even be started', async () => {
+    let tries = 0;
+    const supervisor = createSupervisor({
+      launch(_, take) {
+        tries++;
+        if (tries === 2) throw new Error('ETXTBSY');
+        take(READY);
+        return { pid: 1, ended: Promise.resolve(tries === 3 ? 0 : null), signal() {} };
+      },
+      adopt: null,
+      report() {},
+      clock: manualClock(),
+      log: silentLog,
+      delay: async () => {},
+    });
+    expect([await supervisor.run(), tries]).toEqual([0, 3]);
+  });
+
   test('gives up where a restart does not help', async () => {
     const crash = { says: [READY], code: null };
     expect((await supervise([crash, { says: [failed('DB_KEY_WRONG', 3)], code: 3 }])).exit).toBe(3);

@@ -69,10 +69,17 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
         if (round === 0 && message.type !== 'bye') options.report(message);
         return undefined;
       };
-      served =
-        round === 0 && options.adopt !== null ? options.adopt(take) : options.launch(round === 0, take);
-      const { pid } = served;
-      const code = await served.ended;
+      let pid: number | null = null;
+      let code: number | null = null;
+      try {
+        served =
+          round === 0 && options.adopt !== null ? options.adopt(take) : options.launch(round === 0, take);
+        pid = served.pid;
+        code = await served.ended;
+      } catch (error) {
+        // The program may just be replaced by a newer one, or the machine be out of processes.
+        log.error('FLM could not be started', { error });
+      }
       served = null;
       if (isMeant || code === 0 || ending.signal.aborted) return code ?? 0;
       const neverServed = round === 0 && options.adopt === null && begun !== 'ready';

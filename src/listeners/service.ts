@@ -60,8 +60,8 @@ export interface Proxies extends ProxiesApi {
   all(): ProxyView[];
   /** How those that run and are saved were started: what another process is to go on with. */
   legacy(): Legacy[];
-  /** Removes from the records what a crash left there. */
-  forgetDead(): Promise<void>;
+  /** Removes from the records what another process left there, and says how much that was: after a crash, something. */
+  forgetDead(): Promise<number>;
   /** Whether there is nothing to do: none runs, and none is to be tried again. */
   isEmpty(): boolean;
   /** The ports on which this FLM listens. */

@@ -16,8 +16,11 @@ export interface ProxyStore {
   reloaded(id: string, changed: readonly string[]): Promise<void>;
   /** Profiles of proxies that are to be started with FLM, oldest first. */
   wanted(): Promise<ProxyProfile[]>;
-  /** Removes handles that a crash left behind. Only the process that holds the data directory may call it. */
-  clear(): Promise<void>;
+  /**
+   * Removes handles that a crash left behind, and says how many there were. Only the process that holds the data directory
+   * may call it.
+   */
+  clear(): Promise<number>;
 }
 
 export function createProxyStore(db: ConfigDb, audit: AuditWriter): ProxyStore {
@@ -67,7 +70,7 @@ export function createProxyStore(db: ConfigDb, audit: AuditWriter): ProxyStore {
       return rows.flatMap((row) => profileIn(row.configJson));
     },
     async clear() {
-      db.delete(activeProxyHandles).run();
+      return db.delete(activeProxyHandles).run().changes;
     },
   };
 }
