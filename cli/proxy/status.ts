@@ -7,7 +7,7 @@ export default command({
   about: 'Show all proxies: those that run, and those that are started with FLM.',
   examples: ['flm proxy status', 'flm proxy status --json'],
   async run({ cli }) {
-    const { items } = await withBackend(cli, (backend) => backend.proxies.list());
-    cli.result(items, () => proxiesText(items));
+    const list = await withBackend(cli, (backend) => backend.proxies.list());
+    cli.result(list, () => proxiesText(list.items));
   },
 });

@@ -3,9 +3,11 @@
  * start says why and leaves nothing, and what its owner stopped stays stopped.
  */
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
-import { statSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { logPathIn } from '../../src/daemon';
 import { isRecord } from '../../src/lib/json';
+import type { ProxyList } from '../../src/listeners';
 import { chat, codeOf, eventsOf } from '../support/client';
 import { endDaemon, logOf, partsOf, startDaemon, untilServing } from '../support/daemon';
 import type { TestDir } from '../support/data-dir';
@@ -24,7 +26,7 @@ const BACK_MS = 3_000;
 
 let engine: FakeProcess;
 beforeAll(async () => {
-  engine = await startFakeProcess('llamacpp', '--tokens', '60', '--token-delay-ms', '50');
+  engine = await startFakeProcess('llamacpp', '--tokens', '30', '--token-delay-ms', '50');
 });
 afterAll(async () => {
   await engine[Symbol.asyncDispose]();
@@ -44,10 +46,8 @@ function only(home: TestDir, role: 'supervise' | 'serve'): number {
 }
 
 async function idsOf(home: TestDir): Promise<unknown> {
-  const proxies = await dataOf(home.env, ['proxy', 'status']);
-  return Array.isArray(proxies)
-    ? proxies.map((proxy) => isRecord(proxy) && [proxy.id, proxy.status])
-    : proxies;
+  const { items } = (await dataOf(home.env, ['proxy', 'status'])) as ProxyList;
+  return items.map(({ id, status }) => [id, status]);
 }
 
 describe('start and stop', () => {
@@ -260,6 +260,59 @@ describe('signals', () => {
       expect(await child.exited).toBe(0);
       expect(performance.now() - fromMs).toBeLessThan(2_500);
       expect((await ended).events.at(-1)).toContain(reason);
+    }
+  });
+});
+
+describe('under a service manager', () => {
+  test('says when it serves and when it stops, and a start that no restart mends has exit code 3', async () => {
+    using home = testHome();
+    const socket = join(home.dir, 'notify.sock');
+    const script = [
+      'import socket, sys',
+      's = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.bind(sys.argv[1]); print("listening", flush=True)',
+      'while True: print(repr(s.recv(4096).decode()), flush=True)',
+    ].join('\n');
+    const python = Bun.spawn(['python3', '-c', script, socket], { stdout: 'pipe' });
+    const heard = collect(python.stdout);
+    await heard.until((text) => text.includes('listening'));
+    const dataDir = join(home.dir, 'data');
+    const env = { ...home.env, FLM_DATA_DIR: dataDir, NOTIFY_SOCKET: socket, WATCHDOG_USEC: '200000' };
+    remember(env);
+    const port = await freePort();
+    const start = async (extra: Record<string, string> = {}) =>
+      Bun.spawn([await executable(), 'proxy', 'start', '--no-daemon', '--port', String(port), '--json'], {
+        env: { ...env, ...extra },
+        stdin: 'ignore',
+        stdout: 'ignore',
+        stderr: 'ignore',
+      });
+    const child = await start();
+    await heard.until((text) => text.includes('READY=1') && text.includes('WATCHDOG=1'));
+    expect(heard.text()).toContain(`MAINPID=${child.pid}`);
+    expect(await dataOf({ ...env, NOTIFY_SOCKET: '' }, ['status'])).toMatchObject({ run_by: 'service' });
+    expect(await errorOf({ ...env, NOTIFY_SOCKET: '' }, ['proxy', 'restart', '--graceful'])).toMatchObject({
+      code: 'HANDOVER_UNAVAILABLE',
+      hint: expect.stringContaining('systemctl'),
+    });
+    child.kill('SIGTERM');
+    expect(await child.exited).toBe(0);
+    await heard.until((text) => text.includes('STOPPING=1'));
+    expect(await (await start({ FLM_PROXY_DRAIN_MS: 'soon' })).exited).toBe(3);
+    python.kill();
+    await python.exited;
+  });
+
+  test('is refused where there is none, and nothing is written', async () => {
+    if (existsSync('/run/systemd/system')) return;
+    using home = testHome();
+    for (const verb of ['install', 'status', 'uninstall']) {
+      const error = await errorOf(home.env, ['service', verb]);
+      expect(error).toMatchObject({
+        code: 'SERVICE_UNAVAILABLE',
+        exit: 1,
+        hint: expect.stringContaining('flm proxy start'),
+      });
     }
   });
 });
