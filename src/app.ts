@@ -16,7 +16,7 @@ import {
 } from './admission';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
 import type { AuditWriter, Clock } from './contract';
-import { createBacklog, createHandOver, type DaemonApi, type Legacy, type RunBy } from './daemon';
+import { createDaemon, type Legacy, type RunBy } from './daemon';
 import { createEgress, type Egress } from './egress';
 import {
   createEngineStore,
@@ -121,15 +121,8 @@ interface Writer {
 
 /** How long requests under way may take to say goodbye when FLM stops. */
 const GOODBYE_MS = 2_000;
-/** How long the new process may take to say who it is. */
-const ANSWER_MS = 1_000;
-/** How long the process before may take to stop listening. */
-const SHARED_MS = 5_000;
-const LOOK_MS = 20;
 /** Idle connections of a process that was replaced close by themselves in this time. */
 const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
-/** Processes that were replaced ask once a second whether they are to stop, too. */
-const ELDERS_MS = 2_000;
 
 /** Puts nothing on record: to be replaced by the audit room's writer. */
 const unrecorded: AuditWriter = { write() {} };
@@ -203,7 +196,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       historyStore: {
         ...history,
         // Another process writes its own by then.
-        write: async (...rows) => (handOver.state() === 'serving' ? history.write(...rows) : undefined),
+        write: async (...rows) => (daemon.isOwner() ? history.write(...rows) : undefined),
       },
       egress,
       config: config.current,
@@ -223,10 +216,10 @@ export async function openApp(options: AppOptions): Promise<App> {
     let runBy: RunBy | null = null;
     let onReplaced = (): void => {};
     let open = (): OpenWork => ({ exchanges: 0, tickets: 0, leases: 0 });
-    const over = Promise.withResolvers<void>();
     /** Rooms that write by themselves add themselves here. */
     const writers: Writer[] = [];
 
+    let leftBehind: Promise<number> | null = null;
     const proxies = await createProxies({
       store: createProxyStore(db.config, unrecorded),
       config,
@@ -312,118 +305,48 @@ export async function openApp(options: AppOptions): Promise<App> {
         trial,
       });
 
-    const backlog = createBacklog(bus);
-    const handOver = createHandOver(
-      {
-        clock,
-        log,
-        sleep: Bun.sleep,
-        async pause() {
-          await admin?.leave();
-          backlog.start();
-          for (const writer of writers) await writer.pause();
-          db.pause();
-        },
-        async resume() {
-          db.resume(0);
-          for (const writer of writers) await writer.resume();
-          // Commands may have worked on the data directory in between.
-          await keys.refresh();
-          admin?.listen(paths.adminSocket);
-          const { opened, finished } = backlog.stop();
-          for (const request of opened) bus.publish({ name: 'request.opened', request });
-          for (const request of finished) bus.publish({ name: 'request.finished', request });
-        },
-        async heirAnswers() {
-          const client = createAdminClient(egress, paths.adminSocket);
-          const found = await client.status(AbortSignal.timeout(ANSWER_MS)).catch(() => null);
-          return found !== null && found.pid !== process.pid;
-        },
-        leave() {
-          proxies.leave();
-          onReplaced();
-        },
-        refreshKeys: keys.refresh,
-        async tellHeir() {
-          const rows = backlog.take();
-          try {
-            const client = createAdminClient(egress, paths.adminSocket);
-            const requests = open().exchanges;
-            return await client.daemon.elder({ pid: process.pid, requests, ...rows });
-          } catch (error) {
-            backlog.putBack(rows);
-            throw error;
-          }
-        },
-        busy: () => open().exchanges,
-        drain: () => proxies.drain(config.current()['proxy.drain_ms']),
+    const daemon = createDaemon({
+      version: VERSION,
+      clock,
+      bus,
+      log,
+      runBy: () => runBy,
+      proxies,
+      drainMs: () => config.current()['proxy.drain_ms'],
+      busy: () => open().exchanges,
+      async pause() {
+        await admin?.leave();
+        for (const writer of writers) await writer.pause();
+        db.pause();
       },
-      LINGER_MS,
-    );
-    void handOver.over.then(over.resolve);
-
-    /** Processes that this one, or the one before it, has replaced, and when each was last heard. */
-    const elders = new Map<number, number>();
-    let stopping: Promise<void> | null = null;
-
-    const daemon: DaemonApi = {
-      async handOver() {
-        if (stopping !== null) throw new FlmError('SHUTTING_DOWN');
-        // Whoever started it there would lose sight of it.
-        if (runBy !== 'supervisor') throw refused('it does not run in the background');
-        await untilAlone();
-        await handOver.begin();
-        return {
-          pid: process.pid,
-          version: VERSION,
-          proxies: proxies.legacy(),
-          elders: [...elders.keys()],
-        };
+      async resume() {
+        db.resume(0);
+        for (const writer of writers) await writer.resume();
+        // Commands may have worked on the data directory in between.
+        await keys.refresh();
+        admin?.listen(paths.adminSocket);
       },
-      async elder({ pid, opened, finished }) {
-        for (const request of opened) bus.publish({ name: 'request.opened', request });
-        for (const request of finished) bus.publish({ name: 'request.finished', request });
-        if (stopping === null) elders.set(pid, clock.monotonicMs());
-        else elders.delete(pid);
-        return { stop: stopping !== null };
+      refreshKeys: keys.refresh,
+      onReplaced: () => onReplaced(),
+      heir: {
+        status: (signal) => createAdminClient(egress, paths.adminSocket).status(signal),
+        daemon: {
+          elder: (report) => createAdminClient(egress, paths.adminSocket).daemon.elder(report),
+        },
       },
-      async stop() {
-        void stop();
-        return { status: 'stopping', pid: process.pid };
-      },
-    };
-
-    /** Three that listen on one port at once would be one too many (listeners/hand-on.ts). */
-    async function untilAlone(): Promise<void> {
-      const untilMs = clock.monotonicMs() + SHARED_MS;
-      while (proxies.areShared() && clock.monotonicMs() < untilMs) await Bun.sleep(LOOK_MS);
-    }
-
-    async function stopNow(): Promise<void> {
-      const untilMs = clock.monotonicMs() + ELDERS_MS;
-      await proxies.drain(config.current()['proxy.drain_ms']);
-      const waitsForElders = () =>
-        [...elders.values()].some((heardMs) => heardMs > untilMs - 2 * ELDERS_MS) &&
-        clock.monotonicMs() < untilMs;
-      while (waitsForElders()) await Bun.sleep(50);
-      over.resolve();
-    }
-
-    function stop(): Promise<void> {
-      stopping ??= stopNow();
-      return stopping;
-    }
+      lingerMs: LINGER_MS,
+    });
 
     /** Ends FLM with its last proxy: there is nothing left to do, and commands work without it. */
     const guarded: ProxiesApi = {
       ...proxies,
       async start(input) {
-        if (stopping !== null) throw new FlmError('SHUTTING_DOWN');
+        if (daemon.isStopping()) throw new FlmError('SHUTTING_DOWN');
         return proxies.start(input);
       },
       async stop(selector) {
         const stopped = await proxies.stop(selector);
-        if (proxies.isEmpty()) void stop();
+        if (proxies.isEmpty()) void daemon.stop();
         return stopped;
       },
     };
@@ -437,7 +360,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       unrecorded.write({ type: 'flm.started', severity: 'low', target: null, details });
       // What another process has taken over is not stopped.
       undo.push(() => {
-        if (handOver.state() === 'serving')
+        if (daemon.isOwner())
           unrecorded.write({ type: 'flm.stopped', severity: 'low', target: null, details: null });
       });
       undo.push(logEvents(bus, log));
@@ -447,7 +370,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         config,
         models,
         proxies: guarded,
-        daemon,
+        daemon: daemon.api,
         status,
         check,
         version: VERSION,
@@ -473,30 +396,30 @@ export async function openApp(options: AppOptions): Promise<App> {
       status,
       open: () => open(),
       check,
-      stop,
-      over: over.promise,
+      stop: daemon.stop,
+      over: daemon.over,
       close,
 
       async serve(place) {
         if (runBy !== null) throw new FlmError('PROXY_ALREADY_RUNNING', { meta: { pid: process.pid } });
-        const leftBehind = await proxies.forgetDead();
+        leftBehind ??= proxies.forgetDead();
+        await leftBehind;
         const profile: ProxyProfile = { mode: 'local-http', trustedProxies: [], ...place };
         const proxy = await proxies.open(profile, { isWanted: false, tenancy: 'alone' });
-        await begin('foreground', leftBehind, null);
+        await begin('foreground', await leftBehind, null);
         return proxy;
       },
 
       async serveSaved({ first, legacy, runBy: as, isPatient, onReplaced: replaced }) {
         onReplaced = replaced;
-        const leftBehind = await proxies.forgetDead();
-        for (const pid of legacy === null ? [] : [legacy.pid, ...legacy.elders])
-          elders.set(pid, clock.monotonicMs());
+        const left = await proxies.forgetDead();
+        if (legacy !== null) daemon.inherit(legacy);
         for (const profile of legacy?.proxies ?? [])
           await proxies.open(profile, { isWanted: true, tenancy: 'shared' });
         if (first !== null || (proxies.isEmpty() && legacy === null)) await guarded.start(first ?? {});
         const failure = await proxies.restore();
         if (failure !== null && !isPatient) throw failure;
-        await begin(as, leftBehind, legacy?.pid ?? null);
+        await begin(as, left, legacy?.pid ?? null);
         return proxies.first();
       },
     };
@@ -505,10 +428,6 @@ export async function openApp(options: AppOptions): Promise<App> {
     await close().catch(() => {});
     throw error;
   }
-}
-
-function refused(reason: string): FlmError {
-  return new FlmError('HANDOVER_UNAVAILABLE', { meta: { reason } });
 }
 
 /** Puts into the log what its reader wants to know. Returns what stops it. */

@@ -22,8 +22,8 @@ export interface Serving {
 
 /** How long to wait for an FLM that is just going down, or that was killed a moment ago. */
 const LOCK_WAIT_MS = 2_000;
-/** How long for the one that hands over: it may have to finish a change first. */
-const HAND_OVER_MS = 10_000;
+/** How long for one that must come up: the one before may have to say goodbye to requests first. */
+const PATIENT_LOCK_WAIT_MS = 8_000;
 
 /** @throws PROXY_ALREADY_RUNNING, HANDOVER_UNAVAILABLE, as openApp and App.serveSaved */
 export async function startServing(
@@ -37,7 +37,7 @@ export async function startServing(
   const legacy = order.takeOver ? await createAdminClient(egress, paths.adminSocket).daemon.handOver() : null;
   let app: App | null = null;
   const log = place.makeLog(() => app?.config.current()['log.level'] ?? 'info');
-  const lockWaitMs = legacy === null ? LOCK_WAIT_MS : HAND_OVER_MS;
+  const lockWaitMs = order.isPatient ? PATIENT_LOCK_WAIT_MS : LOCK_WAIT_MS;
   try {
     app = await openApp({ paths, env, clock, log, flags: {}, running: true, lockWaitMs });
     const { first, isPatient } = order;

@@ -60,6 +60,12 @@ export function createHandOver(options: HandOverOptions, lingerMs: number): Hand
     }
   }
 
+  /** Whatever it was, a process that serves nobody and waits for nothing must not stay. */
+  function lost(error: unknown): void {
+    log.error('the hand-over failed', { error });
+    over.resolve();
+  }
+
   async function tookBack(): Promise<boolean> {
     try {
       await options.resume();
@@ -89,7 +95,10 @@ export function createHandOver(options: HandOverOptions, lingerMs: number): Hand
         blind++;
         log.warn('whose keys are still good cannot be read', { reason: reasonOf(error) });
       }
-      const { stop } = await options.tellHeir().catch(() => ({ stop: false }));
+      const { stop } = await options.tellHeir().catch((error: unknown) => {
+        log.debug('the new process did not hear', { reason: reasonOf(error) });
+        return { stop: false };
+      });
       // Fails closed: a key that was revoked must not go on being served because nobody could look.
       if (stop || blind >= MAX_BLIND) {
         await options.drain();
@@ -115,7 +124,7 @@ export function createHandOver(options: HandOverOptions, lingerMs: number): Hand
         state = 'serving';
         throw error;
       }
-      void waitForHeir();
+      void waitForHeir().catch(lost);
     },
     state: () => state,
     over: over.promise,

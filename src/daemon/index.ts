@@ -1,7 +1,5 @@
 /** The daemon room: FLM in the background, its supervisor, and how one process takes over from another. */
-export { type Backlog, createBacklog } from './backlog';
 export { canRaiseFetchCap, raiseFetchCap } from './fetch-cap';
-export { createHandOver, type HandOver } from './hand-over';
 export { logPathIn, openLogFile } from './log-file';
 export { lineOf, readMessages } from './messages';
 export type { DaemonApi, ElderAnswer, ElderReport, Legacy, Message, RunBy, Stopping } from './model';
@@ -17,5 +15,6 @@ export {
   startSupervisor,
 } from './processes';
 export { ownProgram, SERVE, SUPERVISE } from './program';
-export { createSupervisor, type Take } from './supervisor';
+export { createDaemon, type Daemon } from './service';
+export { createSupervisor } from './supervisor';
 export { LAUNCHD_LABEL, launchdPlist, type ServiceOptions, systemdUnit, UNIT_NAME } from './units';
