@@ -60,7 +60,10 @@ async function openBackend(cli: Cli): Promise<AdminClient | OfflineBackend> {
  * A client of the FLM that runs on this data directory, or null.
  * @throws DB_LOCKED when one listens and does not answer
  */
-export async function findRunning({ paths, egress }: Cli): Promise<AdminClient | null> {
+export async function findRunning({
+  paths,
+  egress,
+}: Pick<Cli, 'paths' | 'egress'>): Promise<AdminClient | null> {
   if (!existsSync(paths.adminSocket)) return null;
   const client = createAdminClient(egress, paths.adminSocket);
   try {
@@ -71,6 +74,14 @@ export async function findRunning({ paths, egress }: Cli): Promise<AdminClient |
     const silent = error instanceof DOMException && error.name === 'TimeoutError';
     throw silent ? new FlmError('DB_LOCKED', { meta: { dir: paths.dir }, cause: error }) : error;
   }
+}
+
+/** @throws PROXY_ALREADY_RUNNING when an FLM serves this data directory */
+export async function refuseSecond(cli: Pick<Cli, 'paths' | 'egress'>): Promise<void> {
+  const running = await findRunning(cli);
+  if (running === null) return;
+  const { pid } = await running.status();
+  throw new FlmError('PROXY_ALREADY_RUNNING', { meta: { pid } });
 }
 
 /** @throws PROXY_NOT_RUNNING */

@@ -11,6 +11,24 @@ export const PROGRAM: FlmGroup = {
   commands: {
     up: verb(() => import('./up')),
     status: verb(() => import('./status')),
+    proxy: {
+      about: 'FLM in the background: its listeners, started, stopped and replaced.',
+      commands: {
+        start: verb(() => import('./proxy/start')),
+        stop: verb(() => import('./proxy/stop')),
+        status: verb(() => import('./proxy/status')),
+        reload: verb(() => import('./proxy/reload')),
+        restart: verb(() => import('./proxy/restart')),
+      },
+    },
+    service: {
+      about: 'FLM as a service of systemd or launchd.',
+      commands: {
+        install: verb(() => import('./service/install')),
+        uninstall: verb(() => import('./service/uninstall')),
+        status: verb(() => import('./service/status')),
+      },
+    },
     engines: {
       about: 'Where the models run.',
       commands: {

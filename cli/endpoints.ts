@@ -1,7 +1,7 @@
 /** Where FLM can be reached, as rows for `columns`: this machine, its networks, and the whole world. */
 import type { Status } from '../src/admin/client';
 
-export function endpointRows({ endpoints }: Status): (readonly [string, string])[] {
+export function endpointRows({ endpoints }: Pick<Status, 'endpoints'>): (readonly [string, string])[] {
   const { localhost, local_networks: networks, public: open } = endpoints;
   return [
     ...labelled('API', localhost === null ? [] : [api(localhost)]),

@@ -1,4 +1,5 @@
 /** Runs one command line: finds the command, prints its result or its error, and says the exit code. */
+import { SERVE, SUPERVISE } from '../src/daemon';
 import { createEgress } from '../src/egress';
 import { systemClock } from '../src/lib/clock';
 import { type FlmError, toFlmError } from '../src/lib/errors';
@@ -14,6 +15,10 @@ import { asksForHelp, checkNoArgs, findCommand, runStrict } from './strict';
 
 /** Runs `words` (without the program's name) and resolves with the exit code. Never rejects. */
 export async function runCli(words: readonly string[], env: Env): Promise<number> {
+  const [first = '', order = ''] = words;
+  // Pipes of these two stay open to their end, and must not keep them from it.
+  if (first === SUPERVISE) process.exit(await (await import('./daemon/supervise')).supervise(order, env));
+  if (first === SERVE) process.exit(await (await import('./daemon/serve')).serveInBackground(order, env));
   const format = formatOf(words);
   const interrupted = new AbortController();
   // A kept connection would keep the finished program alive for seconds.

@@ -29,13 +29,14 @@ export async function openOffline(cli: Cli, lockWaitMs: number): Promise<Offline
   const { paths, env, clock } = cli;
   const log = stderrLog(cli, () => 'warn');
   const app = await openApp({ paths, env, clock, log, flags: {}, running: false, lockWaitMs });
-  const { check, support, close } = app;
+  const { proxies, check, support, close } = app;
   return {
     mode: 'offline',
     ...checked(
       app,
       once(() => tell(cli)),
     ),
+    proxies,
     check,
     support,
     close,

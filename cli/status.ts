@@ -18,13 +18,19 @@ export default command({
   },
 });
 
+function listens({ listen_addr: address, status, last_error: error }: Status['proxies'][number]): string {
+  if (status === 'running') return address;
+  return `${address} (${status}${error === null ? '' : `: ${error}`})`;
+}
+
 function textOf(status: Status): string {
-  if (!status.running) return `FLM ${status.version} is not running. Start it with: flm up`;
+  if (!status.running)
+    return `FLM ${status.version} is not running. Start it with: flm up, or flm proxy start`;
   return [
     `FLM ${status.version} runs (process ${status.pid}).`,
     columns([
       ...endpointRows(status),
-      ['Listens', status.listen_addr ?? ''],
+      ...status.proxies.map((proxy, index) => [index === 0 ? 'Listens' : '', listens(proxy)] as const),
       [
         'Engines',
         `${status.engines.running} running of ${status.engines.known} known, ${count(status.models, 'model')}`,

@@ -392,3 +392,24 @@ test('a start that finds run and lib directories there goes on', async () => {
   (await open(data.dir)).close();
   expect(existsSync(data.paths.configDb)).toBe(true);
 });
+
+test("a paused installation is another process's to write, is still read here, and comes back", async () => {
+  using data = testDir();
+  const first = await open(data.dir);
+  putSetting(first, 'before');
+  first.pause();
+  expect(settingsIn(first)).toEqual(['before']);
+  expect(() => putSetting(first, 'lost')).toThrow('readonly');
+  const second = await open(data.dir);
+  putSetting(second, 'of the other');
+  expect(settingsIn(first)).toEqual(['before', 'of the other']);
+  expect(await codeOf(async () => first.resume(0))).toBe('DB_LOCKED');
+  expect(() => putSetting(first, 'lost')).toThrow('readonly');
+  second.close();
+  first.resume(0);
+  putSetting(first, 'again');
+  expect(settingsIn(first).toSorted()).toEqual(['again', 'before', 'of the other']);
+  expect(await codeOf(() => open(data.dir))).toBe('DB_LOCKED');
+  first.close();
+  (await open(data.dir)).close();
+});

@@ -36,6 +36,10 @@ export interface Databases {
   readonly firstStart: boolean;
   /** From here on no statement waits for another process for longer than a moment. */
   hurry(): void;
+  /** Leaves the data directory to another process: from here on both files are only read, and what writes fails. */
+  pause(): void;
+  /** Takes the data directory back, waiting at most `lockWaitMs` for whoever has it. @throws DB_LOCKED */
+  resume(lockWaitMs: number): void;
   /** Closes both files and frees the data directory. */
   close(): void;
 }
@@ -64,7 +68,9 @@ export async function openDatabases(options: OpenDatabasesOptions): Promise<Data
     for (const item of opened.reverse().splice(0)) 'release' in item ? item.release() : item.close();
   };
   try {
-    opened.push(acquireLock(paths.lockDb, paths.dir, options.lockWaitMs, addon));
+    const lock = (waitMs: number) => acquireLock(paths.lockDb, paths.dir, waitMs, addon);
+    let held = lock(options.lockWaitMs);
+    opened.push({ release: () => held.release() });
     // Half a file of the key may be half a key. Whoever holds the lock is the only one who writes such files here.
     sweep(paths.dir, temporaryOf);
     const firstStart = !existsSync(paths.configDb);
@@ -88,6 +94,15 @@ export async function openDatabases(options: OpenDatabasesOptions): Promise<Data
       firstStart,
       hurry() {
         for (const sqlite of [config, security]) sqlite.pragma(`busy_timeout = ${HURRIED_MS}`);
+      },
+      pause() {
+        // Reading goes on: keys that end must be seen to end by requests that are still under way here.
+        for (const sqlite of [config, security]) sqlite.pragma('query_only = ON');
+        held.release();
+      },
+      resume(lockWaitMs) {
+        held = lock(lockWaitMs);
+        for (const sqlite of [config, security]) sqlite.pragma('query_only = OFF');
       },
       close,
     };

@@ -2,16 +2,8 @@
  * The composition root: the only place that joins rooms. `openApp` opens the data directory and the rooms that any
  * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
  */
-import { join } from 'node:path';
 import { checkDatabases, openDatabases } from '../db';
-import {
-  type Activity,
-  type ActivityApi,
-  anchorIn,
-  createActivity,
-  createOfflineActivity,
-  type WriterSettings,
-} from './activity';
+import type { ActivityApi } from './activity';
 import {
   type Admin,
   type AdminPort,
@@ -29,6 +21,7 @@ import {
   type SupportBundle,
   supportBundle,
 } from './admin';
+import { createAdminClient } from './admin/client';
 import {
   createAdmission,
   createKeyStore,
@@ -38,9 +31,14 @@ import {
   mayUse,
   type Slots,
 } from './admission';
+import { adminUrl, openAdminPort } from './app/admin-port';
+import { postVia } from './app/collector';
+import { alsoToFile, boundedStdout, logEvents } from './app/logs';
+import { createRequestLog } from './app/request-log';
 import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
-import type { ActivityAnchor, ActivityRecord, Clock } from './contract';
+import type { Clock } from './contract';
+import { createDaemon, type Legacy, type RunBy } from './daemon';
 import { createEgress, type Egress } from './egress';
 import {
   createEngineStore,
@@ -52,22 +50,23 @@ import {
   type Trial,
   whoListens,
 } from './engines';
-import { createGateway } from './gateway';
+import { createGateway, type Gateway } from './gateway';
 import { type Bus, createBus } from './lib/bus';
 import { FlmError, toFlmError } from './lib/errors';
-import { createLog, type Log, type LogLevel } from './lib/log';
+import type { Log } from './lib/log';
 import type { Env, Paths } from './lib/paths';
 import {
-  checkExposure,
+  createProxies,
   createProxyStore,
-  endpointsOf,
-  type Listener,
-  listen,
-  type ProxyHandle,
-  type ProxyStore,
+  IDLE_SECONDS,
+  type Proxies,
+  type ProxiesApi,
+  type ProxyInput,
+  type ProxyProfile,
+  type ProxyView,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
-import { createTelemetry, logLimits, openLogFile, type Post, type Telemetry } from './telemetry';
+import { createTelemetry, type Telemetry } from './telemetry';
 import { VERSION } from './version';
 
 export interface AppOptions {
@@ -75,6 +74,8 @@ export interface AppOptions {
   readonly env: Env;
   readonly clock: Clock;
   readonly log: Log;
+  /** Whether `log` is logs/flm.log already; then the setting log.file adds nothing. */
+  readonly isFileLog?: boolean;
   /** Settings given on the command line. */
   readonly flags: Partial<ConfigSnapshot>;
   /** Whether this process will serve, or only change something while nobody serves. */
@@ -92,10 +93,9 @@ export interface App {
   readonly trial: Trial;
   readonly sessions: Sessions;
   readonly egress: Egress;
-  /** The request log; in the FLM that serves also what writes it. */
+  readonly proxies: Proxies;
+  /** The request log. */
   readonly activity: ActivityApi;
-  /** What writes the request log, once FLM serves. */
-  recorder(): Activity | null;
   /** What happened, for whoever records it. */
   readonly bus: Bus;
   readonly firstStart: boolean;
@@ -106,8 +106,17 @@ export interface App {
   open(): OpenWork;
   check(): Promise<CheckReport>;
   support(): Promise<SupportBundle>;
-  /** Starts to serve. At most once. @throws PROXY_PORT_IN_USE, EXPOSURE_REFUSED, PROXY_INVALID_CONFIG, IO_ERROR */
-  serve(options: ServeOptions): Promise<ProxyHandle>;
+  /**
+   * Serves through one proxy, until `close`. It is not saved, and nobody takes its port over. May be tried again after
+   * PROXY_PORT_IN_USE. @throws PROXY_PORT_IN_USE, EXPOSURE_REFUSED, PROXY_INVALID_CONFIG, IO_ERROR
+   */
+  serve(options: ServeOptions): Promise<ProxyView>;
+  /** Serves through the proxies that are saved, and those of the order. @throws as serve, for the one that was asked for */
+  serveSaved(order: SavedOrder): Promise<ProxyView | null>;
+  /** Lets nobody new in, and waits for requests under way as long as proxy.drain_ms allows. Then FLM is over. */
+  stop(): Promise<void>;
+  /** Resolves when there is nothing to serve any more: stopped, without proxies, or replaced by another process. */
+  readonly over: Promise<void>;
   close(): Promise<void>;
 }
 
@@ -124,12 +133,22 @@ export interface ServeOptions {
   readonly allowPlaintext: boolean;
 }
 
+export interface SavedOrder {
+  /** The proxy that was asked for; null: those that are saved, or where there is none the default one. */
+  readonly first: ProxyInput | null;
+  /** What the process before this one leaves to it. */
+  readonly legacy: Legacy | null;
+  readonly runBy: RunBy;
+  /** Whether proxies that cannot be started are tried again; else the start fails with the first of them. */
+  readonly isPatient: boolean;
+  /** Called when another process has taken the place of this one, which finishes what is under way. */
+  readonly onReplaced: () => void;
+}
+
 /** How long requests under way may take to say goodbye when FLM stops. */
 const GOODBYE_MS = 2_000;
-/** Lines of the request log that may wait for whoever reads stdout. */
-const MAX_STDOUT_CHARS = 8_388_608;
-/** What a collector has to say is short. */
-const MAX_COLLECTOR_ANSWER = 65_536;
+/** Idle connections of a process that was replaced close by themselves in this time. */
+const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
 
 /** @throws as openDatabases and createConfig */
 export async function openApp(options: AppOptions): Promise<App> {
@@ -176,31 +195,32 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
       running,
     });
-    if (running) log = alsoToFile(options, config, undo);
+    if (running && options.isFileLog !== true) {
+      const both = alsoToFile(options, config);
+      log = both.log;
+      undo.push(both.file.close);
+    }
     const keys = await createKeys(createKeyStore(db.security, audit.inSecurityDb), clock, bus);
     undo.push(keys.close);
     const egress = createEgress({ clock });
     undo.push(egress.close);
-    const activityOptions = {
+
+    const requestLog = createRequestLog({
       dir: paths.activityDir,
       seal: db.daySeal,
-      settings: activitySettings(config.current()),
-      record: recordOn(audit),
+      audit,
+      config,
       clock,
       bus,
       log,
-    };
-    let recorder: Activity | null = null;
-    const activity = eitherOf(() => recorder, createOfflineActivity(activityOptions));
-    const listeners: Listener[] = [];
-    let adminPort: AdminPort = { url: null, reason: null };
+    });
     const sessions = createSessions({
       store: createSessionStore(db.security, audit.inSecurityDb.write),
       clock,
       config: config.current,
       record: audit.record,
     });
-
+    const history = createHistoryStore(db.config);
     const trial = createTrial({
       dir: paths.trialDir,
       env,
@@ -219,7 +239,11 @@ export async function openApp(options: AppOptions): Promise<App> {
     });
     const engines: Engines = await createEngines({
       store: createEngineStore(db.config, db.security, audit.inConfigDb),
-      historyStore: createHistoryStore(db.config),
+      historyStore: {
+        ...history,
+        // Another process writes its own by then.
+        write: async (...rows) => (daemon.isOwner() ? history.write(...rows) : undefined),
+      },
       egress,
       config: config.current,
       env,
@@ -228,31 +252,111 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
       trial,
       processes: createProcessTable(),
-      isOwnPort: (port) =>
-        listeners.some((listener) => listener.port === port) || adminPort.url === adminUrl(port),
+      isOwnPort: (port) => proxies.ports().includes(port) || adminPort.url === adminUrl(port),
       onChange: models.update,
     });
     undo.push(engines.close);
 
-    let handle: ProxyHandle | null = null;
+    let gateway: Gateway | null = null;
+    let admin: Admin | null = null;
+    let adminPort: AdminPort = { url: null, reason: null };
+    let telemetry: Telemetry | null = null;
+    let runBy: RunBy | null = null;
+    let onReplaced = (): void => {};
     let open = (): OpenWork => ({ exchanges: 0, tickets: 0, leases: 0 });
+    let forgotten: Promise<unknown> | null = null;
+    const proxies = await createProxies({
+      store: createProxyStore(db.config, audit.inConfigDb),
+      config,
+      clock,
+      log,
+      openEntrance: (options) => openGateway().edge(options),
+      whoListens: (bind, port) => whoListens(egress, bind, port),
+    });
+    let closeGateway = (): void => {};
+    undo.push(() => closeGateway());
+    undo.push(() => proxies.close(async () => gateway?.drain(GOODBYE_MS), GOODBYE_MS));
+
+    const slots = createSlots({
+      clock,
+      capacityOf: (engineId) =>
+        engines.states().find((state) => state.ref.id === engineId)?.slots ??
+        config.current()['engine.default_slots'],
+      queueLimit: () => config.current()['engine.queue_limit'],
+    });
+
+    /** Starts what is told of requests, before there are any. */
+    async function openTelemetry(): Promise<void> {
+      if (telemetry !== null) return;
+      const made = await createTelemetry({
+        bus,
+        clock,
+        log,
+        env,
+        paths,
+        version: VERSION,
+        config: config.current,
+        open: () => open(),
+        engines: engines.states,
+        loadOf: slots.load,
+        activity: () => requestLog.counters() ?? { queued: 0, dropped: 0 },
+        post: postVia(egress),
+        stdout: boundedStdout(),
+      });
+      undo.push(made.close);
+      telemetry = made;
+      requestLog.start();
+      undo.push(() => requestLog.stop());
+    }
+
+    /** Made when the first proxy starts; every later one uses it, too. */
+    function openGateway(): Gateway {
+      if (gateway !== null) return gateway;
+      loadOf = slots.load;
+      const admission = createAdmission({ slots, gate: engines, isAlias: models.isAlias, clock, bus });
+      const made = createGateway({
+        keys,
+        models,
+        catalogue: models,
+        admission,
+        mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
+        engines,
+        liveness: engines.liveness,
+        metrics: async () => requireOpen(telemetry).metrics(),
+        tracing: requireOpen(telemetry).tracing,
+        isReady: () => engines.states().some((state) => state.status.startsWith('running-')),
+        config: config.current,
+        clock,
+        bus,
+        log,
+      });
+      closeGateway = made.close;
+      open = () => ({ exchanges: made.busy(), ...admission.open() });
+      gateway = made;
+      return made;
+    }
+
     const status = (): Status => {
       const states = engines.states();
-      const bind = listeners[0]?.bind;
+      const first = proxies.first();
       return {
-        running: handle !== null,
-        id: handle?.id ?? null,
-        pid: handle?.pid ?? null,
+        running: runBy !== null,
+        id: first?.id ?? null,
+        pid: runBy === null ? null : process.pid,
         version: VERSION,
         data_dir: paths.dir,
-        mode: handle?.mode ?? null,
-        listen_addr: handle?.listenAddr ?? null,
-        endpoints:
-          handle === null || bind === undefined
-            ? { localhost: null, local_network: null, local_networks: [], public: [] }
-            : endpointsOf(bind, handle.port),
+        mode: first?.mode ?? null,
+        listen_addr: first?.listen_addr ?? null,
+        endpoints: first?.endpoints ?? {
+          localhost: null,
+          local_network: null,
+          local_networks: [],
+          public: [],
+        },
         admin: adminPort,
-        started_at: handle === null ? null : new Date(handle.startedAtMs).toISOString(),
+        run_by: runBy,
+        proxies: proxies.all(),
+        started_at: first?.started_at ?? null,
         requests: open().exchanges,
         engines: {
           running: states.filter((state) => state.status.startsWith('running-')).length,
@@ -274,10 +378,9 @@ export async function openApp(options: AppOptions): Promise<App> {
         trial,
         status,
         clock,
-        others: [() => checkAudit(audit), async () => checkRequestLog(recorder?.counters() ?? null)],
+        others: [() => checkAudit(audit), async () => checkRequestLog(requestLog.counters())],
       });
 
-    let metrics: Telemetry['metrics'] | null = null;
     const support = () =>
       supportBundle({
         paths,
@@ -289,8 +392,94 @@ export async function openApp(options: AppOptions): Promise<App> {
         engines,
         status,
         check,
-        metrics,
+        metrics: telemetry?.metrics ?? null,
       });
+
+    const daemon = createDaemon({
+      version: VERSION,
+      clock,
+      bus,
+      log,
+      runBy: () => runBy,
+      proxies,
+      drainMs: () => config.current()['proxy.drain_ms'],
+      busy: () => open().exchanges,
+      async pause(onQuiet) {
+        await admin?.leave();
+        await requestLog.stop(() => {
+          telemetry?.pause();
+          onQuiet();
+        });
+        audit.pause();
+        db.pause();
+      },
+      async resume() {
+        db.resume(0);
+        audit.resume();
+        requestLog.start();
+        telemetry?.resume();
+        // Commands may have worked on the data directory in between.
+        await keys.refresh();
+        await openDoors();
+      },
+      refreshKeys: keys.refresh,
+      onReplaced: () => onReplaced(),
+      heir: {
+        status: (signal) => createAdminClient(egress, paths.adminSocket).status(signal),
+        daemon: {
+          elder: (report) => createAdminClient(egress, paths.adminSocket).daemon.elder(report),
+        },
+      },
+      lingerMs: LINGER_MS,
+    });
+
+    /** Ends FLM with its last proxy: there is nothing left to do, and commands work without it. */
+    const guarded: ProxiesApi = {
+      ...proxies,
+      async start(input) {
+        if (daemon.isStopping()) throw new FlmError('SHUTTING_DOWN');
+        return proxies.start(input);
+      },
+      async stop(selector) {
+        const stopped = await proxies.stop(selector);
+        if (proxies.isEmpty()) void daemon.stop();
+        return stopped;
+      },
+    };
+
+    async function openDoors(): Promise<void> {
+      admin?.listen(paths.adminSocket);
+      if (admin !== null) adminPort = await openAdminPort(admin, config.current()['admin.port'], egress, log);
+    }
+
+    /** `replaces`: the process that has left the data directory to this one, so that nothing has ended unexpectedly. */
+    async function begin(as: RunBy, replaces: number | null): Promise<void> {
+      runBy = as;
+      const details = { version: VERSION, pid: process.pid, run_by: as, replaces };
+      await audit
+        .started(details, { isSuccession: replaces !== null })
+        .catch((error: unknown) => log.error('that FLM started could not be put on record', { error }));
+      undo.push(async () => {
+        // What another process has taken over is not stopped.
+        if (daemon.isOwner()) await stopped(audit, log);
+      });
+      undo.push(logEvents(bus, log));
+      const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
+      const rooms = { keys, engines, config, models, audit, sessions, status, check, support };
+      admin = createAdmin({
+        ...rooms,
+        activity: requestLog.api,
+        proxies: guarded,
+        daemon: daemon.api,
+        idempotency,
+        version: VERSION,
+        log,
+      });
+      undo.push(admin.close);
+      await openDoors();
+      engines.start();
+      log.info('FLM can be managed', { socket: paths.adminSocket, port: adminPort.url });
+    }
 
     return {
       keys,
@@ -301,8 +490,8 @@ export async function openApp(options: AppOptions): Promise<App> {
       trial,
       sessions,
       egress,
-      activity,
-      recorder: () => recorder,
+      proxies,
+      activity: requestLog.api,
       bus,
       log,
       firstStart: db.firstStart,
@@ -310,119 +499,39 @@ export async function openApp(options: AppOptions): Promise<App> {
       open: () => open(),
       check,
       support,
+      stop: daemon.stop,
+      over: daemon.over,
       close,
 
-      async serve({ bind, port, allowPlaintext }) {
-        if (handle !== null) throw new FlmError('PROXY_ALREADY_RUNNING', { meta: { pid: process.pid } });
-        const exposure = checkExposure(bind, allowPlaintext);
-        const proxies = createProxyStore(db.config);
-        await proxies.clear();
+      async serve(place) {
+        if (runBy !== null) throw new FlmError('PROXY_ALREADY_RUNNING', { meta: { pid: process.pid } });
+        forgotten ??= proxies.forgetDead();
+        await forgotten;
+        await openTelemetry();
+        const profile: ProxyProfile = { mode: 'local-http', trustedProxies: [], ...place };
+        const proxy = await proxies.open(profile, { isWanted: false, tenancy: 'alone' });
+        await begin('foreground', null);
+        return proxy;
+      },
 
-        recorder = createActivity({ ...activityOptions, settings: activitySettings(config.current()) });
-        undo.push(recorder.close);
-        undo.push(configureActivity(recorder, config, bus));
-
-        const slots = createSlots({
-          clock,
-          capacityOf: (engineId) =>
-            engines.states().find((state) => state.ref.id === engineId)?.slots ??
-            config.current()['engine.default_slots'],
-          queueLimit: () => config.current()['engine.queue_limit'],
-        });
-        loadOf = slots.load;
-        const admission = createAdmission({ slots, gate: engines, isAlias: models.isAlias, clock, bus });
-        const telemetry = await createTelemetry({
-          bus,
-          clock,
-          log,
-          env,
-          paths,
-          version: VERSION,
-          config: config.current,
-          open: () => open(),
-          engines: engines.states,
-          loadOf: slots.load,
-          activity: recorder.counters,
-          post: postVia(egress),
-          stdout: boundedStdout(),
-        });
-        undo.push(telemetry.close);
-        metrics = telemetry.metrics;
-        const gateway = createGateway({
-          keys,
-          models,
-          catalogue: models,
-          admission,
-          mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
-          engines,
-          liveness: engines.liveness,
-          metrics: telemetry.metrics,
-          tracing: telemetry.tracing,
-          isReady: () => engines.states().some((state) => state.status.startsWith('running-')),
-          config: config.current,
-          clock,
-          bus,
-          log,
-        });
-        undo.push(gateway.close);
-        open = () => ({ exchanges: gateway.busy(), ...admission.open() });
-        undo.push(logEvents(bus, log));
-
-        const listener = listen({ bind, port, handler: gateway.edge({ loopback: exposure === 'loopback' }) });
-        listeners.push(listener);
-        undo.push(() => listener.stop(() => gateway.drain(GOODBYE_MS), GOODBYE_MS));
-        handle = handleOf(listener, clock);
-        const { id, mode } = handle;
-        await proxies.started(handle, { mode, bind, port: listener.port });
-        undo.push(() => forget(proxies, id, log));
-
-        const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
-        const rooms = { keys, engines, config, models, audit, activity, sessions, status, check, support };
-        const admin = createAdmin({ ...rooms, idempotency, version: VERSION, log });
-        undo.push(admin.close);
-        admin.listen(paths.adminSocket);
-        adminPort = await openAdminPort(admin, config.current()['admin.port'], egress, log);
-        await audit
-          .started({ version: VERSION, pid: process.pid, listen_addr: handle.listenAddr })
-          .catch((error: unknown) => log.error('that FLM started could not be put on record', { error }));
-        undo.push(() => stopped(audit, log));
-        engines.start();
-        if (exposure !== 'loopback')
-          log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
-        log.info('FLM listens', {
-          listenAddr: handle.listenAddr,
-          pid: handle.pid,
-          socket: paths.adminSocket,
-        });
-        return handle;
+      async serveSaved({ first, legacy, runBy: as, isPatient, onReplaced: replaced }) {
+        onReplaced = replaced;
+        await proxies.forgetDead();
+        await openTelemetry();
+        if (legacy !== null) daemon.inherit(legacy);
+        for (const profile of legacy?.proxies ?? [])
+          await proxies.open(profile, { isWanted: true, tenancy: 'shared' });
+        if (first !== null || (proxies.isEmpty() && legacy === null)) await guarded.start(first ?? {});
+        const failure = await proxies.restore();
+        if (failure !== null && !isPatient) throw failure;
+        await begin(as, legacy?.pid ?? null);
+        return proxies.first();
       },
     };
   } catch (error) {
     // What went wrong first is what the caller has to hear; what comes of it is in the log.
     await close().catch(() => {});
     throw error;
-  }
-}
-
-/** By its address: on ::1, which browsers try first for `localhost`, another user of this machine may listen. */
-function adminUrl(port: number): string {
-  return `http://127.0.0.1:${port}`;
-}
-
-/** Opens the port of the admin API. FLM serves without it too: a port that somebody has is no reason not to start. */
-async function openAdminPort(admin: Admin, port: number, egress: Egress, log: Log): Promise<AdminPort> {
-  if (port === 0) return { url: null, reason: null };
-  try {
-    admin.listenOnPort(port);
-    return { url: adminUrl(port), reason: null };
-  } catch (error) {
-    const failure = toFlmError(error);
-    const inUse = failure.code === 'PROXY_PORT_IN_USE';
-    const reason = inUse
-      ? `port ${port} is taken by ${await whoListens(egress, '127.0.0.1', port)}`
-      : failure.message;
-    log.warn('browsers cannot reach the admin API', { reason });
-    return { url: null, reason };
   }
 }
 
@@ -435,153 +544,8 @@ async function stopped(audit: Audit, log: Log): Promise<void> {
   }
 }
 
-/** The log that was handed over and, while the owner wants that, logs/flm.log. */
-function alsoToFile(
-  { paths, clock, log }: AppOptions,
-  config: Config,
-  undo: (() => void | Promise<void>)[],
-): Log {
-  const file = openLogFile({
-    path: join(paths.logsDir, 'flm.log'),
-    limits: () => logLimits(config.current()),
-    clock,
-    // That it cannot be written to is told where it can be read.
-    log,
-  });
-  undo.push(file.close);
-  const toFile = createLog(
-    () => config.current()['log.level'],
-    clock,
-    (line) => {
-      if (config.current()['log.file']) file.write(line);
-    },
-  );
-  const both =
-    (level: LogLevel): Log[LogLevel] =>
-    (message, fields) => {
-      log[level](message, fields);
-      toFile[level](message, fields);
-    };
-  return { debug: both('debug'), info: both('info'), warn: both('warn'), error: both('error') };
-}
-
-/** stdout, as long as somebody reads it: what nobody takes is not kept for ever. */
-function boundedStdout(): (line: string) => boolean {
-  let waitingChars = 0;
-  return (line) => {
-    if (waitingChars + line.length > MAX_STDOUT_CHARS) return false;
-    waitingChars += line.length;
-    process.stdout.write(line, () => {
-      waitingChars -= line.length;
-    });
-    return true;
-  };
-}
-
-/** How OpenTelemetry's exports leave: through egress, as everything that leaves. */
-function postVia(egress: Egress): Post {
-  return async ({ url, headers, body, timeoutMs }) => {
-    const signal = AbortSignal.timeout(timeoutMs);
-    // A collector is the owner's choice, as an engine is; metadata services of clouds are nobody's.
-    await egress.checkEngineUrl(url);
-    const response = await egress.send({ url, method: 'POST', headers, body, signal });
-    const bytes = await response.body.bytes();
-    return {
-      status: response.status,
-      retryAfter: response.headers.get('retry-after'),
-      text: new TextDecoder().decode(bytes.subarray(0, MAX_COLLECTOR_ANSWER)),
-    };
-  };
-}
-
-/** Where the request log is asked: at its Worker, once there is one. */
-function eitherOf(live: () => ActivityApi | null, offline: ActivityApi): ActivityApi {
-  const api = () => live() ?? offline;
-  return {
-    list: (filter, page) => api().list(filter, page),
-    refusals: (range, page) => api().refusals(range, page),
-    stats: (query) => api().stats(query),
-    export: (filter, format) => api().export(filter, format),
-    verify: () => api().verify(),
-    erase: (input) => api().erase(input),
-  };
-}
-
-/** Where the request log puts its ends on record. */
-function recordOn(audit: Audit): ActivityRecord {
-  return {
-    anchor: audit.anchor,
-    record: audit.record,
-    async anchors() {
-      const anchors: ActivityAnchor[] = [];
-      let cursor: string | undefined;
-      do {
-        const page = await audit.list({
-          type: 'activity.anchor',
-          limit: 1_000,
-          ...(cursor === undefined ? {} : { cursor }),
-        });
-        anchors.push(...page.items.flatMap(({ details }) => anchorIn(details)));
-        cursor = page.next ?? undefined;
-      } while (cursor !== undefined);
-      return anchors.reverse();
-    },
-  };
-}
-
-function activitySettings(config: ConfigSnapshot): WriterSettings {
-  return {
-    retentionDays: config['activity.retention_days'],
-    maxBytes: config['activity.max_bytes'],
-    archive: config['activity.archive'],
-  };
-}
-
-/** Tells the request log of its settings when they change. Returns what stops it. */
-function configureActivity(activity: Activity, config: Config, bus: Bus): () => void {
-  return bus.subscribe('config.changed', ({ keys }) => {
-    if (keys.some((key) => key.startsWith('activity.')))
-      activity.configure(activitySettings(config.current()));
-  });
-}
-
-/** Takes the handle of a proxy that ends out of the records. One that stays is removed by the next start. */
-async function forget(proxies: ProxyStore, id: string, log: Log): Promise<void> {
-  try {
-    await proxies.stopped(id);
-  } catch (error) {
-    log.warn('that FLM stopped could not be written down', { error });
-  }
-}
-
-function handleOf({ bind, port }: Listener, clock: Clock): ProxyHandle {
-  const listenAddr = bind.includes(':') ? `[${bind}]:${port}` : `${bind}:${port}`;
-  return {
-    id: `proxy-${port}`,
-    pid: process.pid,
-    port,
-    mode: 'local-http',
-    listenAddr,
-    httpsPort: null,
-    startedAtMs: clock.nowMs(),
-  };
-}
-
-/** Puts into the log what its reader wants to know. Returns what stops it. */
-function logEvents(bus: Bus, log: Log): () => void {
-  const stops = [
-    bus.subscribe('engine.changed', ({ engineId, status, models }) =>
-      log.info('engine', { engineId, status, models }),
-    ),
-    bus.subscribe('engine.removed', ({ engineId }) => log.info('engine is gone', { engineId })),
-    bus.subscribe('key.created', ({ keyId, label }) => log.info('API key created', { keyId, label })),
-    bus.subscribe('key.revoked', ({ keyId }) => log.info('API key ended', { keyId })),
-    bus.subscribe('config.changed', ({ keys }) => log.info('settings changed', { keys })),
-    bus.subscribe('auth.refused', ({ requestId, ip, path, reason }) =>
-      log.debug('refused', { requestId, ip, path, reason }),
-    ),
-  ];
-  return () => {
-    for (const stop of stops) stop();
-  };
+function requireOpen(telemetry: Telemetry | null): Telemetry {
+  if (telemetry === null)
+    throw new FlmError('INTERNAL_ERROR', { cause: new Error('nothing counts requests') });
+  return telemetry;
 }

@@ -20,6 +20,8 @@ const status: Status = {
     public: [],
   },
   admin: { url: 'http://127.0.0.1:7843', reason: null },
+  run_by: 'foreground',
+  proxies: [],
   started_at: '2026-11-23T12:00:00.000Z',
   requests: 0,
   engines: { running: 1, known: 1 },

@@ -3,18 +3,17 @@ import { confirm, isCancel } from '@clack/prompts';
 import type { CreatedKey } from '../../src/admission';
 import { type App, openApp } from '../../src/app';
 import { type ConfigSnapshot, parseSetting } from '../../src/config';
+import { canRaiseFetchCap, raiseFetchCap } from '../../src/daemon';
 import { FlmError } from '../../src/lib/errors';
 import type { LogLevel } from '../../src/lib/log';
-import { installCrashHandler } from '../../src/telemetry';
-import { VERSION } from '../../src/version';
-import { findRunning } from '../backend';
+import { refuseSecond } from '../backend';
 import { ask } from '../chat/ask';
 import { type Cli, INTERRUPTED } from '../cli';
 import { command } from '../command';
+import { guardAgainstCrashes } from '../crash-guard';
 import { installTrial } from '../engines/try';
 import { stderrLog } from '../log';
 import { type UpResult, upText } from './banner';
-import { canRaiseFetchCap, raiseFetchCap } from './fetch-cap';
 import { serveOnFreePort } from './port';
 
 /** How long to wait for an FLM that is just going down, or that was killed a moment ago. */
@@ -54,14 +53,7 @@ export default command({
       await app.close();
       raiseFetchCap();
     }
-    const crash = installCrashHandler({
-      crashDir: cli.paths.crashDir,
-      version: VERSION,
-      clock: cli.clock,
-      log: app.log,
-      facts: () => ({ ...app.open() }),
-      exit: (code) => process.exit(code),
-    });
+    const crash = guardAgainstCrashes(app, cli);
     try {
       const bind = app.config.current()['proxy.bind'];
       await serveOnFreePort(app, cli, { port, bind, allowPlaintext: args['allow-plaintext'] === true });
@@ -77,7 +69,7 @@ export default command({
         cli.note('Nobody has seen the first key. For another one: flm api-keys rotate "first key"');
       // From here on FLM serves, and Ctrl-C is how that ends, also while a model still answers.
       if (args.ask !== undefined) await askFirst(app, cli, args.ask).catch(unlessInterrupted(cli));
-      await untilInterrupted(cli);
+      await Promise.race([untilInterrupted(cli), app.over]);
     } finally {
       await app.close();
       crash.uninstall();
@@ -99,13 +91,6 @@ async function openHere(cli: Cli, flags: Partial<ConfigSnapshot>): Promise<App> 
     if (error instanceof FlmError && error.code === 'DB_LOCKED') await refuseSecond(cli);
     throw error;
   }
-}
-
-async function refuseSecond(cli: Cli): Promise<void> {
-  const running = await findRunning(cli);
-  if (running === null) return;
-  const { pid } = await running.status();
-  throw new FlmError('PROXY_ALREADY_RUNNING', { meta: { pid } });
 }
 
 /** A person who watches reads the banner; the lines are for whoever collects them. */

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { testDir } from '../../test/support/data-dir';
 import { type App, openApp } from '../app';
-import type { Principal, Scope } from '../contract';
+import type { Principal, RequestFacts, Scope } from '../contract';
+import type { DaemonApi } from '../daemon';
 import { type Actor, currentActor } from '../lib/actor';
 import { manualClock } from '../lib/clock';
 import { FlmError } from '../lib/errors';
@@ -17,6 +18,8 @@ const dir = testDir();
 let app: App;
 let options: AdminOptions;
 let admin: Admin;
+/** What a replaced process told. */
+const reported: RequestFacts[] = [];
 
 /** Answers are never given again. */
 const forgetful: Idempotency = {
@@ -35,7 +38,15 @@ beforeAll(async () => {
     running: false,
     lockWaitMs: 0,
   });
-  options = { ...app, idempotency: forgetful, version: '0.0.0', log: silentLog };
+  const daemon: DaemonApi = {
+    handOver: async () => ({ pid: 1, version: '0.0.0', proxies: [], elders: [] }),
+    elder: async ({ finished }) => {
+      reported.push(...finished);
+      return { stop: false };
+    },
+    stop: async () => ({ status: 'stopping', pid: 1 }),
+  };
+  options = { ...app, daemon, idempotency: forgetful, version: '0.0.0', log: silentLog };
   admin = createAdmin(options);
 });
 
@@ -264,4 +275,37 @@ describe('errors', () => {
       error: { hint: 'Did you mean proxy.port?' },
     });
   });
+});
+
+test('what a replaced process tells of its requests arrives whole, also what a later version adds', async () => {
+  const facts = {
+    requestId: 'r',
+    atMs: 1,
+    ip: '::1',
+    method: 'POST',
+    path: '/v1/chat/completions',
+    principalId: 'k',
+    model: 'm',
+    engineId: null,
+    attempts: 1,
+    isStream: true,
+    outcome: 'done',
+    status: 200,
+    errorCode: null,
+    waitedMs: 0.25,
+    firstByteMs: null,
+    firstTokenMs: 1.5,
+    durationMs: 2,
+    usage: { promptTokens: 1, completionTokens: 2, cachedTokens: null, reasoningTokens: null },
+    later: true,
+  };
+  const response = await admin.fetch(
+    new Request('http://localhost/api/v1/daemon/elders', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ pid: 7, requests: 1, opened: [], finished: [facts] }),
+    }),
+  );
+  expect([response.status, await response.json()]).toEqual([200, { stop: false }]);
+  expect<unknown[]>(reported).toEqual([facts]);
 });

@@ -17,7 +17,7 @@ interface Cancellable {
   readonly signal?: AbortSignal | undefined;
 }
 
-export type GetStatusResult = { running: boolean; id: string | null; pid: number | null; version: string; data_dir: string; mode: "local-http" | null; listen_addr: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; admin: { url: string | null; reason: string | null }; started_at: string | null; requests: number; engines: { running: number; known: number }; models: number; security_db_key: "keychain" | "file" | "passphrase" };
+export type GetStatusResult = { running: boolean; id: string | null; pid: number | null; version: string; data_dir: string; mode: "local-http" | null; listen_addr: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; admin: { url: string | null; reason: string | null }; run_by: "supervisor" | "service" | "foreground" | null; proxies: ({ id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct"; fail_open: boolean; socks5_endpoint: null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; started_at: string | null; requests: number; engines: { running: number; known: number }; models: number; security_db_key: "keychain" | "file" | "passphrase" };
 
 export type RunChecksResult = { status: "ok" | "warning" | "error"; checks: ({ name: string; status: "ok" | "warning" | "error"; message: string })[] };
 
@@ -106,6 +106,28 @@ export type SetSettingResult = { key: string; value: string; effect: "applied" |
 export type UnsetSettingResult = { key: string; value: string; effect: "applied" | "restart-required" | "shadowed-by-env" | "shadowed-by-flag" };
 
 export type ExplainSettingResult = { key: string; about: string; takes: string; apply: "live" | "restart"; value: string; source: "flag" | "env" | "database" | "file" | "default"; sources: ({ source: "flag" | "env" | "database" | "file" | "default"; where: string; value: string | null; wins: boolean })[] };
+
+export type ListProxiesResult = { items: ({ id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct"; fail_open: boolean; socks5_endpoint: null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; next: string | null };
+
+export type StartProxyBody = { port?: number; bind?: string; mode?: string; trusted_proxies?: (string)[]; allow_plaintext?: boolean };
+
+export type StartProxyResult = { id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct"; fail_open: boolean; socks5_endpoint: null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
+
+export type StopProxiesBody = { id: string } | { port: number } | { all: true };
+
+export type StopProxiesResult = { status: "stopped"; stopped: (string)[] };
+
+export type ReloadProxiesBody = { id: string } | { port: number } | { all: true };
+
+export type ReloadProxiesResult = { status: "reloaded"; reloaded: number; total: number; handle_ids: (string)[]; changed: (string)[]; restart_required: (string)[]; errors: ({ handle_id: string; error: string })[] };
+
+export type StopFlmResult = { status: "stopping"; pid: number };
+
+export type HandOverResult = { pid: number; version: string; proxies: ({ mode: "local-http"; bind: string; port: number; trustedProxies: (string)[]; allowPlaintext: boolean })[]; elders: (number)[] };
+
+export type TellOfElderBody = { pid: number; requests: number; opened: ({ requestId: string; atMs: number; ip: string; status: number })[]; finished: ({ requestId: string; atMs: number; ip: string; status: number })[] };
+
+export type TellOfElderResult = { stop: boolean };
 
 export type ListAuditEventsQuery = { type?: string | undefined; severity?: "low" | "medium" | "high" | "critical" | undefined; actor?: string | undefined; target?: string | undefined; ip?: string | undefined; since?: string | undefined; until?: string | undefined; limit?: number | undefined; cursor?: string | undefined; stream?: boolean | undefined };
 
@@ -220,6 +242,20 @@ export function operationsOver(send: Send) {
     unsetSetting: (input: { params: { key: string } } & Cancellable) => send<UnsetSettingResult>('DELETE', '/api/v1/config/{key}', input),
     /** What a setting is for and where its value comes from. Scope: `config:read` */
     explainSetting: (input: { params: { key: string } } & Cancellable) => send<ExplainSettingResult>('GET', '/api/v1/config/{key}/explain', input),
+    /** List all proxies. Scope: `proxies:read` */
+    listProxies: (input: Cancellable = {}) => send<ListProxiesResult>('GET', '/api/v1/proxies', input),
+    /** Start a proxy. Scope: `proxies:write` */
+    startProxy: (input: { body: StartProxyBody } & Cancellable) => send<StartProxyResult>('POST', '/api/v1/proxies', input),
+    /** Stop proxies. Scope: `proxies:write` */
+    stopProxies: (input: { body: StopProxiesBody } & Cancellable) => send<StopProxiesResult>('POST', '/api/v1/proxies/stop', input),
+    /** Read the settings again. Scope: `proxies:write` */
+    reloadProxies: (input: { body: ReloadProxiesBody } & Cancellable) => send<ReloadProxiesResult>('POST', '/api/v1/proxies/reload', input),
+    /** Stop FLM. Scope: `proxies:write` */
+    stopFlm: (input: Cancellable = {}) => send<StopFlmResult>('POST', '/api/v1/daemon/stop', input),
+    /** Leave the data directory to a new process (for FLM itself). Scope: `admin:write` */
+    handOver: (input: Cancellable = {}) => send<HandOverResult>('POST', '/api/v1/daemon/hand-over', input),
+    /** What a replaced process tells until its end (for FLM itself). Scope: `admin:write` */
+    tellOfElder: (input: { body: TellOfElderBody } & Cancellable) => send<TellOfElderResult>('POST', '/api/v1/daemon/elders', input),
     /** List what is on record, or follow it with stream=true. Scope: `audit:read` */
     listAuditEvents: (input: { query?: ListAuditEventsQuery } & Cancellable = {}) => send<ListAuditEventsResult>('GET', '/api/v1/audit/events', input),
     /** Follow what is put on record; Last-Event-ID resumes. Scope: `audit:read` */

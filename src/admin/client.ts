@@ -6,8 +6,10 @@ import type { ActivityApi, ActivityFilter, StatsQuery } from '../activity';
 import type { CreatedKey, KeysApi } from '../admission';
 import type { AuditApi, AuditEntry, WatchQuery } from '../audit';
 import type { ConfigApi } from '../config';
+import type { DaemonApi } from '../daemon';
 import type { Egress } from '../egress';
 import type { EnginesApi } from '../engines';
+import type { ProxiesApi } from '../listeners';
 import type { ModelsApi } from '../models';
 import { askAt, eventsOf, jsonOf, textOf } from './ask';
 import { operationsOver } from './client.gen';
@@ -25,6 +27,7 @@ export interface OwnerApi {
   readonly config: ConfigApi;
   readonly models: ModelsApi;
   readonly sessions: SessionsApi;
+  readonly proxies: Omit<ProxiesApi, 'start'>;
   readonly audit: AuditApi;
   readonly activity: ActivityApi;
   status(signal?: AbortSignal): Promise<Status>;
@@ -34,6 +37,8 @@ export interface OwnerApi {
 
 export interface AdminClient extends OwnerApi {
   readonly keys: KeysApi & { ephemeral(): Promise<Pick<CreatedKey, 'plain_key'>> };
+  readonly proxies: ProxiesApi;
+  readonly daemon: DaemonApi;
   readonly audit: AuditApi & {
     /** Rows as they are put on record, after row `after` or some of the newest first. Ends with the connection. */
     watch(query: WatchQuery, after: number | null, signal: AbortSignal): AsyncIterable<AuditEntry>;
@@ -90,6 +95,17 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       issueToken: () => api.issueToken(),
       list: () => api.listSessions(),
       close: (id) => api.revokeSession({ params: { id } }),
+    },
+    proxies: {
+      list: () => api.listProxies(),
+      start: (body) => api.startProxy({ body }),
+      stop: (body) => api.stopProxies({ body }),
+      reload: (body) => api.reloadProxies({ body }),
+    },
+    daemon: {
+      stop: () => api.stopFlm(),
+      handOver: () => api.handOver(),
+      elder: (body) => api.tellOfElder({ body }),
     },
     audit: {
       list: (query) => api.listAuditEvents({ query }),

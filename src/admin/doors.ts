@@ -8,6 +8,10 @@ import type { AdminEdge } from './edge';
 import { wayTo } from './socket';
 
 export interface OpenDoor {
+  /** Takes nobody new, so that another process can listen in its place. Requests under way go on. */
+  leave(): void;
+  /** Requests under way. */
+  busy(): number;
   close(): Promise<void>;
 }
 
@@ -38,6 +42,8 @@ export function openSocket(socketPath: string, edge: AdminEdge): OpenDoor {
     });
     chmodSync(socketPath, 0o600);
     return {
+      leave: () => void server.stop(false),
+      busy: () => server.pendingRequests,
       async close() {
         await server.stop(true);
         way.close();
@@ -64,7 +70,11 @@ export function openPort(port: number, edge: AdminEdge): OpenDoor {
         return edge.fetch(request, { via: 'tcp', port, ip }, () => connection.timeout(request, 0));
       },
     });
-    return { close: () => server.stop(true) };
+    return {
+      leave: () => void server.stop(false),
+      busy: () => server.pendingRequests,
+      close: () => server.stop(true),
+    };
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE') {
       throw new FlmError('PROXY_PORT_IN_USE', {

@@ -39,10 +39,15 @@ export interface Admin {
   listen(socketPath: string): void;
   /** Starts to listen on a port of this machine. @throws PROXY_PORT_IN_USE, IO_ERROR */
   listenOnPort(port: number): void;
+  /** Frees both doors for another process. Requests under way are answered, and it can listen again. */
+  leave(): Promise<void>;
   close(): Promise<void>;
 }
 
 const SWEEP_EVERY_MS = 3_600_000;
+/** How long requests under way may take when the doors are given up. */
+const GOODBYE_MS = 500;
+const POLL_MS = 5;
 
 export function createAdmin({ idempotency, version, log, ...rooms }: AdminOptions): Admin {
   const principals = new WeakMap<Request, Principal>();
@@ -95,6 +100,18 @@ export function createAdmin({ idempotency, version, log, ...rooms }: AdminOption
     },
     listenOnPort(port) {
       doors.push(openPort(port, edge));
+    },
+    async leave() {
+      if (sweeping !== null) clearInterval(sweeping);
+      const left = doors.splice(0);
+      for (const door of left) door.leave();
+      const busy = () => left.reduce((sum, door) => sum + door.busy(), 0);
+      // The request that asked for it is under way itself, and so may be others that never end.
+      for (let waited = 0; busy() > 1 && waited < GOODBYE_MS; waited += POLL_MS) await Bun.sleep(POLL_MS);
+      // Who keeps a connection has to find the other process with the next request.
+      setTimeout(() => {
+        for (const door of left) void door.close();
+      }, GOODBYE_MS).unref();
     },
     async close() {
       if (sweeping !== null) clearInterval(sweeping);

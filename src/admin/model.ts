@@ -1,6 +1,8 @@
 /** The state of this FLM, and what the CLI needs of a running one. */
 import { type Static, Type } from '@sinclair/typebox';
+import { RUN_BY } from '../daemon';
 import { nullable, oneOf } from '../lib/schema';
+import { ProxyView } from '../listeners';
 
 export const AdminPort = Type.Object(
   {
@@ -29,6 +31,12 @@ export const Status = Type.Object(
       public: Type.Array(Type.String(), { description: 'Where strangers can reach it.' }),
     }),
     admin: AdminPort,
+    run_by: nullable(oneOf(RUN_BY), {
+      description: 'Who starts FLM again when it dies; foreground: nobody. Null while it does not run.',
+    }),
+    proxies: Type.Array(ProxyView, {
+      description: 'All of them; the fields above tell of the first that runs.',
+    }),
     started_at: nullable(Type.String({ format: 'date-time' })),
     requests: Type.Integer({ description: 'Requests that engines work on, or that wait for one.' }),
     engines: Type.Object({ running: Type.Integer(), known: Type.Integer() }),

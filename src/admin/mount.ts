@@ -8,10 +8,14 @@ import type { Audit } from '../audit';
 import { auditRoutes } from '../audit/routes';
 import type { ConfigApi } from '../config';
 import { configRoutes } from '../config/routes';
+import type { DaemonApi } from '../daemon';
+import { daemonRoutes } from '../daemon/routes';
 import type { EnginesApi } from '../engines';
 import { enginesRoutes } from '../engines/routes';
 import { FlmError } from '../lib/errors';
 import { createScopeGuard, type ScopeGuard, STRICT } from '../lib/scope-guard';
+import type { ProxiesApi } from '../listeners';
+import { proxiesRoutes } from '../listeners/routes';
 import type { ModelsApi } from '../models';
 import { modelsRoutes } from '../models/routes';
 import { CheckReport, Status, SupportBundle } from './model';
@@ -25,6 +29,8 @@ export interface Rooms {
   readonly engines: EnginesApi;
   readonly config: ConfigApi;
   readonly models: ModelsApi;
+  readonly proxies: ProxiesApi;
+  readonly daemon: DaemonApi;
   readonly audit: Audit;
   readonly activity: ActivityApi;
   readonly sessions: Omit<Sessions, keyof SessionsApi> & SessionsApi;
@@ -63,6 +69,8 @@ export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
     .use(enginesRoutes(rooms.engines, guard))
     .use(modelsRoutes(rooms.models, guard))
     .use(configRoutes(rooms.config, guard))
+    .use(proxiesRoutes(rooms.proxies, guard))
+    .use(daemonRoutes(rooms.daemon, guard))
     .use(auditRoutes(rooms.audit, guard))
     .use(activityRoutes(rooms.activity, guard));
 }

@@ -538,3 +538,16 @@ describe('anyUsable', () => {
     expect(keys.anyUsable()).toBe(false);
   });
 });
+
+test('a look into the database that another process has taken over ends and begins keys here, too', async () => {
+  const { id, plain_key: revoked } = await keys.create({ label: 'revoked there' });
+  const other = await createKeys(store, clock, createBus());
+  await other.revoke(id);
+  const { plain_key: made } = await other.create({ label: 'made there' });
+  expect([accepts(revoked), accepts(made)]).toEqual([true, false]);
+  await keys.refresh();
+  await settle();
+  expect([accepts(revoked), accepts(made)]).toEqual([false, true]);
+  expect(events.at(-1)).toEqual({ name: 'key.revoked', keyId: id });
+  other.close();
+});

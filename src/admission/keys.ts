@@ -30,6 +30,8 @@ export interface Keys extends KeysApi {
    * Good for starting requests during `ttlMs`.
    */
   issueEphemeral(label: string, ttlMs: number): { readonly plain: string };
+  /** Looks into the database again, which another process has taken over: what it ended, ends here. */
+  refresh(): Promise<void>;
   close(): void;
 }
 
@@ -172,6 +174,11 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
       const { key, created } = newKey({ label }, null);
       ephemeral.set(key.id, { ...recognisedOf(key), endsAtMs: nowMs + ttlMs });
       return { plain: created.plain_key };
+    },
+
+    async refresh() {
+      await reload();
+      tellEnds();
     },
 
     async list() {

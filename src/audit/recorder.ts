@@ -33,6 +33,9 @@ export interface Recorder {
   added(): void;
   /** Calls `handle` after rows were added, until the returned function is called. */
   onRows(handle: () => void): () => void;
+  /** Writes nothing until `resume`: another process has the databases. */
+  pause(): void;
+  resume(): void;
   close(): void;
 }
 
@@ -52,6 +55,7 @@ const FOLLOW_MS = 10_000;
 export async function createRecorder({ store, clock, log }: RecorderOptions): Promise<Recorder> {
   const writer = await store.writer(newId());
   let scheduled = false;
+  let isPaused = false;
   let timer: ReturnType<typeof setTimeout> | null = null;
   /** Whether rows were added that config.db does not know of. */
   let isBehind = true;
@@ -82,6 +86,7 @@ export async function createRecorder({ store, clock, log }: RecorderOptions): Pr
   function drain(): void {
     if (timer !== null) clearTimeout(timer);
     timer = null;
+    if (isPaused) return;
     try {
       for (;;) {
         const waiting = store.waiting(BATCH);
@@ -186,6 +191,17 @@ export async function createRecorder({ store, clock, log }: RecorderOptions): Pr
     onRows(handle) {
       watchers.add(handle);
       return () => watchers.delete(handle);
+    },
+
+    pause() {
+      drain();
+      isPaused = true;
+      if (timer !== null) clearTimeout(timer);
+    },
+
+    resume() {
+      isPaused = false;
+      drain();
     },
 
     close() {

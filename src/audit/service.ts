@@ -16,8 +16,17 @@ export interface Audit extends AuditApi, AnchorSink {
   readonly inConfigDb: AuditWriter;
   /** Puts something on record that is no change to a database. @throws DB_ERROR */
   record(event: AuditEvent): Promise<void>;
-  /** Puts on record that FLM serves, and before that, where the one before has not ended well, that it has not. */
-  started(details: Readonly<Record<string, unknown>>): Promise<void>;
+  /**
+   * Puts on record that FLM serves, and before that, where the one before has not ended well, that it has not: unless this
+   * is a succession, in which the one before lives on for a while.
+   */
+  started(
+    details: Readonly<Record<string, unknown>>,
+    how?: { readonly isSuccession: boolean },
+  ): Promise<void>;
+  /** Writes nothing until `resume`: another process has the databases. */
+  pause(): void;
+  resume(): void;
   /**
    * Rows that match, in their order: those after row `after` and, without it, some of the newest; then every new one as
    * soon as it is on disk. Null when nothing has come for a while. Ends when `signal` aborts.
@@ -115,15 +124,17 @@ export async function createAudit({ store, clock, log, idleMs = IDLE_MS }: Audit
   return {
     inSecurityDb: recorder.inSecurityDb,
     inConfigDb: recorder.inConfigDb,
+    pause: recorder.pause,
+    resume: recorder.resume,
     record,
     follow,
 
     anchor: (anchor) =>
       record({ type: 'activity.anchor', severity: 'low', target: null, details: { ...anchor } }),
 
-    async started(details) {
+    async started(details, { isSuccession } = { isSuccession: false }) {
       const before = store.lastOf(writer, ['flm.started', 'flm.stopped', 'flm.crashed']);
-      if (before?.type === 'flm.started') {
+      if (before?.type === 'flm.started' && !isSuccession) {
         const crashed = { started_at: isoTime(before.atMs) };
         await record({ type: 'flm.crashed', severity: 'high', target: null, details: crashed });
       }

@@ -8,6 +8,6 @@ export {
   type SettingView,
 } from './model';
 export { type ConfigSnapshot, envNameOf, SETTING_KEYS, SETTINGS, type SettingKey } from './schema';
-export { type Config, type ConfigOptions, createConfig } from './service';
+export { type Config, type ConfigOptions, createConfig, type Reloaded } from './service';
 export { parseSetting } from './sources';
 export { createSettingsStore, type SettingsStore } from './store';

@@ -62,6 +62,12 @@ export const SETTINGS = {
     'Longest time for a request that is not streamed.',
   ),
   'proxy.stream_timeout_ms': setting(integer(1_000, DAY_MS), 1_800_000, 'live', 'Longest time for a stream.'),
+  'proxy.drain_ms': setting(
+    integer(0, DAY_MS),
+    30_000,
+    'live',
+    'How long requests under way may take to finish when a proxy or FLM is stopped. After that they are cut off.',
+  ),
   'proxy.header_grace_ms': setting(
     integer(0, 600_000),
     10_000,

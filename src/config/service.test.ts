@@ -22,6 +22,7 @@ const SAMPLES = {
   'proxy.max_connections': ['11', '12', '13', '14'],
   'proxy.request_timeout_ms': ['3001', '3002', '3003', '3004'],
   'proxy.stream_timeout_ms': ['3001', '3002', '3003', '3004'],
+  'proxy.drain_ms': ['0', '1', '2', '3'],
   'proxy.header_grace_ms': ['0', '1', '2', '3'],
   'proxy.ping_interval_ms': ['3001', '3002', '3003', '3004'],
   'proxy.stall_probe_ms': ['3001', '3002', '3003', '3004'],

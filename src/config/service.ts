@@ -11,6 +11,16 @@ import type { SettingsStore } from './store';
 export interface Config extends ConfigApi {
   /** The settings in force. Take it once per request: it does not change under your hands. */
   current(): ConfigSnapshot;
+  /**
+   * Reads flm.toml and the database again. Returns the settings that have another value now, and those that wait for a
+   * restart. @throws CONFIG_FILE_INVALID: then everything stays as it was
+   */
+  reload(): Promise<Reloaded>;
+}
+
+export interface Reloaded {
+  readonly changed: readonly SettingKey[];
+  readonly waits: readonly SettingKey[];
 }
 
 export interface ConfigOptions {
@@ -35,7 +45,7 @@ type Sources = { readonly [Source in SettingSource]: SourceValues };
  * @throws CONFIG_FILE_INVALID when flm.toml or a variable is wrong: better no start than a surprising one.
  */
 export async function createConfig(options: ConfigOptions): Promise<Config> {
-  const fixed = {
+  let fixed = {
     flag: new Map(Object.entries(options.flags)) as SourceValues,
     env: readEnv(options.env),
     file: readToml(options.tomlPath),
@@ -75,6 +85,20 @@ export async function createConfig(options: ConfigOptions): Promise<Config> {
 
   return {
     current: () => snapshot,
+
+    async reload() {
+      const before = snapshot;
+      const file = readToml(options.tomlPath);
+      const database = await readDatabase(options.store, options.log);
+      fixed = { ...fixed, file };
+      sources = { ...fixed, database };
+      snapshot = freeze(sources);
+      const changed = SETTING_KEYS.filter(
+        (key) => formatted(key, before[key]) !== formatted(key, snapshot[key]),
+      );
+      if (changed.length > 0) options.bus.publish({ name: 'config.changed', keys: changed });
+      return { changed, waits: SETTING_KEYS.filter((key) => waits(key, formatted(key, snapshot[key]))) };
+    },
 
     async list() {
       return { items: SETTING_KEYS.map(viewNow), next: null };

@@ -15,6 +15,17 @@ import { ownHeaders } from './headers';
 import { RequestRecord } from './record';
 import type { Tracing } from './tracing';
 
+/**
+ * `open`: serves. `leaving`: serves too, but closes each connection after its answer, since another process takes the next
+ * ones. `draining`: FLM stops, and nobody new is served.
+ */
+export type Stance = 'open' | 'leaving' | 'draining';
+
+/** The way in through one listener. Requests that came through it are known by it. */
+export interface Door {
+  stance: Stance;
+}
+
 /** What the edge knows of a request before any route sees it. */
 export interface RequestContext {
   readonly request: Request;
@@ -24,6 +35,7 @@ export interface RequestContext {
   readonly record: RequestRecord;
   /** The address at the other end of the connection: the client's, or that of a proxy in between. */
   readonly peer: string;
+  readonly door: Door;
   /** Switches off the runtime's idle time-out for this connection: engines think for minutes. */
   readonly keepOpen: () => void;
 }
@@ -47,11 +59,17 @@ export interface EdgeOptions {
   readonly busy: () => number;
   /** Whether the listener is on loopback, where Host is the only thing that stands between web pages and FLM. */
   readonly loopback: boolean;
+  /** Reverse proxies of this listener, besides those of the settings. */
+  readonly trustedProxies?: readonly string[];
+  readonly door: Door;
 }
 
 export interface Edge {
   fetch(request: Request, connection: Connection): Promise<Response>;
 }
+
+/** Paths by which others learn that FLM is stopping. */
+const PROBES = /^https?:\/\/[^/]+\/(?:health|ready)(?:\?|$)/;
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
 /** RFC 9110 §7.2: one host, an optional port. */
@@ -60,10 +78,21 @@ const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?)(?::\d{1,
 const SWALLOW_BYTES = 1024 * 1024;
 
 export function createEdge(options: EdgeOptions): Edge {
-  const { routes, config, clock, bus, log, busy, loopback, tracing } = options;
+  const {
+    routes,
+    config,
+    clock,
+    bus,
+    log,
+    busy,
+    loopback,
+    tracing,
+    door,
+    trustedProxies: own = [],
+  } = options;
   let active = 0;
   let trustedNames: readonly string[] = [];
-  let trusted = parseIpSet(trustedNames);
+  let trusted = parseIpSet(own);
   let goodHost: string | null = null;
   let goodNames: readonly string[] = [];
 
@@ -72,7 +101,7 @@ export function createEdge(options: EdgeOptions): Edge {
     const names = config()['proxy.trusted_proxies'];
     if (names !== trustedNames) {
       trustedNames = names;
-      trusted = parseIpSet(names);
+      trusted = parseIpSet([...own, ...names]);
     }
     return trusted;
   }
@@ -87,6 +116,7 @@ export function createEdge(options: EdgeOptions): Edge {
       id,
       record: new RequestRecord(id, request, ip, clock, bus, tracing),
       peer,
+      door,
       keepOpen: () => connection.timeout(request, 0),
     };
   }
@@ -117,6 +147,8 @@ export function createEdge(options: EdgeOptions): Edge {
       if (active > limit || busy() >= limit)
         throw new FlmError('TOO_MANY_REQUESTS_OPEN', { meta: { limit, retryAfterSeconds: 1 } });
       refuse(context.request);
+      if (door.stance === 'draining' && !PROBES.test(context.request.url))
+        throw new FlmError('SHUTTING_DOWN', { meta: { retryAfterSeconds: 1 } });
       // Before authentication: browsers send no credentials with a preflight. No origin is allowed yet.
       if (context.request.method === 'OPTIONS')
         return new Response(null, { status: 204, headers: ownHeaders(context.id) });
@@ -132,6 +164,7 @@ export function createEdge(options: EdgeOptions): Edge {
     async fetch(request, connection) {
       const context = contextFor(request, connection);
       const response = await answer(context);
+      if (door.stance !== 'open') response.headers.set('connection', 'close');
       context.record.answered(response.status);
       return response;
     },

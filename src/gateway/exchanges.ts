@@ -6,6 +6,7 @@ import type { ConfigSnapshot } from '../config';
 import type { Cancel, Clock, EngineRef } from '../contract';
 import { CancelSource } from '../lib/cancel';
 import { FlmError } from '../lib/errors';
+import type { Door } from './edge';
 import type { RequestRecord } from './record';
 
 /** `unsure`: it did not answer in time, which a busy engine does too. */
@@ -18,6 +19,8 @@ export interface Exchange {
   readonly startedMs: number;
   /** What will be told of it once it is over. */
   readonly record: RequestRecord;
+  /** Through which listener it came. */
+  readonly door: Door;
   /**
    * Aborts when the client leaves, a deadline passes, the key is revoked or FLM stops, and when the engine that works on
    * it is gone; its reason is an FlmError. Only in the last case a new one takes its place: another engine may be asked.
@@ -39,7 +42,9 @@ export interface Exchange {
 
 export interface Exchanges {
   /** Starts one for a request of `principalId`. The client's leaving aborts it. @throws SHUTTING_DOWN */
-  open(record: RequestRecord, principalId: string, client: AbortSignal): Exchange;
+  open(record: RequestRecord, principalId: string, client: AbortSignal, door: Door): Exchange;
+  /** How many came through `door` and are under way. */
+  through(door: Door): number;
   /** Aborts every exchange that `select` names. */
   abortWhere(select: (exchange: Exchange) => boolean, reason: () => FlmError): void;
   /** Aborts all of them and lets no other start. */
@@ -68,10 +73,11 @@ export function createExchanges(options: ExchangesOptions): Exchanges {
   let shut = false;
 
   return {
-    open(record, principalId, client) {
+    open(record, principalId, client, door) {
       if (shut) throw new FlmError('SHUTTING_DOWN');
-      return new OpenExchange(record, principalId, client, options, open);
+      return new OpenExchange(record, principalId, client, door, options, open);
     },
+    through: (door) => [...open].filter((exchange) => exchange.door === door).length,
     abortWhere(select, reason) {
       for (const exchange of [...open]) if (select(exchange)) exchange.abort(reason());
     },
@@ -95,6 +101,7 @@ class OpenExchange implements Exchange {
   readonly principalId: string;
   readonly startedMs: number;
   readonly record: RequestRecord;
+  readonly door: Door;
   signal = new CancelSource();
   readonly #client: AbortSignal;
   readonly #options: ExchangesOptions;
@@ -111,12 +118,14 @@ class OpenExchange implements Exchange {
     record: RequestRecord,
     principalId: string,
     client: AbortSignal,
+    door: Door,
     options: ExchangesOptions,
     open: Set<OpenExchange>,
   ) {
     this.id = record.requestId;
     this.record = record;
     this.principalId = principalId;
+    this.door = door;
     this.startedMs = options.clock.monotonicMs();
     this.#client = client;
     this.#options = options;

@@ -2,19 +2,35 @@
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
-import { createEdge, type Edge } from './edge';
+import { createEdge, type Door, type Edge, type Stance } from './edge';
 import { createExchanges, type ExchangesOptions } from './exchanges';
 import type { GatewayDeps } from './infer';
 import { createRoutes, type RoutesOptions } from './routes';
 
-export type { Connection } from './edge';
+export type { Connection, Stance } from './edge';
 export type { Liveness } from './exchanges';
 export { ORDER } from './infer';
 export type { Tracing } from './tracing';
 
+/** The edge of one listener, and what whoever stops the listener needs of it. */
+export interface Entrance extends Edge {
+  /** How it receives requests from now on. */
+  become(stance: Stance): void;
+  /** Requests that came through it and are under way at an engine or wait for one. */
+  busy(): number;
+  /** Ends them with SHUTTING_DOWN. */
+  abort(): void;
+}
+
+export interface EntranceOptions {
+  readonly loopback: boolean;
+  /** Reverse proxies of this listener, besides those of the settings. */
+  readonly trustedProxies?: readonly string[];
+}
+
 export interface Gateway {
   /** An edge for one listener; all edges share routes and exchanges. */
-  edge(options: { readonly loopback: boolean }): Edge;
+  edge(options: EntranceOptions): Entrance;
   /** Requests that engines work on, or that wait for one. */
   busy(): number;
   /** Takes no new request, ends every other with SHUTTING_DOWN, and resolves when they are gone or after `waitMs`. */
@@ -49,8 +65,22 @@ export function createGateway(options: GatewayOptions): Gateway {
   );
 
   return {
-    edge: ({ loopback }) =>
-      createEdge({ routes, config, clock, bus, log, loopback, tracing, busy: () => exchanges.size }),
+    edge(entrance) {
+      const door: Door = { stance: 'open' };
+      const busy = () => exchanges.size;
+      return {
+        ...createEdge({ routes, config, clock, bus, log, tracing, ...entrance, door, busy }),
+        become(stance) {
+          door.stance = stance;
+        },
+        busy: () => exchanges.through(door),
+        abort: () =>
+          exchanges.abortWhere(
+            (exchange) => exchange.door === door,
+            () => new FlmError('SHUTTING_DOWN'),
+          ),
+      };
+    },
     busy: () => exchanges.size,
     async drain(waitMs) {
       exchanges.shutDown();

@@ -100,7 +100,7 @@ export async function infer(
   const dialect: Dialect = DIALECTS[route];
   const { request, id, record } = context;
   record.path = route;
-  const exchange = deps.exchanges.open(record, principal.id, request.signal);
+  const exchange = deps.exchanges.open(record, principal.id, request.signal, context.door);
   let inference: Inference;
   try {
     const body = await readBody(request, deps.config()['proxy.max_body_bytes'], exchange.signal);

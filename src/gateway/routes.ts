@@ -52,9 +52,12 @@ export function createRoutes({ deps, catalogue, metrics, isReady, log }: RoutesO
     )
     .get(
       '/ready',
-      route((context) =>
-        isReady() ? json({ status: 'ready' }, context) : json({ status: 'no engine runs' }, context, 503),
-      ),
+      route((context) => {
+        if (context.door.stance === 'draining') return json({ status: 'draining' }, context, 503);
+        return isReady()
+          ? json({ status: 'ready' }, context)
+          : json({ status: 'no engine runs' }, context, 503);
+      }),
     )
     .get(
       '/metrics',

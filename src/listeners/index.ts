@@ -1,6 +1,16 @@
 /** The listeners room: the sockets of the proxies, who may reach them, and which of them run. */
 export { type Endpoints, endpointsOf } from './endpoints';
 export { checkExposure, type Exposure, exposureOf } from './exposure';
-export type { ProxyHandle, ProxyProfile } from './model';
-export { type Handler, type Listener, listen } from './proxy';
+export {
+  type ProxiesApi,
+  ProxiesReloaded,
+  ProxiesStopped,
+  ProxyInput,
+  ProxyList,
+  type ProxyProfile,
+  ProxySelector,
+  ProxyView,
+} from './model';
+export { IDLE_SECONDS } from './proxy';
+export { createProxies, type Entrance, type Proxies } from './service';
 export { createProxyStore, type ProxyStore } from './store';

@@ -1,11 +1,16 @@
-/** What is known of a proxy that runs (FLM-067), and how it was started. */
+/** What is known of a proxy (FLM-018, FLM-065, FLM-067): how it is to run, and how it does. */
+import { type Static, Type } from '@sinclair/typebox';
+import { nullable, oneOf } from '../lib/schema';
+
+/** The modes that there are. */
+export const MODES = ['local-http'] as const;
 
 export interface ProxyHandle {
   /** `proxy-<port>` */
   readonly id: string;
   readonly pid: number;
   readonly port: number;
-  readonly mode: 'local-http';
+  readonly mode: (typeof MODES)[number];
   /** `address:port`, with brackets around IPv6. */
   readonly listenAddr: string;
   readonly httpsPort: null;
@@ -14,7 +19,115 @@ export interface ProxyHandle {
 
 /** How a proxy was started, to start it the same way again. Holds no secret. */
 export interface ProxyProfile {
-  readonly mode: 'local-http';
+  readonly mode: (typeof MODES)[number];
   readonly bind: string;
   readonly port: number;
+  /** Reverse proxies whose X-Forwarded-For is believed, besides those of the settings. */
+  readonly trustedProxies: readonly string[];
+  /** Whether a public address may be bound without TLS. */
+  readonly allowPlaintext: boolean;
+}
+
+export const ProxyInput = Type.Object(
+  {
+    port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535, description: 'Default: proxy.port.' })),
+    bind: Type.Optional(Type.String({ maxLength: 100, description: 'Default: proxy.bind.' })),
+    mode: Type.Optional(Type.String({ maxLength: 50, description: `One of: ${MODES.join(', ')}.` })),
+    trusted_proxies: Type.Optional(
+      Type.Array(Type.String({ maxLength: 100 }), {
+        maxItems: 100,
+        description: 'Addresses and networks, besides those of proxy.trusted_proxies.',
+      }),
+    ),
+    allow_plaintext: Type.Optional(Type.Boolean()),
+  },
+  { additionalProperties: false },
+);
+export type ProxyInput = Static<typeof ProxyInput>;
+
+export const ProxyView = Type.Object(
+  {
+    id: Type.String({ examples: ['proxy-8080'] }),
+    pid: nullable(Type.Integer()),
+    port: Type.Integer(),
+    https_port: Type.Null(),
+    mode: oneOf(MODES),
+    listen_addr: Type.String({ examples: ['127.0.0.1:8080'] }),
+    status: oneOf(['running', 'stopping', 'failed', 'stopped'], {
+      description: 'failed: FLM tries again every few seconds. stopped: it is started with FLM.',
+    }),
+    running: Type.Boolean(),
+    last_error: nullable(Type.String()),
+    endpoints: Type.Object({
+      localhost: nullable(Type.String()),
+      local_network: nullable(Type.String()),
+      local_networks: Type.Array(Type.String()),
+      public: Type.Array(Type.String()),
+    }),
+    acme_domain: Type.Null(),
+    egress: Type.Object({
+      mode: oneOf(['direct']),
+      fail_open: Type.Boolean(),
+      socks5_endpoint: Type.Null(),
+    }),
+    trusted_proxies: Type.Array(Type.String()),
+    allow_plaintext: Type.Boolean(),
+    saved: Type.Boolean({ description: 'Whether it is started again with FLM.' }),
+    started_at: nullable(Type.String({ format: 'date-time' })),
+    requests: Type.Integer({ description: 'Requests that engines work on, or that wait for one.' }),
+  },
+  { description: 'A proxy.' },
+);
+export type ProxyView = Static<typeof ProxyView>;
+
+export const ProxyList = Type.Object(
+  { items: Type.Array(ProxyView), next: nullable(Type.String()) },
+  { description: 'All proxies that run or are started with FLM.' },
+);
+export type ProxyList = Static<typeof ProxyList>;
+
+export const ProxySelector = Type.Union(
+  [
+    Type.Object({ id: Type.String({ maxLength: 100 }) }, { additionalProperties: false }),
+    Type.Object({ port: Type.Integer({ minimum: 1, maximum: 65_535 }) }, { additionalProperties: false }),
+    Type.Object({ all: Type.Literal(true) }, { additionalProperties: false }),
+  ],
+  { description: 'One proxy by id or port, or all of them.' },
+);
+export type ProxySelector = Static<typeof ProxySelector>;
+
+export const ProxiesStopped = Type.Object(
+  { status: oneOf(['stopped']), stopped: Type.Array(Type.String()) },
+  { description: 'The ids of the proxies that were stopped. They are not started again with FLM.' },
+);
+export type ProxiesStopped = Static<typeof ProxiesStopped>;
+
+export const ProxiesReloaded = Type.Object(
+  {
+    status: oneOf(['reloaded']),
+    reloaded: Type.Integer(),
+    total: Type.Integer(),
+    handle_ids: Type.Array(Type.String()),
+    changed: Type.Array(Type.String(), { description: 'Settings that have another value now.' }),
+    restart_required: Type.Array(Type.String(), {
+      description: 'Settings that count from the next start on.',
+    }),
+    errors: Type.Array(Type.Object({ handle_id: Type.String(), error: Type.String() })),
+  },
+  { description: 'What reading the settings again has changed.' },
+);
+export type ProxiesReloaded = Static<typeof ProxiesReloaded>;
+
+/** What the owner can do with proxies. */
+export interface ProxiesApi {
+  list(): Promise<ProxyList>;
+  /**
+   * Starts a proxy, and from then on whenever FLM starts.
+   * @throws PROXY_EXISTS, PROXY_PORT_IN_USE, PROXY_INVALID_CONFIG, EXPOSURE_REFUSED
+   */
+  start(input: ProxyInput): Promise<ProxyView>;
+  /** Stops once requests under way have finished, or after proxy.drain_ms. @throws PROXY_NOT_FOUND */
+  stop(selector: ProxySelector): Promise<ProxiesStopped>;
+  /** Reads the settings again. @throws PROXY_NOT_FOUND, PROXY_NOT_RUNNING, CONFIG_FILE_INVALID */
+  reload(selector: ProxySelector): Promise<ProxiesReloaded>;
 }

@@ -1,5 +1,6 @@
 /** The plain HTTP listener of a proxy: binds a port, or says who has it. */
 import { FlmError, reasonOf } from '../lib/errors';
+import { isShared, listeningSockets, steerToLatest, stopListeningOnly } from './hand-on';
 
 /** What answers the requests of a listener. */
 export interface Handler {
@@ -14,37 +15,61 @@ export interface Listener {
    * whatever is connected after that.
    */
   stop(drain: () => Promise<void>, waitMs: number): Promise<void>;
+  /**
+   * Accepts nobody new and leaves those who are connected alone; another process listens on the port by now. False where
+   * that cannot be done: then idle connections were closed.
+   */
+  leave(): boolean;
 }
+
+/**
+ * `alone`: nobody else may ever listen there. `shareable`: nobody does now, and the next process of this FLM may later.
+ * `shared`: this process takes the port over from another one of this FLM.
+ */
+export type Tenancy = 'alone' | 'shareable' | 'shared';
 
 export interface ListenOptions {
   readonly bind: string;
   /** 0 lets the system choose. */
   readonly port: number;
   readonly handler: Handler;
+  readonly tenancy?: Tenancy;
 }
 
 /** Silent connections are closed after this, until a route takes its request out of it. */
-const IDLE_SECONDS = 60;
+export const IDLE_SECONDS = 60;
 const POLL_MS = 10;
 /** FLM's own limit is a setting and answers properly; the runtime's would close the connection without a word. */
 const RUNTIME_BODY_LIMIT = 2 ** 40;
 
 /** @throws PROXY_PORT_IN_USE (without knowing by whom), PROXY_INVALID_CONFIG when the address is not this machine's. */
-export function listen({ bind, port, handler }: ListenOptions): Listener {
-  try {
-    const server = Bun.serve({
+export function listen({ bind, port, handler, tenancy = 'alone' }: ListenOptions): Listener {
+  const serve = (reusePort: boolean) =>
+    Bun.serve({
       hostname: bind,
       port,
       development: false,
       // Outside development the runtime lets another process listen on the same port and take half of the requests.
-      reusePort: false,
+      reusePort,
       idleTimeout: IDLE_SECONDS,
       maxRequestBodySize: RUNTIME_BODY_LIMIT,
       fetch: (request, connection) => handler.fetch(request, connection),
     });
+  try {
+    if (tenancy === 'shareable') probe(bind, port);
+    const others = listeningSockets(port);
+    const server = serve(tenancy !== 'alone');
+    const bound = server.port ?? port;
+    const sockets = listeningSockets(bound).filter((socket) => !others.includes(socket));
+    // Two that looked at the same moment both found the port free.
+    if (tenancy === 'shareable' && isShared(bound)) {
+      void server.stop(true);
+      throw inUse(bind, port);
+    }
+    if (tenancy === 'shared') steerToLatest(sockets);
     return {
       bind,
-      port: server.port ?? port,
+      port: bound,
       async stop(drain, waitMs) {
         // Resolves only when the last connection is gone, which idle ones never are by themselves.
         void server.stop(false);
@@ -53,13 +78,27 @@ export function listen({ bind, port, handler }: ListenOptions): Listener {
           await Bun.sleep(POLL_MS);
         await server.stop(true);
       },
+      leave() {
+        if (stopListeningOnly(sockets)) return true;
+        void server.stop(false);
+        return false;
+      },
     };
   } catch (error) {
-    if (isInUse(error))
-      throw new FlmError('PROXY_PORT_IN_USE', { meta: { port, bind, by: 'another program' }, cause: error });
+    if (error instanceof FlmError) throw error;
+    if (isInUse(error)) throw inUse(bind, port, error);
     const reason = `it cannot listen on ${bind} port ${port} (${reasonOf(error)})`;
     throw new FlmError('PROXY_INVALID_CONFIG', { meta: { reason }, cause: error });
   }
+}
+
+/** Throws when somebody listens there, which a listener that shares would not notice. */
+function probe(bind: string, port: number): void {
+  Bun.listen({ hostname: bind, port, socket: { data() {} } }).stop(true);
+}
+
+function inUse(bind: string, port: number, cause?: unknown): FlmError {
+  return new FlmError('PROXY_PORT_IN_USE', { meta: { port, bind, by: 'another program' }, cause });
 }
 
 function isInUse(error: unknown): boolean {

@@ -1,23 +1,34 @@
 /** Proxies that run and how they were started: proxy_profiles and active_proxy_handles of config.db (FLM-067). */
-import { eq } from 'drizzle-orm';
+import { asc, eq } from 'drizzle-orm';
 import { type ConfigDb, configSchema } from '../../db';
+import type { AuditWriter } from '../contract';
+import { isRecord, parseJson } from '../lib/json';
 import type { ProxyHandle, ProxyProfile } from './model';
 
 export interface ProxyStore {
-  /** Records a start: its handle, and its profile as the latest of that id. */
-  started(handle: ProxyHandle, profile: ProxyProfile): Promise<void>;
-  /** Removes the handle; the profile stays. */
+  /** Records a start: its handle, and its profile as the latest of that id; `isWanted`: to be started again with FLM. */
+  started(handle: ProxyHandle, profile: ProxyProfile, isWanted: boolean): Promise<void>;
+  /** Removes the handle of a proxy that ends because FLM does; the profile stays. */
+  ended(id: string): Promise<void>;
+  /** The owner stopped it: removes the handle, and it is no longer wanted. */
   stopped(id: string): Promise<void>;
-  /** Removes handles that a crash left behind. Only the process that holds the data directory may call it. */
-  clear(): Promise<void>;
+  /** The owner had the settings read again. */
+  reloaded(id: string, changed: readonly string[]): Promise<void>;
+  /** Profiles of proxies that are to be started with FLM, oldest first. */
+  wanted(): Promise<ProxyProfile[]>;
+  /**
+   * Removes handles that a crash left behind, and says how many there were. Only the process that holds the data directory
+   * may call it.
+   */
+  clear(): Promise<number>;
 }
 
-export function createProxyStore(db: ConfigDb): ProxyStore {
+export function createProxyStore(db: ConfigDb, audit: AuditWriter): ProxyStore {
   const { activeProxyHandles, proxyProfiles } = configSchema;
   return {
-    async started(handle, profile) {
+    async started(handle, profile, isWanted) {
       const { id, startedAtMs: createdAtMs } = handle;
-      const profileRow = { id, configJson: JSON.stringify(profile), createdAtMs };
+      const profileRow = { id, configJson: JSON.stringify(profile), createdAtMs, isWanted };
       const handleRow = { id, handleJson: JSON.stringify(handle), createdAtMs };
       db.transaction((tx) => {
         tx.insert(proxyProfiles)
@@ -28,13 +39,52 @@ export function createProxyStore(db: ConfigDb): ProxyStore {
           .values(handleRow)
           .onConflictDoUpdate({ target: activeProxyHandles.id, set: handleRow })
           .run();
+        audit.write({
+          type: 'proxy.started',
+          severity: 'low',
+          target: `proxy:${id}`,
+          details: { ...profile },
+        });
       });
     },
-    async stopped(id) {
+    async ended(id) {
       db.delete(activeProxyHandles).where(eq(activeProxyHandles.id, id)).run();
     },
+    async stopped(id) {
+      db.transaction((tx) => {
+        tx.delete(activeProxyHandles).where(eq(activeProxyHandles.id, id)).run();
+        tx.update(proxyProfiles).set({ isWanted: false }).where(eq(proxyProfiles.id, id)).run();
+        audit.write({ type: 'proxy.stopped', severity: 'low', target: `proxy:${id}`, details: null });
+      });
+    },
+    async reloaded(id, changed) {
+      audit.write({ type: 'proxy.reloaded', severity: 'low', target: `proxy:${id}`, details: { changed } });
+    },
+    async wanted() {
+      const rows = db
+        .select()
+        .from(proxyProfiles)
+        .where(eq(proxyProfiles.isWanted, true))
+        .orderBy(asc(proxyProfiles.createdAtMs), asc(proxyProfiles.id))
+        .all();
+      return rows.flatMap((row) => profileIn(row.configJson));
+    },
     async clear() {
-      db.delete(activeProxyHandles).run();
+      return db.delete(activeProxyHandles).run().changes;
     },
   };
+}
+
+/** None where the row was written by a version that knew other ways to run a proxy. */
+function profileIn(text: string): ProxyProfile[] {
+  const json = parseJson(text);
+  if (!isRecord(json) || json.mode !== 'local-http') return [];
+  const { bind, port, trustedProxies, allowPlaintext } = json;
+  if (typeof bind !== 'string' || typeof port !== 'number') return [];
+  const trusted = Array.isArray(trustedProxies)
+    ? trustedProxies.filter((entry) => typeof entry === 'string')
+    : [];
+  return [
+    { mode: 'local-http', bind, port, trustedProxies: trusted, allowPlaintext: allowPlaintext === true },
+  ];
 }

@@ -62,6 +62,9 @@ export interface Telemetry {
   readonly tracing: Otlp['tracing'];
   /** Everything that is counted, as text for Prometheus. */
   metrics(): Promise<{ readonly type: string; readonly text: string }>;
+  /** From now on another process tells of requests that end here: neither the request log nor traces get them. */
+  pause(): void;
+  resume(): void;
   close(): Promise<void>;
 }
 
@@ -78,11 +81,12 @@ export async function createTelemetry(options: TelemetryOptions): Promise<Teleme
   });
   const stdoutLost = new Counter();
   const fullIps = () => config()['log.client_ips'] === 'full';
+  let isPaused = false;
   const stops = [
     countTraffic({ registry, bus, isKnown }),
     logRequests({
       bus,
-      destination: () => config()['log.requests'],
+      destination: () => (isPaused ? 'off' : config()['log.requests']),
       fullIps,
       toFile: requestLog.write,
       toStdout: options.stdout,
@@ -114,6 +118,14 @@ export async function createTelemetry(options: TelemetryOptions): Promise<Teleme
   return {
     tracing: otlp?.tracing ?? null,
     metrics: async () => ({ type: EXPOSITION_TYPE, text: await exposition(registry.families()) }),
+    pause() {
+      isPaused = true;
+      otlp?.pause();
+    },
+    resume() {
+      isPaused = false;
+      otlp?.resume();
+    },
     async close() {
       for (const stop of stops) stop();
       await Promise.all([requestLog.close(), otlp?.close()]);

@@ -30,6 +30,9 @@ export interface OtlpOptions {
 export interface Otlp {
   /** Null where traces are not wanted. */
   readonly tracing: { keeps(traceId: string, parentIsSampled: boolean | null): boolean } | null;
+  /** No traces of what ends from now on: another process tells of it. */
+  pause(): void;
+  resume(): void;
   close(): Promise<void>;
 }
 
@@ -76,8 +79,15 @@ export function startOtlp(options: OtlpOptions): Otlp {
     });
   }
   const wantsTraces = settings.traces !== null;
+  let isPaused = false;
   return {
     tracing: wantsTraces ? { keeps: (traceId, parent) => isKept(settings.sampling, traceId, parent) } : null,
+    pause() {
+      isPaused = true;
+    },
+    resume() {
+      isPaused = false;
+    },
     async close() {
       await Promise.all(closers.map((close) => close()));
     },
@@ -88,7 +98,7 @@ export function startOtlp(options: OtlpOptions): Otlp {
     const finish = (request: RequestFacts) => {
       const attempts = open.get(request.requestId) ?? [];
       open.delete(request.requestId);
-      if (!request.trace.isSampled) return;
+      if (isPaused || !request.trace.isSampled) return;
       const ip = fullIps() ? request.ip : maskIp(request.ip);
       for (const span of spansOf(request, attempts, ip, clock.monotonicMs())) add(span);
     };

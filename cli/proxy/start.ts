@@ -1,0 +1,106 @@
+/** `flm proxy start` */
+import { hasServiceManager } from '../../src/daemon';
+import { FlmError } from '../../src/lib/errors';
+import type { ProxyInput, ProxyView } from '../../src/listeners';
+import { findRunning } from '../backend';
+import type { Cli } from '../cli';
+import { command } from '../command';
+import { startDaemon } from '../daemon/start';
+import { parsePort } from './selector';
+import { startedText } from './text';
+
+/** How long to wait for an FLM that is just being stopped. */
+const PATIENCE_MS = 5_000;
+const LOOK_MS = 50;
+
+export default command({
+  about: 'Start a proxy in the background. It is started again with FLM until you stop it.',
+  args: {
+    port: {
+      type: 'string',
+      valueHint: 'N',
+      description: 'Port of the API. Default: proxy.port (8080). It is used or refused, never exchanged.',
+    },
+    bind: {
+      type: 'string',
+      valueHint: 'A',
+      description: 'Address to listen on; 0.0.0.0 for every network. Default: proxy.bind (127.0.0.1).',
+    },
+    mode: { type: 'string', valueHint: 'M', description: 'How clients connect. There is local-http.' },
+    'trusted-proxy': {
+      type: 'string',
+      valueHint: 'IP|CIDR',
+      description: 'A reverse proxy whose X-Forwarded-For is believed (repeatable).',
+    },
+    'allow-plaintext': { type: 'boolean', description: 'Bind a public address although there is no TLS.' },
+    'no-daemon': { type: 'boolean', description: 'Stay in the foreground, for a service manager or a test.' },
+  },
+  repeatable: ['trusted-proxy'],
+  details: [
+    'Without options, the proxies that ran last are started; where there are none,',
+    'one on proxy.port.',
+  ],
+  examples: [
+    'flm proxy start',
+    'flm proxy start --port 9000 --bind 0.0.0.0',
+    'flm proxy start --trusted-proxy 10.0.0.0/8',
+  ],
+  async run({ cli, args, all }) {
+    const trusted = all('trusted-proxy');
+    const input: ProxyInput = {
+      ...(args.port === undefined ? {} : { port: parsePort(args.port) }),
+      ...(args.bind === undefined ? {} : { bind: args.bind }),
+      ...(args.mode === undefined ? {} : { mode: args.mode }),
+      ...(trusted.length === 0 ? {} : { trusted_proxies: [...trusted] }),
+      ...(args['allow-plaintext'] === true ? { allow_plaintext: true } : {}),
+    };
+    // Not from args: citty takes --no-daemon for the opposite of --daemon.
+    if (all('no-daemon').length > 0) {
+      const { serveInForeground } = await import('./foreground');
+      return serveInForeground(cli, {
+        first: orSaved(input),
+        takeOver: false,
+        isPatient: hasServiceManager(cli.env),
+      });
+    }
+    const proxy = await startSomewhere(cli, input);
+    cli.result(proxy, () => startedText(proxy));
+    const keys = cli.format === 'text' ? await (await findRunning(cli))?.keys.list() : undefined;
+    if (keys?.items.every(({ status }) => status !== 'active') === true)
+      cli.note('Nobody can use it yet. Make a key: flm api-keys create --label my-app');
+  },
+});
+
+/** Null where nothing was asked for in particular. */
+function orSaved(input: ProxyInput): ProxyInput | null {
+  return Object.keys(input).length === 0 ? null : input;
+}
+
+/** In the FLM that runs, or in one that is started for it. */
+async function startSomewhere(
+  cli: Cli,
+  input: ProxyInput,
+  untilMs = cli.clock.monotonicMs() + PATIENCE_MS,
+): Promise<ProxyView | null> {
+  const running = await findRunning(cli);
+  if (running !== null) {
+    try {
+      return await running.proxies.start(input);
+    } catch (error) {
+      // It is on its way out, and the next one has to wait for the data directory.
+      const isLeaving = error instanceof FlmError && /^(SHUTTING_DOWN|PROXY_NOT_RUNNING)$/.test(error.code);
+      if (!isLeaving || cli.clock.monotonicMs() >= untilMs) throw error;
+      await Bun.sleep(LOOK_MS);
+      return startSomewhere(cli, input, untilMs);
+    }
+  }
+  try {
+    return await startDaemon(cli, { first: orSaved(input), takeOver: false, isPatient: false });
+  } catch (error) {
+    // Somebody else started it at the same moment.
+    const came = error instanceof FlmError && /^(PROXY_ALREADY_RUNNING|DB_LOCKED)$/.test(error.code);
+    const other = came ? await findRunning(cli) : null;
+    if (other === null) throw error;
+    return other.proxies.start(input);
+  }
+}

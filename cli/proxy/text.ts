@@ -1,0 +1,30 @@
+/** Proxies in words. */
+import type { ProxyView } from '../../src/listeners';
+import { endpointRows } from '../endpoints';
+import { columns, table } from '../table';
+
+export function proxiesText(proxies: readonly ProxyView[]): string {
+  return table(
+    ['ID', 'MODE', 'LISTENS', 'STATUS', 'REQUESTS', 'EGRESS', 'REASON'],
+    proxies.map((proxy) => [
+      proxy.id,
+      proxy.mode,
+      proxy.listen_addr,
+      proxy.status,
+      String(proxy.requests),
+      proxy.egress.mode,
+      proxy.last_error ?? '',
+    ]),
+    'No proxy runs. Start one with: flm proxy start',
+  );
+}
+
+/** `null`: FLM runs, and tries those again that it could not start. */
+export function startedText(proxy: ProxyView | null): string {
+  if (proxy === null) return 'FLM runs, but none of its proxies does yet: flm proxy status';
+  return [
+    `FLM serves on port ${proxy.port} (process ${proxy.pid}).`,
+    columns([...endpointRows(proxy), ['Listens', proxy.listen_addr]]),
+    `Stop it with: flm proxy stop --port ${proxy.port}`,
+  ].join('\n');
+}

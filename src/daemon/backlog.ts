@@ -1,0 +1,58 @@
+/** What happened in a process that may not write any more, kept for the one that may. Bounded: the oldest goes first. */
+import type { RequestFacts } from '../contract';
+import type { Bus } from '../lib/bus';
+
+export interface Rows {
+  opened: RequestFacts[];
+  finished: RequestFacts[];
+}
+
+export interface Backlog {
+  /** Keeps what is told of requests from now on. */
+  start(): void;
+  /** Takes what has come together; what comes later is kept on. */
+  take(): Rows;
+  /** Puts back what could not be handed on. */
+  putBack(rows: Rows): void;
+  /** Takes what is left and keeps nothing any more. */
+  stop(): Rows;
+}
+
+const MAX_ROWS = 10_000;
+
+export function createBacklog(bus: Bus): Backlog {
+  let rows: Rows = { opened: [], finished: [] };
+  let stops: (() => void)[] = [];
+
+  function take(): Rows {
+    const taken = rows;
+    rows = { opened: [], finished: [] };
+    return taken;
+  }
+
+  return {
+    start() {
+      stops = [
+        bus.subscribe('request.opened', ({ request }) => keep(rows.opened, request)),
+        bus.subscribe('request.finished', ({ request }) => keep(rows.finished, request)),
+      ];
+    },
+    take,
+    putBack(old) {
+      rows = {
+        opened: [...old.opened, ...rows.opened].slice(-MAX_ROWS),
+        finished: [...old.finished, ...rows.finished].slice(-MAX_ROWS),
+      };
+    },
+    stop() {
+      for (const stop of stops.splice(0)) stop();
+      return take();
+    },
+  };
+}
+
+function keep(kept: RequestFacts[], row: RequestFacts): void {
+  if (kept.length >= MAX_ROWS) kept.shift();
+  // What is only made when somebody asks would be missing in its JSON.
+  kept.push({ ...row, trace: row.trace });
+}

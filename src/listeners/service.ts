@@ -1,0 +1,406 @@
+/**
+ * The proxies of this FLM: several at once, each on a port of its own, started, stopped and read anew while it runs. Those
+ * that the owner started run again after the next start of FLM, until the owner stops them.
+ */
+import type { Config } from '../config';
+import type { Clock } from '../contract';
+import { FlmError, reasonOf, toFlmError } from '../lib/errors';
+import { parseIp, parseIpSet } from '../lib/ip';
+import type { Log } from '../lib/log';
+import { endpointsOf } from './endpoints';
+import { checkExposure } from './exposure';
+import { isShared } from './hand-on';
+import {
+  MODES,
+  type ProxiesApi,
+  type ProxyHandle,
+  type ProxyInput,
+  type ProxyProfile,
+  type ProxySelector,
+  type ProxyView,
+} from './model';
+import { type Handler, type Listener, listen, type Tenancy } from './proxy';
+import type { ProxyStore } from './store';
+
+/** What answers the requests of one proxy, and what stopping it needs. */
+export interface Entrance extends Handler {
+  /** `leaving`: connections are closed after their answer. `draining`: new requests are refused. */
+  become(stance: 'leaving' | 'draining'): void;
+  /** Requests under way. */
+  busy(): number;
+  /** Ends them. */
+  abort(): void;
+}
+
+export interface ProxiesOptions {
+  readonly store: ProxyStore;
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly openEntrance: (options: {
+    readonly loopback: boolean;
+    readonly trustedProxies: readonly string[];
+  }) => Entrance;
+  /** Names the program that listens there, for an error. */
+  readonly whoListens: (bind: string, port: number) => Promise<string>;
+}
+
+export interface StartOptions {
+  /** Whether it is to be started again with FLM. */
+  readonly isWanted: boolean;
+  readonly tenancy: Tenancy;
+}
+
+export interface Proxies extends ProxiesApi {
+  /** Starts a proxy with a whole profile; port 0 lets the system choose. @throws as start */
+  open(profile: ProxyProfile, options: StartOptions): Promise<ProxyView>;
+  /** Starts those that are wanted and do not run. Returns the first failure; what failed is told by list and tried again. */
+  restore(): Promise<FlmError | null>;
+  /** As list, at once. */
+  all(): ProxyView[];
+  /** How those that run and are saved were started: what another process is to go on with. */
+  legacy(): Legacy[];
+  /** Removes from the records what another process left there, and says how much that was: after a crash, something. */
+  forgetDead(): Promise<number>;
+  /** Whether there is nothing to do: none runs, and none is to be tried again. */
+  isEmpty(): boolean;
+  /** The ports on which this FLM listens. */
+  ports(): readonly number[];
+  /** Whether the process before this one still listens on one of them. */
+  areShared(): boolean;
+  /** The first of those that run, or null. */
+  first(): ProxyView | null;
+  /** What the owner meant by leaving things out. @throws PROXY_INVALID_CONFIG, CONFIG_INVALID */
+  profileOf(input: ProxyInput): ProxyProfile;
+  /** From now on another process takes new connections. */
+  leave(): void;
+  /** Refuses new requests and waits at most `waitMs` for those under way. */
+  drain(waitMs: number): Promise<void>;
+  /** Ends listening: waits for `drain` and at most `waitMs` longer. */
+  close(drain: () => Promise<void>, waitMs: number): Promise<void>;
+}
+
+type Legacy = Omit<ProxyProfile, 'trustedProxies'> & { trustedProxies: string[] };
+
+interface Running {
+  readonly handle: ProxyHandle;
+  readonly profile: ProxyProfile;
+  readonly listener: Listener;
+  readonly entrance: Entrance;
+  readonly isWanted: boolean;
+  stopping: Promise<void> | null;
+}
+
+/** How long requests that were cut off may take to say goodbye. */
+const GOODBYE_MS = 2_000;
+const POLL_MS = 10;
+/** How often proxies that could not be started are tried again. */
+const RETRY_MS = 5_000;
+/** How long the old process still takes connections that reached it before the new one listened. */
+const SHARED_MS = 1_000;
+
+export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
+  const { store, config, clock, log, openEntrance, whoListens } = options;
+  const running = new Map<string, Running>();
+  /** Why wanted ones do not run. */
+  const failed = new Map<string, string>();
+  let wanted = await store.wanted();
+  let retry: ReturnType<typeof setInterval> | null = null;
+  let starting: Promise<unknown> = Promise.resolve();
+  let isLeft = false;
+
+  /** One after the other: two that want the same port must not both find it free. */
+  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = starting.then(work, work);
+    starting = result.catch(() => {});
+    return result;
+  }
+
+  async function open(profile: ProxyProfile, { isWanted, tenancy }: StartOptions): Promise<ProxyView> {
+    const { bind, port, allowPlaintext, trustedProxies } = profile;
+    if (running.has(idOf(port))) throw new FlmError('PROXY_EXISTS', { meta: { port, id: idOf(port) } });
+    const exposure = checkExposure(bind, allowPlaintext);
+    const entrance = openEntrance({ loopback: exposure === 'loopback', trustedProxies });
+    const listener = await bindOrExplain(() => listen({ bind, port, handler: entrance, tenancy }), tenancy);
+    const handle: ProxyHandle = {
+      id: idOf(listener.port),
+      pid: process.pid,
+      port: listener.port,
+      mode: profile.mode,
+      listenAddr: addressOf(bind, listener.port),
+      httpsPort: null,
+      startedAtMs: clock.nowMs(),
+    };
+    const opened: Running = {
+      handle,
+      profile: { ...profile, port: listener.port },
+      listener,
+      entrance,
+      isWanted,
+      stopping: null,
+    };
+    try {
+      await store.started(handle, opened.profile, isWanted);
+    } catch (error) {
+      await listener.stop(async () => {}, 0);
+      throw error;
+    }
+    running.set(handle.id, opened);
+    failed.delete(handle.id);
+    wanted = await store.wanted();
+    if (exposure !== 'loopback') log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
+    log.info('FLM listens', { listenAddr: handle.listenAddr, pid: handle.pid });
+    return viewOf(opened);
+  }
+
+  function profileOf(input: ProxyInput): ProxyProfile {
+    const settings = config.current();
+    const { mode = 'local-http', trusted_proxies: trustedProxies = [] } = input;
+    const known = MODES.find((name) => name === mode);
+    if (known === undefined)
+      throw invalid(`there is no mode "${mode}" in this version; there is ${MODES.join(', ')}`);
+    const bind = parseIp(input.bind ?? settings['proxy.bind']);
+    if (bind === null) throw invalid(`"${input.bind}" is no IP address`);
+    try {
+      parseIpSet(trustedProxies);
+    } catch (error) {
+      throw invalid(`a trusted proxy is not usable: ${reasonOf(error)}`);
+    }
+    const port = input.port ?? settings['proxy.port'];
+    return { mode: known, bind, port, trustedProxies, allowPlaintext: input.allow_plaintext ?? false };
+  }
+
+  async function bindOrExplain(bindNow: () => Listener, tenancy: Tenancy): Promise<Listener> {
+    try {
+      return bindNow();
+    } catch (error) {
+      // Whoever looks for a free port says by itself who has the first.
+      const isTaken = error instanceof FlmError && error.code === 'PROXY_PORT_IN_USE';
+      if (!isTaken || tenancy === 'alone') throw error;
+      const { bind, port } = error.meta;
+      const by = await whoListens(String(bind), Number(port));
+      throw new FlmError('PROXY_PORT_IN_USE', { meta: { ...error.meta, by }, cause: error });
+    }
+  }
+
+  function viewOf({ handle, profile, isWanted, stopping, entrance }: Running): ProxyView {
+    return {
+      ...descriptionOf(profile),
+      pid: handle.pid,
+      status: stopping === null ? 'running' : 'stopping',
+      running: true,
+      last_error: null,
+      saved: isWanted,
+      started_at: new Date(handle.startedAtMs).toISOString(),
+      requests: entrance.busy(),
+    };
+  }
+
+  function restingView(profile: ProxyProfile): ProxyView {
+    const error = failed.get(idOf(profile.port)) ?? null;
+    return {
+      ...descriptionOf(profile),
+      pid: null,
+      status: error === null ? 'stopped' : 'failed',
+      running: false,
+      last_error: error,
+      saved: true,
+      started_at: null,
+      requests: 0,
+    };
+  }
+
+  function all(): ProxyView[] {
+    return [...[...running.values()].map(viewOf), ...resting().map(restingView)];
+  }
+
+  /** Those that are wanted and do not run. */
+  function resting(): ProxyProfile[] {
+    return wanted.filter(({ port }) => !running.has(idOf(port)));
+  }
+
+  function select(selector: ProxySelector): string[] {
+    const all = [...running.keys(), ...resting().map(({ port }) => idOf(port))];
+    if ('all' in selector) return all;
+    const id = 'id' in selector ? selector.id : idOf(selector.port);
+    if (all.includes(id)) return [id];
+    const proxy = 'id' in selector ? `"${id}"` : `on port ${selector.port}`;
+    throw new FlmError('PROXY_NOT_FOUND', { meta: { proxy } });
+  }
+
+  async function stopOne(id: string): Promise<void> {
+    await store.stopped(id);
+    failed.delete(id);
+    wanted = await store.wanted();
+    const found = running.get(id);
+    if (found === undefined) return;
+    found.stopping ??= end(found);
+    await found.stopping;
+  }
+
+  /** Lets requests under way finish, for a while, and gives the port back. */
+  async function end({ handle, listener, entrance }: Running): Promise<void> {
+    entrance.become('draining');
+    await waitFor(() => entrance.busy() === 0, config.current()['proxy.drain_ms']);
+    await listener.stop(async () => {
+      entrance.abort();
+      await waitFor(() => entrance.busy() === 0, GOODBYE_MS);
+    }, GOODBYE_MS);
+    running.delete(handle.id);
+    log.info('a proxy was stopped', { id: handle.id });
+  }
+
+  async function waitFor(holds: () => boolean, withinMs: number): Promise<void> {
+    const untilMs = clock.monotonicMs() + withinMs;
+    while (!holds() && clock.monotonicMs() < untilMs) await Bun.sleep(POLL_MS);
+  }
+
+  async function restore(): Promise<FlmError | null> {
+    let failure: FlmError | null = null;
+    for (const profile of resting()) {
+      const id = idOf(profile.port);
+      try {
+        await inTurn(() => open(profile, { isWanted: true, tenancy: 'shareable' }));
+      } catch (error) {
+        failure ??= toFlmError(error);
+        const reason = toFlmError(error).message;
+        if (failed.get(id) !== reason) log.error('a proxy could not be started', { id, error });
+        failed.set(id, reason);
+      }
+    }
+    retry ??= setInterval(() => void restore(), RETRY_MS);
+    retry.unref();
+    return failure;
+  }
+
+  return {
+    async list() {
+      return { items: all(), next: null };
+    },
+    all,
+
+    async start(input) {
+      const profile = profileOf(input);
+      return inTurn(() => open(profile, { isWanted: true, tenancy: 'shareable' }));
+    },
+
+    open: (profile, how) => inTurn(() => open(profile, how)),
+
+    async stop(selector) {
+      const ids = select(selector);
+      await Promise.all(ids.map(stopOne));
+      return { status: 'stopped', stopped: ids };
+    },
+
+    async reload(selector) {
+      const ids = select(selector).filter((id) => running.has(id));
+      if (ids.length === 0) throw new FlmError('PROXY_NOT_RUNNING');
+      const { changed, waits } = await config.reload();
+      for (const id of ids) await store.reloaded(id, changed);
+      return {
+        status: 'reloaded',
+        reloaded: ids.length,
+        total: ids.length,
+        handle_ids: ids,
+        changed: [...changed],
+        restart_required: [...waits],
+        errors: [],
+      };
+    },
+
+    restore,
+    legacy: () =>
+      [...running.values()]
+        .filter(({ isWanted, stopping }) => isWanted && stopping === null)
+        .map(({ profile }) => ({ ...profile, trustedProxies: [...profile.trustedProxies] })),
+    forgetDead: store.clear,
+    isEmpty: () => running.size === 0 && resting().length === 0,
+    ports: () => [...running.values()].map(({ listener }) => listener.port),
+    areShared: () => [...running.values()].some(({ listener }) => isShared(listener.port)),
+    first() {
+      const [first] = running.values();
+      return first === undefined ? null : viewOf(first);
+    },
+
+    profileOf,
+
+    leave() {
+      isLeft = true;
+      if (retry !== null) clearInterval(retry);
+      for (const { listener, entrance } of running.values()) {
+        entrance.become('leaving');
+        const timer = setTimeout(() => {
+          if (!listener.leave()) log.warn('idle connections were closed', { port: listener.port });
+        }, SHARED_MS);
+        timer.unref();
+      }
+    },
+
+    async drain(waitMs) {
+      if (retry !== null) clearInterval(retry);
+      for (const { entrance } of running.values()) entrance.become('draining');
+      await waitFor(() => [...running.values()].every(({ entrance }) => entrance.busy() === 0), waitMs);
+    },
+
+    async close(drain, waitMs) {
+      if (retry !== null) clearInterval(retry);
+      const drained = drain();
+      await Promise.all(
+        [...running.values()].map(async ({ handle, listener }) => {
+          await listener.stop(() => drained, waitMs);
+          await forget(handle.id);
+        }),
+      );
+      running.clear();
+    },
+  };
+
+  /** Takes the handle of a proxy that ends out of the records. One that stays is removed by the next start. */
+  async function forget(id: string): Promise<void> {
+    // Another process has written its own by now.
+    if (isLeft) return;
+    try {
+      await store.ended(id);
+    } catch (error) {
+      log.warn('that FLM stopped could not be written down', { error });
+    }
+  }
+}
+
+type Described = Exclude<
+  keyof ProxyView,
+  'pid' | 'status' | 'running' | 'last_error' | 'saved' | 'started_at' | 'requests'
+>;
+
+function descriptionOf({
+  mode,
+  bind,
+  port,
+  trustedProxies,
+  allowPlaintext,
+}: ProxyProfile): Pick<ProxyView, Described> {
+  return {
+    id: idOf(port),
+    port,
+    https_port: null,
+    mode,
+    listen_addr: addressOf(bind, port),
+    endpoints: endpointsOf(bind, port),
+    acme_domain: null,
+    egress: { mode: 'direct', fail_open: false, socks5_endpoint: null },
+    trusted_proxies: [...trustedProxies],
+    allow_plaintext: allowPlaintext,
+  };
+}
+
+function idOf(port: number): string {
+  return `proxy-${port}`;
+}
+
+function addressOf(bind: string, port: number): string {
+  return bind.includes(':') ? `[${bind}]:${port}` : `${bind}:${port}`;
+}
+
+function invalid(reason: string): FlmError {
+  return new FlmError('PROXY_INVALID_CONFIG', { meta: { reason } });
+}

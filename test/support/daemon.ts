@@ -1,0 +1,74 @@
+/** FLM in the background, as its users start it: `flm proxy start` and what it leaves running. */
+
+import { readFileSync, statSync } from 'node:fs';
+import { logPathIn } from '../../src/daemon';
+import { isRecord } from '../../src/lib/json';
+import type { ProxyView } from '../../src/listeners';
+import type { TestDir } from './data-dir';
+import { eventually } from './eventually';
+import { dataOf, flm } from './executable';
+import { processesWith } from './processes';
+
+export interface Daemon extends AsyncDisposable {
+  readonly proxy: ProxyView;
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string;
+  readonly key: string;
+}
+
+/** Makes a key and starts FLM in the background on `port`. Whatever of it still runs at the end of the scope is killed. */
+export async function startDaemon(home: TestDir, port: number): Promise<Daemon> {
+  const made = await dataOf(home.env, ['api-keys', 'create', '--label', 'test']);
+  const key = isRecord(made) ? String(made.plain_key) : '';
+  const proxy = (await dataOf(home.env, ['proxy', 'start', '--port', String(port)])) as ProxyView;
+  return {
+    proxy,
+    url: `http://127.0.0.1:${port}`,
+    key,
+    [Symbol.asyncDispose]: () => endDaemon(home),
+  };
+}
+
+/** Ends everything that runs on the data directory. */
+export async function endDaemon(home: TestDir): Promise<void> {
+  await flm(home.env, ['proxy', 'stop', '--all']);
+  await eventually(() => {
+    for (const { pid } of partsOf(home)) kill(pid);
+    return partsOf(home).length === 0;
+  });
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/** The processes of FLM in the background on that data directory. */
+export function partsOf(home: TestDir, role: 'supervise' | 'serve' | null = null) {
+  return processesWith(`FLM_DATA_DIR=${home.dir}`).filter(({ command }) =>
+    role === null ? / __(?:supervise|serve) /.test(command) : command.includes(` __${role} `),
+  );
+}
+
+/** Resolves with how long it took until FLM serves again, in milliseconds, by another process than `pid` if that is given. */
+export async function untilServing(home: TestDir, not: number | null, withinMs: number): Promise<number> {
+  const fromMs = performance.now();
+  await eventually(
+    async () => {
+      const ran = await flm(home.env, ['status']);
+      const status: unknown = ran.code === 0 ? JSON.parse(ran.stdout).data : null;
+      return isRecord(status) && status.listen_addr !== null && status.pid !== not;
+    },
+    withinMs,
+    5,
+  );
+  return performance.now() - fromMs;
+}
+
+export function logOf(home: TestDir): string {
+  const path = logPathIn(home.paths.logsDir);
+  return statSync(path, { throwIfNoEntry: false }) === undefined ? '' : readFileSync(path, 'utf8');
+}
