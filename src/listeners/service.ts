@@ -19,7 +19,7 @@ import {
   type ProxySelector,
   type ProxyView,
 } from './model';
-import { type Handler, type Listener, listen, type Tenancy } from './proxy';
+import { type Handler, type Listener, type ListenOptions, listen, type Tenancy } from './proxy';
 import type { ProxyStore } from './store';
 
 /** What answers the requests of one proxy, and what stopping it needs. */
@@ -121,7 +121,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     if (running.has(idOf(port))) throw new FlmError('PROXY_EXISTS', { meta: { port, id: idOf(port) } });
     const exposure = checkExposure(bind, allowPlaintext);
     const entrance = openEntrance({ loopback: exposure === 'loopback', trustedProxies });
-    const listener = await bindOrExplain(() => listen({ bind, port, handler: entrance, tenancy }), tenancy);
+    const listener = await listenOrExplain({ bind, port, handler: entrance, tenancy });
     const handle: ProxyHandle = {
       id: idOf(listener.port),
       pid: process.pid,
@@ -170,16 +170,17 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     return { mode: known, bind, port, trustedProxies, allowPlaintext: input.allow_plaintext ?? false };
   }
 
-  async function bindOrExplain(bindNow: () => Listener, tenancy: Tenancy): Promise<Listener> {
+  /** Binds, and says who has the port where somebody does. */
+  async function listenOrExplain(options: ListenOptions): Promise<Listener> {
     try {
-      return bindNow();
+      return listen(options);
     } catch (error) {
       // Whoever looks for a free port says by itself who has the first.
       const isTaken = error instanceof FlmError && error.code === 'PROXY_PORT_IN_USE';
-      if (!isTaken || tenancy === 'alone') throw error;
-      const { bind, port } = error.meta;
-      const by = await whoListens(String(bind), Number(port));
-      throw new FlmError('PROXY_PORT_IN_USE', { meta: { ...error.meta, by }, cause: error });
+      if (!isTaken || options.tenancy === 'alone') throw error;
+      const { bind, port } = options;
+      const by = await whoListens(bind, port);
+      throw new FlmError('PROXY_PORT_IN_USE', { meta: { port, bind, by }, cause: error });
     }
   }
 
