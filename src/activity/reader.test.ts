@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { factsOf } from '../../test/support/request-facts';
+import { factsOf, idAt } from '../../test/support/request-facts';
 import { type LogFixture, logFixture } from '../../test/support/request-log';
 import type { RequestFacts } from '../contract';
 import { csvRow } from './csv';
@@ -27,6 +27,7 @@ beforeAll(async () => {
       facts.push(
         factsOf(n, {
           atMs: START + day * DAY_MS + i * 1_000,
+          requestId: idAt(START + day * DAY_MS + i * 1_000, n),
           durationMs: n % 100,
           ip: n % 4 === 0 ? '2001:db8::7' : '192.0.2.1',
           ...(failed
@@ -107,12 +108,9 @@ describe('a list', () => {
   });
 
   test('by the id of a request finds the one', () => {
-    for (const n of [0, 500, 1_199]) {
-      // The id holds the time of its making.
-      const id = `${(START + Math.floor(n / A_DAY) * DAY_MS + (n % A_DAY) * 1_000).toString(16).padStart(12, '0')}`;
-      const requestId = `${id.slice(0, 8)}-${id.slice(8)}-7000-8000-000000000000`;
-      expect(list({ requestId })).toEqual([]);
-    }
+    for (const n of [0, 500, 1_199])
+      expect(list({ requestId: facts[n]?.requestId ?? null })).toEqual([facts[n]?.requestId ?? '']);
+    expect(list({ requestId: idAt(START + 5_000, 77_777) })).toEqual([]);
   });
 
   test.each([

@@ -372,6 +372,6 @@ function eraseIn(store: DayStore, addresses: readonly string[]): number {
 
 /** Whether trying again would not help: the file itself is no good. */
 function isUnreadable(error: unknown): boolean {
-  if (error instanceof FlmError) return error.code === 'DB_DAMAGED' || error.code === 'DB_KEY_WRONG';
+  if (error instanceof FlmError) return error.code === 'DB_DAMAGED';
   return isDamage(error);
 }

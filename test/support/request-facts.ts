@@ -4,7 +4,7 @@ import type { RequestFacts } from '../../src/contract';
 /** A request of a key that an engine answered; `n` makes each another one. */
 export function factsOf(n: number, more: Partial<RequestFacts> = {}): RequestFacts {
   return {
-    requestId: idOf(n),
+    requestId: idAt(1_760_000_000_000 + n, n),
     atMs: 1_760_000_000_000 + n,
     ip: `10.0.${Math.floor(n / 250) % 250}.${n % 250}`,
     method: 'POST',
@@ -38,8 +38,8 @@ export function factsOf(n: number, more: Partial<RequestFacts> = {}): RequestFac
   };
 }
 
-/** A UUIDv7 whose time is that of `factsOf(n)`. */
-function idOf(n: number): string {
-  const time = (1_760_000_000_000 + n).toString(16).padStart(12, '0');
+/** A UUIDv7 of that time. */
+export function idAt(ms: number, n: number): string {
+  const time = ms.toString(16).padStart(12, '0');
   return `${time.slice(0, 8)}-${time.slice(8)}-7000-8000-${n.toString(16).padStart(12, '0')}`;
 }
