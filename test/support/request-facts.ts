@@ -29,7 +29,7 @@ export function factsOf(n: number, more: Partial<RequestFacts> = {}): RequestFac
       reasoningTokens: null,
     },
     trace: {
-      traceId: idOf(n).replaceAll('-', ''),
+      traceId: idAt(1_760_000_000_000 + n, n).replaceAll('-', ''),
       spanId: '8000000000000001',
       parentSpanId: null,
       isSampled: false,
