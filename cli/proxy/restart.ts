@@ -1,4 +1,5 @@
 /** `flm proxy restart` */
+import type { AdminClient } from '../../src/admin/client';
 import { FlmError } from '../../src/lib/errors';
 import { findRunning, requireRunning } from '../backend';
 import { type Cli, withProgress } from '../cli';
@@ -45,8 +46,18 @@ const LOOK_MS = 50;
 async function untilGone(cli: Cli, pid: number | null): Promise<void> {
   while (!cli.interrupted.aborted) {
     const found = await findRunning(cli);
-    if (found === null || (await found.status()).pid !== pid) return;
+    if (found === null || (await pidOf(found)) !== pid) return;
     await Bun.sleep(LOOK_MS);
+  }
+}
+
+/** Null when it has ended since it was found. */
+async function pidOf(client: AdminClient): Promise<number | null> {
+  try {
+    return (await client.status()).pid;
+  } catch (error) {
+    if (error instanceof FlmError && error.code === 'PROXY_NOT_RUNNING') return null;
+    throw error;
   }
 }
 

@@ -11,9 +11,9 @@ export async function checkAudit(audit: Pick<AuditApi, 'verify'>): Promise<Check
   );
 }
 
-/** `counters` is null while no FLM runs: nothing is being written then. */
+/** `counters` is null while no FLM runs. */
 export function checkRequestLog(counters: ActivityCounters | null): Check[] {
-  if (counters === null) return [];
+  if (counters === null) return [finding('request log', 'ok', 'nothing is written while no FLM runs')];
   const { queued, dropped, written } = counters;
   if (dropped > 0) {
     const message = `${dropped} requests since the start of FLM are not in it: there was no room for them`;

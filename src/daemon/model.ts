@@ -30,7 +30,10 @@ export type Legacy = Static<typeof Legacy>;
 
 /** The fields by which a record is known; the others go along as they are. */
 const Facts = Type.Unsafe<RequestFacts>(
-  Type.Object({ requestId: Type.String(), atMs: Type.Number(), ip: Type.String(), status: Type.Number() }),
+  Type.Object(
+    { requestId: Type.String(), atMs: Type.Number(), ip: Type.String(), status: Type.Number() },
+    { additionalProperties: true },
+  ),
 );
 
 export const ElderReport = Type.Object(

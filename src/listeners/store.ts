@@ -58,7 +58,9 @@ export function createProxyStore(db: ConfigDb, audit: AuditWriter): ProxyStore {
       });
     },
     async reloaded(id, changed) {
-      audit.write({ type: 'proxy.reloaded', severity: 'low', target: `proxy:${id}`, details: { changed } });
+      db.transaction(() => {
+        audit.write({ type: 'proxy.reloaded', severity: 'low', target: `proxy:${id}`, details: { changed } });
+      });
     },
     async wanted() {
       const rows = db

@@ -184,6 +184,7 @@ describe('each change', () => {
     const all = await rows(env);
     expect(all.map(({ type, target, actor }) => `${type} ${target} ${actor.id}/${actor.via}`)).toEqual([
       `key.created key:${offline.id} owner/offline`,
+      expect.stringMatching(/^proxy\.started proxy:proxy-\d+ flm\/inside$/),
       'flm.started null flm/inside',
       `key.created key:${live.id} owner/socket`,
       'engine.added engine:x owner/socket',

@@ -411,6 +411,11 @@ function comparable(value: unknown, home: TestDir | undefined): unknown {
     // A proxy that runs has its rows, and its start is on record.
     .replaceAll(/(active_proxy_handles|audit_logs|engine_health_logs|proxy_profiles) \d+/g, '$1 <n>')
     .replaceAll(/"\d+ saved"/g, '"<n> saved"')
+    .replaceAll(/"\d+ rows, as they were written"/g, '"<n> rows, as they were written"')
+    .replaceAll(
+      /"(\d+ rows since the start of FLM, \d+ on their way|nothing is written while no FLM runs)"/g,
+      '"<rows>"',
+    )
     // Others use the disk, too.
     .replaceAll(/\d+\.\d GB free/g, '<n> GB free');
   return JSON.parse(text);
@@ -464,6 +469,9 @@ test('every verb that reads or changes state is among the steps, or is tested el
     'version',
     'completions',
     'support bundle',
+    ...['list', 'stats', 'refusals', 'export', 'verify', 'erase'].map((verb) => `activity ${verb}`),
+    ...['start', 'stop', 'status', 'reload', 'restart'].map((verb) => `proxy ${verb}`),
+    ...['install', 'uninstall', 'status'].map((verb) => `service ${verb}`),
   ];
   const verbs = (await everyCommand()).map((command) => command.name);
   expect(verbs.filter((verb) => !tested.includes(verb) && !elsewhere.includes(verb))).toEqual([]);
