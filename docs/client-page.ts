@@ -83,10 +83,11 @@ function operationOf(path: string, method: string, operation: Json): Operation {
   };
 }
 
-/** The schema of what it holds as JSON, or null: streams and files have none. */
+/** The schema of what it holds as JSON and nothing else, or null: streams and files have none. */
 function jsonSchemaOf(holder: unknown): unknown {
-  const content = isRecord(holder) && isRecord(holder.content) ? holder.content['application/json'] : null;
-  return isRecord(content) ? content.schema : null;
+  const content = isRecord(holder) && isRecord(holder.content) ? holder.content : {};
+  const json = content['application/json'];
+  return isRecord(json) && Object.keys(content).length === 1 ? json.schema : null;
 }
 
 function typesOf({ id, body, query, result }: Operation): string[] {

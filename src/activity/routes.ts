@@ -1,7 +1,7 @@
 /** `/api/v1/activity`: the request log. */
 import { Elysia, t } from 'elysia';
 import { oneOf } from '../lib/schema';
-import { type ScopeGuard, STRICT } from '../lib/scope-guard';
+import { MEDIA_FIELD, type ScopeGuard, STRICT } from '../lib/scope-guard';
 import {
   type ActivityApi,
   type ActivityFilter,
@@ -85,7 +85,11 @@ export function activityRoutes(activity: ActivityApi, guard: ScopeGuard) {
         scope: 'activity:read',
         query: t.Object({ as: t.Optional(oneOf(EXPORT_FORMATS)), ...Filter }),
         response: t.Any({ description: 'A JSON object a line, or CSV with a header; oldest first.' }),
-        detail: { operationId: 'exportActivity', summary: 'Export requests' },
+        detail: {
+          operationId: 'exportActivity',
+          summary: 'Export requests',
+          [MEDIA_FIELD]: ['application/x-ndjson', 'text/csv'],
+        },
       },
     )
     .get('/verify', () => activity.verify(), {

@@ -133,19 +133,11 @@ export type ListAuditEventsQuery = { type?: string | undefined; severity?: "low"
 
 export type ListAuditEventsResult = { items: ({ seq: number; writer: string; id: string; at: string; type: string; severity: "low" | "medium" | "high" | "critical"; actor: { kind: string; id: string; via: string }; target: string | null; ip: string | null; request_id: string | null; trace_id: string | null; details: Record<string, unknown> | null; previous_hash: string; hash: string })[]; next: string | null };
 
-export type FollowAuditEventsQuery = { type?: string | undefined; severity?: "low" | "medium" | "high" | "critical" | undefined; actor?: string | undefined; target?: string | undefined; ip?: string | undefined; since?: string | undefined; until?: string | undefined; limit?: number | undefined };
-
-export type FollowAuditEventsResult = string;
-
 export type VerifyAuditQuery = { writer?: string | undefined; seq?: number | undefined; hash?: string | undefined };
 
 export type VerifyAuditResult = { ok: boolean; rows: number; findings: ({ writer: string; seq: number | null; problem: "edited" | "missing" | "inserted" | "reordered" | "truncated" | "rewritten" | "erased"; message: string })[]; chains: ({ writer: string; rows: number })[]; erased: number; checkpoint: { seq: number; matches: boolean } | null; unprotected: { rows: number; since: string | null; last_checkpoint: { seq: number; at: string | null } | null }; duration_ms: number };
 
 export type CheckpointAuditResult = { writer: string; seq: number; hash: string; at: string };
-
-export type ExportAuditQuery = { type?: string | undefined; severity?: "low" | "medium" | "high" | "critical" | undefined; actor?: string | undefined; target?: string | undefined; ip?: string | undefined; since?: string | undefined; until?: string | undefined; format?: "json" | "csv" | undefined };
-
-export type ExportAuditResult = string;
 
 export type EraseFromAuditBody = { ip: string };
 
@@ -162,10 +154,6 @@ export type ListRefusalsResult = { items: ({ time: string; source: string | null
 export type SumActivityQuery = { by?: "model" | "key" | "engine" | "day" | undefined; key?: string | undefined; model?: string | undefined; engine?: string | undefined; since?: string | undefined; until?: string | undefined };
 
 export type SumActivityResult = { by: "model" | "key" | "engine" | "day"; since: string | null; until: string | null; items: ({ name: string | null; requests: number; errors: number; prompt_tokens: number; completion_tokens: number; p50_ms: number | null; p95_ms: number | null })[]; total: { requests: number; errors: number; prompt_tokens: number; completion_tokens: number; p50_ms: number | null; p95_ms: number | null }; refused: number };
-
-export type ExportActivityQuery = { as?: "json" | "csv" | undefined; since?: string | undefined; until?: string | undefined; key?: string | undefined; model?: string | undefined; engine?: string | undefined; status?: string | undefined; outcome?: "done" | "aborted" | "failed" | "refused" | undefined; ip?: string | undefined; request_id?: string | undefined };
-
-export type ExportActivityResult = unknown;
 
 export type VerifyActivityResult = { valid: boolean; days: number; rows: number; blocks: number; removed_days: (string)[]; anchored_rows: number; unanchored_rows: number; fault: { kind: "ledger" | "missing-day" | "wrong-day" | "unreadable" | "missing-block" | "wrong-block" | "missing-row" | "extra-row" | "changed-row" | "changed-address" | "anchor"; day: string | null; block: number | null; row: number | null; message: string } | null };
 
@@ -258,14 +246,10 @@ export function operationsOver(send: Send) {
     tellOfElder: (input: { body: TellOfElderBody } & Cancellable) => send<TellOfElderResult>('POST', '/api/v1/daemon/elders', input),
     /** List what is on record, or follow it with stream=true. Scope: `audit:read` */
     listAuditEvents: (input: { query?: ListAuditEventsQuery } & Cancellable = {}) => send<ListAuditEventsResult>('GET', '/api/v1/audit/events', input),
-    /** Follow what is put on record; Last-Event-ID resumes. Scope: `audit:read` */
-    followAuditEvents: (input: { query?: FollowAuditEventsQuery } & Cancellable = {}) => send<FollowAuditEventsResult>('GET', '/api/v1/audit/events/stream', input),
     /** Examine the chain, also against a checkpoint. Scope: `audit:read` */
     verifyAudit: (input: { query?: VerifyAuditQuery } & Cancellable = {}) => send<VerifyAuditResult>('GET', '/api/v1/audit/verify', input),
     /** How far the chain is, to be kept elsewhere. Scope: `audit:write` */
     checkpointAudit: (input: Cancellable = {}) => send<CheckpointAuditResult>('POST', '/api/v1/audit/checkpoint', input),
-    /** Take all rows that match out as a file. Scope: `audit:read` */
-    exportAudit: (input: { query?: ExportAuditQuery } & Cancellable = {}) => send<ExportAuditResult>('GET', '/api/v1/audit/export', input),
     /** Erase an address from all rows. Scope: `audit:write` */
     eraseFromAudit: (input: { body: EraseFromAuditBody } & Cancellable) => send<EraseFromAuditResult>('POST', '/api/v1/audit/erase', input),
     /** List requests, newest first. Scope: `activity:read` */
@@ -274,8 +258,6 @@ export function operationsOver(send: Send) {
     listRefusals: (input: { query?: ListRefusalsQuery } & Cancellable = {}) => send<ListRefusalsResult>('GET', '/api/v1/activity/refusals', input),
     /** What requests add up to. Scope: `activity:read` */
     sumActivity: (input: { query?: SumActivityQuery } & Cancellable = {}) => send<SumActivityResult>('GET', '/api/v1/activity/stats', input),
-    /** Export requests. Scope: `activity:read` */
-    exportActivity: (input: { query?: ExportActivityQuery } & Cancellable = {}) => send<ExportActivityResult>('GET', '/api/v1/activity/export', input),
     /** Whether the log is as FLM wrote it. Scope: `activity:read` */
     verifyActivity: (input: Cancellable = {}) => send<VerifyActivityResult>('GET', '/api/v1/activity/verify', input),
     /** Erase the address of a client. Scope: `activity:write` */

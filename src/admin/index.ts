@@ -90,6 +90,16 @@ export function createAdmin({ idempotency, version, log, ...rooms }: AdminOption
     log,
   });
 
+  /** Lets nobody new in; waits until at most `spare` requests are under way, but not for those that never end. */
+  async function leaveDoors(spare: number): Promise<readonly OpenDoor[]> {
+    if (sweeping !== null) clearInterval(sweeping);
+    const left = doors.splice(0);
+    for (const door of left) door.leave();
+    const busy = () => left.reduce((sum, door) => sum + door.busy(), 0);
+    for (let waited = 0; busy() > spare && waited < GOODBYE_MS; waited += POLL_MS) await Bun.sleep(POLL_MS);
+    return left;
+  }
+
   return {
     fetch: (request, door = { via: 'socket' }) => edge.fetch(request, door),
     listen(socketPath) {
@@ -102,20 +112,17 @@ export function createAdmin({ idempotency, version, log, ...rooms }: AdminOption
       doors.push(openPort(port, edge));
     },
     async leave() {
-      if (sweeping !== null) clearInterval(sweeping);
-      const left = doors.splice(0);
-      for (const door of left) door.leave();
-      const busy = () => left.reduce((sum, door) => sum + door.busy(), 0);
-      // The request that asked for it is under way itself, and so may be others that never end.
-      for (let waited = 0; busy() > 1 && waited < GOODBYE_MS; waited += POLL_MS) await Bun.sleep(POLL_MS);
+      // The request that asked for it is under way itself.
+      const left = await leaveDoors(1);
       // Who keeps a connection has to find the other process with the next request.
-      setTimeout(() => {
-        for (const door of left) void door.close();
-      }, GOODBYE_MS).unref();
+      setTimeout(() => void closeAll(left), GOODBYE_MS).unref();
     },
     async close() {
-      if (sweeping !== null) clearInterval(sweeping);
-      for (const door of doors.splice(0)) await door.close();
+      await closeAll(await leaveDoors(0));
     },
   };
+}
+
+async function closeAll(doors: readonly OpenDoor[]): Promise<void> {
+  for (const door of doors) await door.close();
 }

@@ -1,7 +1,7 @@
 /** `/api/v1/audit`: what is on record, as lists, as it happens, and as files; and whether it is still as it was written. */
 import { Elysia, t } from 'elysia';
 import { oneOf } from '../lib/schema';
-import { type ScopeGuard, STRICT } from '../lib/scope-guard';
+import { MEDIA_FIELD, type ScopeGuard, STRICT } from '../lib/scope-guard';
 import { eventStream, lastEventId, textStream } from './events';
 import {
   AuditCheckpoint,
@@ -60,6 +60,7 @@ export function auditRoutes(audit: Audit, guard: ScopeGuard) {
       detail: {
         operationId: 'followAuditEvents',
         summary: 'Follow what is put on record; Last-Event-ID resumes',
+        [MEDIA_FIELD]: ['text/event-stream'],
       },
     })
     .get('/verify', ({ query }) => audit.verify(query), {
@@ -81,7 +82,11 @@ export function auditRoutes(audit: Audit, guard: ScopeGuard) {
         scope: 'audit:read',
         query: t.Object({ ...AuditFilter.properties, format: t.Optional(oneOf(EXPORT_FORMATS)) }),
         response: File,
-        detail: { operationId: 'exportAudit', summary: 'Take all rows that match out as a file' },
+        detail: {
+          operationId: 'exportAudit',
+          summary: 'Take all rows that match out as a file',
+          [MEDIA_FIELD]: ['application/json', 'text/csv'],
+        },
       },
     )
     .post('/erase', ({ body }) => audit.erase(body), {

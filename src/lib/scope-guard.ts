@@ -9,6 +9,9 @@ import { FlmError } from './errors';
 /** For every Elysia of the admin API: a field that a schema does not know is refused, not dropped without a word. */
 export const STRICT = { normalize: false } as const;
 
+/** The OpenAPI field in which a route whose answer is not always JSON lists its media types. */
+export const MEDIA_FIELD = 'x-flm-media';
+
 /** The OpenAPI field that names a route's scope. */
 export const SCOPE_FIELD = 'x-flm-scope';
 

@@ -16,7 +16,8 @@ import { startLoad } from '../support/load';
 import { freePort } from '../support/ports';
 
 setDefaultTimeout(60_000);
-afterAll(() => expect(leftovers()).toEqual([]));
+// A process that was replaced may have a second left.
+afterAll(() => eventually(() => leftovers().length === 0));
 
 const MODEL = 'smollm2-135m-instruct';
 const STREAMS = 100;

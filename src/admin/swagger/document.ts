@@ -2,6 +2,7 @@
 import { swagger } from '@elysiajs/swagger';
 import { type AnyElysia, Elysia } from 'elysia';
 import { isRecord } from '../../lib/json';
+import { MEDIA_FIELD } from '../../lib/scope-guard';
 import { AdminErrorBody } from '../errors';
 
 export type Json = Record<string, unknown>;
@@ -84,14 +85,15 @@ function finishPaths(paths: Json): Json {
 }
 
 function finishOperation(method: string, operation: Json): Json {
-  const { parameters, responses, requestBody, ...rest } = operation;
+  const { parameters, responses, requestBody, [MEDIA_FIELD]: media, ...rest } = operation;
+  const answers = mapValues(mapValues(responses, Array.isArray(media) ? inMedia(media) : jsonOnly), open);
   const given = Array.isArray(parameters) ? parameters : [];
   const errors = CHANGES.has(method) ? { ...ERRORS, ...ERRORS_OF_CHANGES } : ERRORS;
   return {
     ...rest,
     parameters: CHANGES.has(method) ? [...given, IDEMPOTENCY_KEY] : given,
     ...(requestBody === undefined ? {} : { requestBody: jsonOnly(requestBody) }),
-    responses: { ...mapValues(mapValues(responses, jsonOnly), open), ...mapValues(errors, refersTo) },
+    responses: { ...answers, ...mapValues(errors, refersTo) },
   };
 }
 
@@ -100,6 +102,14 @@ function jsonOnly(holder: unknown): unknown {
   if (!isRecord(holder) || !isRecord(holder.content)) return holder;
   const json = holder.content['application/json'];
   return json === undefined ? holder : { ...holder, content: { 'application/json': json } };
+}
+
+/** What a route says of itself: only JSON has an inside that is told here. */
+function inMedia(types: readonly unknown[]): (answer: unknown) => unknown {
+  const content = Object.fromEntries(
+    types.map((type) => [String(type), { schema: type === 'application/json' ? {} : { type: 'string' } }]),
+  );
+  return (answer) => (isRecord(answer) ? { ...answer, content } : answer);
 }
 
 /** An answer may get more fields one day. (Elysia writes into a schema that it has checked an answer with.) */
