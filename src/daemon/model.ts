@@ -43,7 +43,10 @@ export const ElderReport = Type.Object(
     opened: Type.Array(Facts, { maxItems: 10_000 }),
     finished: Type.Array(Facts, { maxItems: 10_000 }),
   },
-  { description: 'What a process that was replaced tells once a second until its last request is over.' },
+  {
+    additionalProperties: false,
+    description: 'What a process that was replaced tells once a second until its last request is over.',
+  },
 );
 export type ElderReport = Static<typeof ElderReport>;
 
