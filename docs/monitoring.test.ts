@@ -8,7 +8,7 @@ import { isRecord } from '../src/lib/json';
 import { chat, type Gateway, MODEL, startGateway } from '../test/contract/support/gateway';
 import { CHAT } from '../test/contract/support/routes';
 import { metricsIn } from '../test/support/metrics';
-import { isImpossible, lacksProgram } from '../test/support/missing';
+import { isMissing, lacksProgram } from '../test/support/missing';
 
 /** Label names by metric, as a scrape has them after some traffic. */
 const scraped = new Map<string, Set<string>>();
@@ -148,7 +148,7 @@ describe('the dashboard and the alert rules', () => {
       expect(titles).toContain(title);
   });
 
-  const skipped = isImpossible('rules and metrics by promtool', lacksProgram('promtool'));
+  const skipped = isMissing('rules and metrics by promtool', lacksProgram('promtool'));
 
   test.skipIf(skipped)('can be read by promtool (Debian: prometheus)', async () => {
     const file = join(import.meta.dir, 'prometheus', 'alerts.yml');
