@@ -12,7 +12,7 @@ import type { ActivityAnchor, ActivityRecord, AuditEvent, RequestFacts } from '.
 import { createBus } from '../lib/bus';
 import { systemClock } from '../lib/clock';
 import { type Log, silentLog } from '../lib/log';
-import { type Activity, createActivity, createOfflineActivity, EVERYTHING, parseFacts } from '.';
+import { type Activity, createActivity, createOfflineActivity, EVERYTHING } from '.';
 import { workerUrl } from './paths';
 
 setDefaultTimeout(60_000);
@@ -179,36 +179,6 @@ describe('the request log', () => {
     }
     expect(pieces).toBe(3);
     expect(new Set(text.trimEnd().split('\n')).size).toBe(4_500);
-  });
-
-  test('hands later rows over when it has given up its files', async () => {
-    const before = start();
-    before.finish({ n: 1 });
-    before.open(2);
-    const sent: string[] = [];
-    let isUp = false;
-    await before.activity.detach(async (facts) => {
-      if (!isUp) {
-        isUp = true;
-        throw new Error('not yet');
-      }
-      sent.push(JSON.stringify(facts));
-    });
-    before.finish({ n: 2 });
-    before.finish({ n: 3 });
-    const after = start(before.data.paths.activityDir);
-    after.finish({ n: 4 });
-    await eventually(() => sent.length === 1);
-    after.activity.append(parseFacts(sent[0] ?? ''));
-    expect((await after.ids()).sort()).toEqual(idsOf(1, 2, 3, 4).sort());
-    const { items } = await after.activity.list(EVERYTHING, page);
-    expect(items.map((item) => item.outcome)).toEqual(['done', 'done', 'done', 'done']);
-    expect(await after.activity.verify()).toMatchObject({ valid: true, rows: 5 });
-    expect(before.activity.counters()).toMatchObject({ queued: 0, written: 4, dropped: 0 });
-  });
-
-  test.each(['{}', 'nonsense', '[{"requestId":"x"}]'])('takes no rows that are none: %s', (json) => {
-    expect(() => parseFacts(json)).toThrow('rows: ');
   });
 
   test('is read without a Worker while nobody serves', async () => {

@@ -4,14 +4,14 @@
  */
 
 import type { DaySeal } from '../../db';
-import type { ActivityRecord, RequestFacts } from '../contract';
+import type { ActivityRecord } from '../contract';
 import type { Bus } from '../lib/bus';
 import type { Log } from '../lib/log';
 import type { OpenMessage } from './messages';
 import type { ActivityApi } from './model';
 import type { OfflineActivityOptions } from './offline';
 import { workerUrl } from './paths';
-import { type ActivityCounters, createRecorder, type Deliver } from './recorder';
+import { type ActivityCounters, createRecorder } from './recorder';
 import { createActivityApi } from './service';
 import { startThread, type Thread } from './thread';
 import type { WriterSettings } from './writer';
@@ -36,17 +36,10 @@ export {
   type StatsQuery,
 } from './model';
 export { EVERYTHING } from './query';
-export type { ActivityCounters, Deliver } from './recorder';
-export { parseFacts } from './wire';
+export type { ActivityCounters } from './recorder';
 export type { WriterSettings } from './writer';
 
 export interface Activity extends ActivityApi {
-  /** Rows of requests that another process of this FLM has finished. */
-  append(facts: readonly RequestFacts[]): void;
-  /**
-   * Writes everything and gives the files up; what ends later is handed to `deliver`, which is asked again when it rejects.
-   */
-  detach(deliver: Deliver): Promise<void>;
   /** For metrics; all of them cheap. */
   counters(): ActivityCounters;
   /** Resolves when what ended up to now is in the file, or cannot be put there at present. */
@@ -119,14 +112,9 @@ export function createActivity(options: ActivityOptions): Activity {
 
   return {
     ...api,
-    append: recorder.append,
     counters: recorder.counters,
     configure: recorder.configure,
     flush: recorder.flush,
-    async detach(deliver) {
-      endReader();
-      await recorder.detach(deliver);
-    },
     async close() {
       endReader();
       await recorder.close();

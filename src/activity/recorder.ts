@@ -24,11 +24,7 @@ export interface ActivityCounters {
   readonly lastCommitMs: number;
 }
 
-/** Takes rows in place of the files, from a process that has given them up. */
-export type Deliver = (facts: readonly RequestFacts[]) => Promise<void>;
-
 export interface Recorder {
-  append(facts: readonly RequestFacts[]): void;
   counters(): ActivityCounters;
   /** Ids of requests that were told of before their end, which has not come. */
   running(): Promise<readonly string[]>;
@@ -36,8 +32,6 @@ export interface Recorder {
   /** Resolves when everything up to now is in the file, or cannot be put there at present. */
   flush(): Promise<void>;
   ask<Name extends Question>(question: Name, argument: ArgumentOf<Name>): Promise<AnswerOf<Name>>;
-  /** Writes everything, gives up the files and has later rows delivered. */
-  detach(deliver: Deliver): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -65,8 +59,6 @@ const SENT_AT_ONCE = 2;
 const MAX_SPOOL_BYTES = 32 * 1024 * 1024;
 /** Strangers that may be refused in the time of one batch. */
 const MAX_REFUSALS = 2_000;
-/** Rows that wait while the process they go to does not take them. */
-const MAX_UNDELIVERED = 20_000;
 const RESTART_MS = 1_000;
 /** One that breaks down again and again is not worth more than this. */
 const MAX_RESTART_MS = 60_000;
@@ -78,8 +70,6 @@ export function createRecorder(options: RecorderOptions): Recorder {
   const run = newId();
   let { open } = options;
   const builder = createBatchBuilder();
-  /** What waits for the process that has the files now. */
-  let undelivered: RequestFacts[] = [];
   let batches: Batch[] = [];
   /** How many of them, from the first, the Worker has. */
   let sent = 0;
@@ -88,10 +78,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   let restart: Timer | null = null;
   let restartMs = RESTART_MS;
   let thread: Thread | null = null;
-  let deliver: Deliver | null = null;
-  let delivering: Promise<void> | null = null;
   let isStuck = false;
-  let hasFiles = true;
   let isClosed = false;
   const counts = { queued: 0, written: 0, dropped: 0, spoolBytes: 0, lastCommitMs: 0 };
   const running = new Set<string>();
@@ -199,9 +186,8 @@ export function createRecorder(options: RecorderOptions): Recorder {
 
   function onTimer(): void {
     timer = null;
-    if (deliver !== null && !hasFiles) void deliverAll(deliver);
     // While the Worker is busy, rows wait here and make a larger batch: that is cheaper to write.
-    else if (batches.length < SENT_AT_ONCE) {
+    if (batches.length < SENT_AT_ONCE) {
       makeBatch();
       send();
     }
@@ -221,19 +207,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     }
   }
 
-  function waitForDelivery(request: RequestFacts): void {
-    if (undelivered.length < MAX_UNDELIVERED) {
-      counts.queued++;
-      undelivered.push(request);
-      schedule();
-    } else counts.dropped++;
-  }
-
   function onFinished({ request }: { readonly request: RequestFacts }): void {
-    if (deliver !== null) {
-      waitForDelivery(request);
-      return;
-    }
     if (request.principalId === null) {
       // What anybody may ask for is not worth a line.
       if (request.status >= 400) refused(request, request.errorCode ?? 'REFUSED');
@@ -254,35 +228,11 @@ export function createRecorder(options: RecorderOptions): Recorder {
     schedule();
   }
 
-  /** Hands everything over that waits. One after the other: what comes meanwhile goes with the next. */
-  function deliverAll(to: Deliver): Promise<void> {
-    delivering ??= deliverOnce(to).finally(() => {
-      delivering = null;
-    });
-    return delivering;
-  }
-
-  async function deliverOnce(to: Deliver): Promise<void> {
-    const given = undelivered;
-    undelivered = [];
-    if (given.length === 0) return;
-    try {
-      await to(given);
-      counts.queued -= given.length;
-      counts.written += given.length;
-    } catch (error) {
-      log.warn('rows of the request log could not be handed over yet', { rows: given.length, error });
-      undelivered = [...given, ...undelivered];
-      if (!isClosed) timer ??= setTimeout(onTimer, RESTART_MS);
-    }
-  }
-
   const stops = [
     bus.subscribe('request.finished', onFinished),
     bus.subscribe('request.opened', ({ request }) => {
       running.add(request.requestId);
-      // The process that has the files would not know whether it still runs.
-      if (deliver === null) take(request, true);
+      take(request, true);
     }),
     bus.subscribe('auth.refused', ({ requestId, reason }) => {
       if (reasons.size >= MAX_REFUSALS) reasons.clear();
@@ -327,9 +277,6 @@ export function createRecorder(options: RecorderOptions): Recorder {
   }
 
   return {
-    append(facts) {
-      for (const request of facts) onFinished({ request });
-    },
     counters: () => ({ ...counts }),
     async running() {
       await flush();
@@ -348,13 +295,6 @@ export function createRecorder(options: RecorderOptions): Recorder {
         });
       return thread.ask(question, argument);
     },
-    async detach(to) {
-      await Promise.resolve(); // As in flush.
-      deliver = to; // From here on nothing new goes to the files.
-      await giveUp();
-      hasFiles = false;
-      schedule();
-    },
     async close() {
       if (isClosed) return;
       isClosed = true;
@@ -362,14 +302,6 @@ export function createRecorder(options: RecorderOptions): Recorder {
       for (const stop of stops) stop();
       if (timer !== null) clearTimeout(timer);
       timer = null;
-      if (deliver !== null) {
-        await delivering;
-        await deliverAll(deliver);
-        counts.dropped += counts.queued;
-        if (counts.queued > 0)
-          log.error('rows of the request log are lost: nobody took them', { rows: counts.queued });
-        return;
-      }
       await giveUp();
     },
   };

@@ -3,9 +3,7 @@
  * sending side, against 1.1 for a structured clone of the same array, 2.2 for JSON of objects and 1.8 for a clone of them.
  */
 import type { RequestFacts, TicketOutcome } from '../contract';
-import { FlmError } from '../lib/errors';
-import { isRecord, parseJson } from '../lib/json';
-import { type LogRow, OUTCOMES } from './row';
+import type { LogRow } from './row';
 
 /** A stranger that was refused. */
 export interface Refusal {
@@ -171,34 +169,4 @@ function rowOf(fields: RowFields): LogRow {
     openedSeq: null,
     count: null,
   };
-}
-
-/**
- * Facts that another process of this FLM sends as JSON when it hands over.
- * @throws INVALID_INPUT naming the first that is none
- */
-export function parseFacts(json: string): readonly RequestFacts[] {
-  const list = parseJson(json);
-  if (!Array.isArray(list)) throw invalid('it is no list');
-  return list.map((entry: unknown, index) => {
-    if (!isFacts(entry)) throw invalid(`entry ${index} is no request`);
-    return entry;
-  });
-}
-
-function invalid(reason: string): FlmError {
-  return new FlmError('INVALID_INPUT', { meta: { field: 'rows', reason } });
-}
-
-const NUMBERS = ['atMs', 'attempts', 'status', 'waitedMs', 'durationMs'] as const;
-const TEXTS = ['requestId', 'ip', 'method', 'path'] as const;
-
-function isFacts(value: unknown): value is RequestFacts {
-  return (
-    isRecord(value) &&
-    NUMBERS.every((name) => Number.isFinite(value[name])) &&
-    TEXTS.every((name) => typeof value[name] === 'string') &&
-    /^[0-9a-f-]{36}$/.test(String(value.requestId)) &&
-    OUTCOMES.some((outcome) => outcome === value.outcome)
-  );
 }

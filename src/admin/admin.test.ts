@@ -8,6 +8,7 @@ import type { DaemonApi } from '../daemon';
 import { type Actor, currentActor } from '../lib/actor';
 import { manualClock } from '../lib/clock';
 import { FlmError } from '../lib/errors';
+import { newId } from '../lib/ids';
 import { isRecord } from '../lib/json';
 import { silentLog } from '../lib/log';
 import { NO_SCOPE, SCOPE_FIELD } from '../lib/scope-guard';
@@ -279,7 +280,7 @@ describe('errors', () => {
 
 test('what a replaced process tells of its requests arrives whole, also what a later version adds', async () => {
   const facts = {
-    requestId: 'r',
+    requestId: newId(),
     atMs: 1,
     ip: '::1',
     method: 'POST',
@@ -287,6 +288,7 @@ test('what a replaced process tells of its requests arrives whole, also what a l
     principalId: 'k',
     model: 'm',
     engineId: null,
+    engineModel: null,
     attempts: 1,
     isStream: true,
     outcome: 'done',
@@ -297,6 +299,7 @@ test('what a replaced process tells of its requests arrives whole, also what a l
     firstTokenMs: 1.5,
     durationMs: 2,
     usage: { promptTokens: 1, completionTokens: 2, cachedTokens: null, reasoningTokens: null },
+    trace: { traceId: '1', spanId: '2', parentSpanId: null, isSampled: false },
     later: true,
   };
   const response = await admin.fetch(

@@ -43,12 +43,13 @@ test('keeps what is told from start to stop, in order, also what could not be ha
   backlog.start();
   bus.publish({ name: 'request.opened', request: facts('1') });
   await finish('1');
-  const taken = backlog.take();
+  await finish('1b');
+  const taken = backlog.take(1);
   expect([taken.opened.length, ids(taken)]).toEqual([1, ['1']]);
   await finish('2');
   backlog.putBack(taken);
   await finish('3');
-  expect(ids(backlog.stop())).toEqual(['1', '2', '3']);
+  expect(ids(backlog.stop())).toEqual(['1', '1b', '2', '3']);
   await finish('after');
   expect(ids(backlog.stop())).toEqual([]);
 

@@ -10,8 +10,8 @@ export interface Rows {
 export interface Backlog {
   /** Keeps what is told of requests from now on. */
   start(): void;
-  /** Takes what has come together; what comes later is kept on. */
-  take(): Rows;
+  /** Takes the oldest of what has come together, at most `limit` of each kind; the rest and what comes later is kept on. */
+  take(limit: number): Rows;
   /** Puts back what could not be handed on. */
   putBack(rows: Rows): void;
   /** Takes what is left and keeps nothing any more. */
@@ -24,10 +24,8 @@ export function createBacklog(bus: Bus): Backlog {
   let rows: Rows = { opened: [], finished: [] };
   let stops: (() => void)[] = [];
 
-  function take(): Rows {
-    const taken = rows;
-    rows = { opened: [], finished: [] };
-    return taken;
+  function take(limit: number): Rows {
+    return { opened: rows.opened.splice(0, limit), finished: rows.finished.splice(0, limit) };
   }
 
   return {
@@ -46,7 +44,7 @@ export function createBacklog(bus: Bus): Backlog {
     },
     stop() {
       for (const stop of stops.splice(0)) stop();
-      return take();
+      return take(MAX_ROWS);
     },
   };
 }

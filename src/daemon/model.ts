@@ -1,7 +1,7 @@
 /** What processes of one FLM say to each other: at a hand-over, and through the pipes between supervisor and server. */
 import { type Static, Type } from '@sinclair/typebox';
 import type { RequestFacts } from '../contract';
-import { oneOf } from '../lib/schema';
+import { nullable, oneOf } from '../lib/schema';
 
 /** Who starts FLM again when it dies: its own supervisor, a service manager, or nobody. */
 export const RUN_BY = ['supervisor', 'service', 'foreground'] as const;
@@ -28,20 +28,59 @@ export const Legacy = Type.Object(
 );
 export type Legacy = Static<typeof Legacy>;
 
-/** The fields by which a record is known; the others go along as they are. */
+const Text = Type.String({ maxLength: 1_000 });
+const Count = Type.Number({ minimum: 0 });
+
+/** RequestFacts; what a later version knows besides is not looked at. */
 const Facts = Type.Unsafe<RequestFacts>(
   Type.Object(
-    { requestId: Type.String(), atMs: Type.Number(), ip: Type.String(), status: Type.Number() },
+    {
+      requestId: Type.String({ format: 'uuid' }),
+      atMs: Count,
+      ip: Text,
+      method: Text,
+      path: Text,
+      principalId: nullable(Text),
+      model: nullable(Type.String()),
+      engineId: nullable(Text),
+      engineModel: nullable(Text),
+      attempts: Count,
+      isStream: Type.Boolean(),
+      outcome: oneOf(['done', 'aborted', 'failed', 'refused']),
+      status: Count,
+      errorCode: nullable(Text),
+      waitedMs: Count,
+      firstByteMs: nullable(Count),
+      firstTokenMs: nullable(Count),
+      durationMs: Count,
+      usage: nullable(
+        Type.Object({
+          promptTokens: Count,
+          completionTokens: Count,
+          cachedTokens: nullable(Count),
+          reasoningTokens: nullable(Count),
+        }),
+      ),
+      trace: Type.Object({
+        traceId: Text,
+        spanId: Text,
+        parentSpanId: nullable(Text),
+        isSampled: Type.Boolean(),
+      }),
+    },
     { additionalProperties: true },
   ),
 );
+
+/** Records in one report: the admin API takes a mebibyte. */
+export const MAX_REPORT_ROWS = 500;
 
 export const ElderReport = Type.Object(
   {
     pid: Type.Integer(),
     requests: Type.Integer({ minimum: 0, description: 'Requests still under way.' }),
-    opened: Type.Array(Facts, { maxItems: 10_000 }),
-    finished: Type.Array(Facts, { maxItems: 10_000 }),
+    opened: Type.Array(Facts, { maxItems: MAX_REPORT_ROWS }),
+    finished: Type.Array(Facts, { maxItems: MAX_REPORT_ROWS }),
   },
   {
     additionalProperties: false,

@@ -5,7 +5,14 @@ import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
 import { createBacklog } from './backlog';
 import { createHandOver } from './hand-over';
-import type { DaemonApi, ElderAnswer, ElderReport, Legacy, RunBy } from './model';
+import {
+  type DaemonApi,
+  type ElderAnswer,
+  type ElderReport,
+  type Legacy,
+  MAX_REPORT_ROWS,
+  type RunBy,
+} from './model';
 
 export interface DaemonOptions {
   readonly version: string;
@@ -99,12 +106,15 @@ export function createDaemon(options: DaemonOptions): Daemon {
       },
       refreshKeys: options.refreshKeys,
       async tellHeir() {
-        const rows = backlog.take();
-        try {
-          return await heir.daemon.elder({ pid: process.pid, requests: options.busy(), ...rows });
-        } catch (error) {
-          backlog.putBack(rows);
-          throw error;
+        for (;;) {
+          const rows = backlog.take(MAX_REPORT_ROWS);
+          try {
+            const answer = await heir.daemon.elder({ pid: process.pid, requests: options.busy(), ...rows });
+            if (rows.finished.length < MAX_REPORT_ROWS && rows.opened.length < MAX_REPORT_ROWS) return answer;
+          } catch (error) {
+            backlog.putBack(rows);
+            throw error;
+          }
         }
       },
       busy: options.busy,
