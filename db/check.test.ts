@@ -78,7 +78,7 @@ describe('checkDatabases', () => {
     await makeDatabases(data);
     alter(
       data,
-      `INSERT INTO proxy_profiles (id, config_json, created_at_ms) VALUES ('proxy-1', '${profile}', 1)`,
+      `INSERT INTO proxy_profiles (id, config_json, created_at_ms, is_wanted) VALUES ('proxy-1', '${profile}', 1, 1)`,
     );
     const found = check(data).find(({ name }) => name === 'config.db: proxies');
     expect(found).toMatchObject({ ok: message === '1 saved', message });

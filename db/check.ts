@@ -31,7 +31,9 @@ export function checkDatabases({ config, security }: Checked): DbFinding[] {
 function checkProfiles(sqlite: Sqlite): DbFinding {
   return finding('config.db: proxies', () => {
     const profiles = sqlite
-      .prepare<[], { id: string; config_json: string }>('SELECT id, config_json FROM proxy_profiles')
+      .prepare<[], { id: string; config_json: string }>(
+        'SELECT id, config_json FROM proxy_profiles WHERE is_wanted',
+      )
       .all();
     const wrong = profiles.filter(({ config_json: text }) => !hasPort(text)).map(({ id }) => id);
     const ok = wrong.length === 0;

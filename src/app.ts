@@ -519,11 +519,17 @@ export async function openApp(options: AppOptions): Promise<App> {
         await proxies.forgetDead();
         await openTelemetry();
         if (legacy !== null) daemon.inherit(legacy);
+        // FLM serves other engines meanwhile, and also when this one does not start.
+        if (trial.state().installed)
+          engines
+            .startTrial()
+            .catch((error: unknown) => log.error('the trial engine does not start', { error }));
         for (const profile of legacy?.proxies ?? [])
           await proxies.open(profile, { isWanted: true, tenancy: 'shared' });
         if (first !== null || (proxies.isEmpty() && legacy === null)) await guarded.start(first ?? {});
         const failure = await proxies.restore();
-        if (failure !== null && !isPatient) throw failure;
+        // One that has a free port serves; the others are tried again.
+        if (failure !== null && !isPatient && proxies.first() === null) throw failure;
         await begin(as, legacy?.pid ?? null);
         return proxies.first();
       },

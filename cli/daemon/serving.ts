@@ -44,7 +44,6 @@ export async function startServing(
     guardAgainstCrashes(app, place);
     const { first, isPatient } = order;
     const proxy = await app.serveSaved({ first, legacy, isPatient, ...how });
-    if (app.trial.state().installed) startTrial(app, log);
     return { app, proxy };
   } catch (error) {
     await app?.close().catch(() => {});
@@ -52,11 +51,6 @@ export async function startServing(
     if (error instanceof FlmError && error.code === 'DB_LOCKED') await refuseSecond(place);
     throw error;
   }
-}
-
-/** FLM serves other engines meanwhile, and also when this one does not start. */
-function startTrial(app: App, log: Log): void {
-  app.engines.startTrial().catch((error: unknown) => log.error('the trial engine does not start', { error }));
 }
 
 /** Ends FLM at the first signal once requests under way have finished, and at the second at once. */

@@ -1,5 +1,6 @@
 /** `flm proxy restart` */
 import type { AdminClient } from '../../src/admin/client';
+import { readToml } from '../../src/config';
 import { FlmError } from '../../src/lib/errors';
 import { findRunning, requireRunning } from '../backend';
 import { type Cli, withProgress } from '../cli';
@@ -31,6 +32,8 @@ export default command({
       cli.note('This system cannot hand a port on: requests under way finish, then FLM starts anew.');
     const proxy = await withProgress(cli, 'Starting FLM anew', async () => {
       if (!isGraceful) {
+        // The next process would not start with a file that is wrong, and this one would be gone.
+        readToml(cli.paths.configToml);
         await running.daemon.stop();
         await untilGone(cli, pid);
       }

@@ -7,7 +7,7 @@ import type { Cli } from '../cli';
 import { command } from '../command';
 import { startDaemon } from '../daemon/start';
 import { parsePort } from './selector';
-import { startedText } from './text';
+import { othersText, startedText } from './text';
 
 /** How long to wait for an FLM that is just being stopped. */
 const PATIENCE_MS = 5_000;
@@ -65,11 +65,20 @@ export default command({
     }
     const proxy = await startSomewhere(cli, input);
     cli.result(proxy, () => startedText(proxy));
-    const keys = cli.format === 'text' ? await (await findRunning(cli))?.keys.list() : undefined;
-    if (keys?.items.every(({ status }) => status !== 'active') === true)
-      cli.note('Nobody can use it yet. Make a key: flm api-keys create --label my-app');
+    if (cli.format === 'text') await tellMore(cli, proxy);
   },
 });
+
+/** What else there is to know: other proxies, and that nobody has a key. */
+async function tellMore(cli: Cli, started: ProxyView | null): Promise<void> {
+  const running = await findRunning(cli);
+  if (running === null) return;
+  const { items: proxies } = await running.proxies.list();
+  for (const text of othersText(proxies, started)) cli.note(text);
+  const { items: keys } = await running.keys.list();
+  if (keys.every(({ status }) => status !== 'active'))
+    cli.note('Nobody can use it yet. Make a key: flm api-keys create --label my-app');
+}
 
 /** Null where nothing was asked for in particular. */
 function orSaved(input: ProxyInput): ProxyInput | null {

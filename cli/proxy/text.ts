@@ -19,6 +19,17 @@ export function proxiesText(proxies: readonly ProxyView[]): string {
   );
 }
 
+/** A line for each proxy besides the one that was told of. */
+export function othersText(proxies: readonly ProxyView[], told: ProxyView | null): string[] {
+  return proxies
+    .filter(({ id }) => id !== told?.id)
+    .map(({ port, running, last_error: reason }) =>
+      running
+        ? `FLM also serves on port ${port}.`
+        : `Port ${port} is tried again every five seconds: ${reason ?? 'it does not run'}`,
+    );
+}
+
 /** `null`: FLM runs, and tries those again that it could not start. */
 export function startedText(proxy: ProxyView | null): string {
   if (proxy === null) return 'FLM runs, but none of its proxies does yet: flm proxy status';

@@ -80,10 +80,11 @@ export function activityRoutes(activity: ActivityApi, guard: ScopeGuard) {
     )
     .get(
       '/export',
-      ({ query: { as, ...query } }) => streamOf(activity.export(filterOf(query), as ?? 'json'), as ?? 'json'),
+      ({ query: { format = 'json', ...query } }) =>
+        streamOf(activity.export(filterOf(query), format), format),
       {
         scope: 'activity:read',
-        query: t.Object({ as: t.Optional(oneOf(EXPORT_FORMATS)), ...Filter }),
+        query: t.Object({ format: t.Optional(oneOf(EXPORT_FORMATS)), ...Filter }),
         response: t.Any({ description: 'A JSON object a line, or CSV with a header; oldest first.' }),
         detail: {
           operationId: 'exportActivity',

@@ -15,7 +15,7 @@ function optionsIn({ paths }: TestDir, more: Partial<CheckOptions> = {}): CheckO
     config: { list: async () => ({ items: [], next: null }) },
     engines: { refresh: async () => {}, states: () => [] },
     trial: { state: () => ({ installed: false }) },
-    status: () => ({ admin: { url: null, reason: null } }),
+    status: () => ({ admin: { url: null, reason: null }, proxies: [] }),
     clock: manualClock(Date.now()),
     others: [],
     ...more,

@@ -20,7 +20,7 @@ export interface CheckOptions {
   readonly config: Pick<ConfigApi, 'list'>;
   readonly engines: { refresh(maxAgeMs: number): Promise<void>; states(): readonly EngineState[] };
   readonly trial: { state(): { readonly installed: boolean } };
-  readonly status: () => Pick<Status, 'admin'>;
+  readonly status: () => Pick<Status, 'admin' | 'proxies'>;
   readonly clock: Clock;
   /** What other rooms have to say of themselves. */
   readonly others: readonly (() => Promise<readonly Check[]>)[];
@@ -60,6 +60,7 @@ export async function runChecks(options: CheckOptions): Promise<CheckReport> {
       changed.length === 0 ? 'all default' : changed.map(({ key, value }) => `${key}=${value}`).join(', '),
     ),
     ...checkAdminPort(options.status().admin),
+    ...checkProxies(options.status().proxies),
     ...checkEngines(options.engines.states(), options.trial.state().installed),
     ...(await Promise.all(options.others.map(findingsOf))).flat(),
   ]);
@@ -105,6 +106,13 @@ function checkModes(paths: Paths): Check[] {
       ? check('permissions', 'ok', 'only you can read the files')
       : check('permissions', 'error', `others can get at ${open.join(', ')}: chmod go-rwx them`),
   ];
+}
+
+/** A saved proxy that cannot listen is missed by its clients first. */
+function checkProxies(proxies: Status['proxies']): Check[] {
+  return proxies
+    .filter(({ last_error: reason }) => reason !== null)
+    .map(({ id, last_error: reason }) => check(`proxy ${id}`, 'warning', `it does not run: ${reason}`));
 }
 
 /** Nothing to say where none is wanted, or nobody is there to open it. */

@@ -126,8 +126,8 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       refusals: (range, page) => api.listRefusals({ query: { ...rangeOf(range), ...pageOf(page) } }),
       stats: ({ by, key, model, engine, ...range }) =>
         api.sumActivity({ query: { by, ...given({ key, model, engine }), ...rangeOf(range) } }),
-      export: (filter, as) =>
-        textOf(ask('GET', '/api/v1/activity/export', { query: { ...filterOf(filter), as } })),
+      export: (filter, format) =>
+        textOf(ask('GET', '/api/v1/activity/export', { query: { ...filterOf(filter), format } })),
       verify: () => api.verifyActivity(),
       erase: (body) => api.eraseFromActivity({ body }),
     },

@@ -2,7 +2,7 @@
  * The audit chain in security.db, and what belongs to it in config.db: changes on their way to the chain, and how far
  * the chain had come. Rows are added; nothing here removes or changes one, except that personal data can be erased.
  */
-import { and, asc, count, desc, eq, gt, gte, inArray, lt, type SQL, sql } from 'drizzle-orm';
+import { and, asc, count, desc, eq, gt, gte, inArray, lt, or, type SQL, sql } from 'drizzle-orm';
 import { type ConfigDb, configSchema, type SecurityDb, securitySchema } from '../../db';
 import { FlmError } from '../lib/errors';
 import { type AuditDraft, type AuditRow, chained, GENESIS, type Head } from './chain';
@@ -139,7 +139,8 @@ export function createAuditStore(config: ConfigDb, security: SecurityDb): AuditS
           ? eq(logs.type, type)
           : and(gte(logs.type, `${type}.`), lt(logs.type, `${type}/`)),
       severity === null ? undefined : eq(logs.severity, severity),
-      actor === null ? undefined : eq(logs.actorId, actor),
+      // A session of the owner is known by its own id, and by whose it is.
+      actor === null ? undefined : or(eq(logs.actorId, actor), eq(logs.actorKind, actor)),
       target === null ? undefined : eq(logs.target, target),
       ip === null ? undefined : isFrom(ip),
       sinceMs === null ? undefined : gte(logs.atMs, sinceMs),

@@ -9,5 +9,5 @@ export {
 } from './model';
 export { type ConfigSnapshot, envNameOf, SETTING_KEYS, SETTINGS, type SettingKey } from './schema';
 export { type Config, type ConfigOptions, createConfig, type Reloaded } from './service';
-export { parseSetting } from './sources';
+export { parseSetting, readToml } from './sources';
 export { createSettingsStore, type SettingsStore } from './store';

@@ -176,6 +176,8 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     }),
   ];
   let flushing: ReturnType<typeof setInterval> | null = null;
+  /** Resolves when the trial engine is up, or will not be; null while it is not being started. */
+  let trialStarts: Promise<unknown> | null = null;
 
   function flush(): Promise<void> {
     return history
@@ -185,7 +187,11 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
 
   return {
     states: watch.states,
-    refresh: watch.refresh,
+    async refresh(maxAgeMs) {
+      // Whoever asks for its model while it comes up, after a hand-over say, would hear that nobody has it.
+      await trialStarts;
+      await watch.refresh(maxAgeMs);
+    },
     start() {
       watch.start();
       flushing = setInterval(() => void flush(), FLUSH_MS);
@@ -292,7 +298,11 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
     },
 
     async startTrial() {
-      await trial.start();
+      const starting = trial.start();
+      trialStarts = starting.catch(() => {});
+      await starting.finally(() => {
+        trialStarts = null;
+      });
       await watch.refreshAfterChange();
       return trialView(trial);
     },

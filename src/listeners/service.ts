@@ -159,8 +159,9 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     const known = MODES.find((name) => name === mode);
     if (known === undefined)
       throw invalid(`there is no mode "${mode}" in this version; there is ${MODES.join(', ')}`);
-    const bind = parseIp(input.bind ?? settings['proxy.bind']);
-    if (bind === null) throw invalid(`"${input.bind}" is no IP address`);
+    const place = input.bind ?? settings['proxy.bind'];
+    const bind = parseIp(place === 'localhost' ? '127.0.0.1' : place);
+    if (bind === null) throw invalid(`"${place}" is no IP address`);
     try {
       parseIpSet(trustedProxies);
     } catch (error) {

@@ -142,7 +142,7 @@ test('10,000 strangers are counted and take less than 1 MB', async () => {
 
 test('an export is for its owner alone, and an erased address is nowhere in it', async () => {
   const output = join(home.dir, 'requests.csv');
-  await dataOf(env, ['activity', 'export', '--as', 'csv', '--output', output]);
+  await dataOf(env, ['activity', 'export', '--format', 'csv', '--output', output]);
   expect(statSync(output).mode & 0o777).toBe(0o600);
   expect(readFileSync(output, 'utf8')).toContain(',127.0.0.1,POST,/v1/chat/completions,');
   expect((await flm(env, ['activity', 'export', '--output', output])).code).toBe(2);

@@ -1,10 +1,9 @@
 /** `flm security audit-logs export` */
 import { EXPORT_FORMATS } from '../../../src/audit';
-import { writePiecesAtomic } from '../../../src/lib/files';
 import { withBackend } from '../../backend';
-import { type Cli, OUTPUT_VERSION } from '../../cli';
+import { OUTPUT_VERSION } from '../../cli';
 import { command } from '../../command';
-import { isReaderGone, outputFailed } from '../../output';
+import { requireNew, writeNewFile, writeOut } from '../../export';
 import { count } from '../../words';
 import { FILTER_ARGS, filterFrom } from './filter';
 
@@ -16,7 +15,7 @@ export default command({
     output: {
       type: 'string',
       valueHint: 'file',
-      description: 'A file that only you can read. Default: stdout.',
+      description: 'A new file that only you can read. Default: stdout.',
     },
   },
   examples: [
@@ -26,29 +25,20 @@ export default command({
   async run({ cli, args }) {
     const filter = filterFrom(args, cli);
     const format = EXPORT_FORMATS.find((known) => known === args.format) ?? 'json';
+    // Before it is put on record that something was exported.
+    if (args.output !== undefined) requireNew(args.output);
     await withBackend(cli, async ({ audit }) => {
       const pieces = await audit.export(filter, format);
       if (args.output === undefined) {
         await writeOut(cli, format === 'json' ? enveloped(pieces) : pieces);
         return;
       }
-      const bytes = await writePiecesAtomic(args.output, pieces);
+      const bytes = await writeNewFile(args.output, pieces);
       const result = { file: args.output, format, bytes };
       cli.result(result, () => `Written: ${result.file}, ${count(bytes, 'byte')}.`);
     });
   },
 });
-
-/** Piece by piece: the next one is made when this one has left. @throws OUTPUT_FAILED */
-async function writeOut(cli: Cli, pieces: AsyncIterable<string>): Promise<void> {
-  for await (const piece of pieces) {
-    cli.write(piece);
-    const lost = await cli.delivered();
-    if (lost === null) continue;
-    if (isReaderGone(lost)) return;
-    throw outputFailed(lost);
-  }
-}
 
 /** The shape of all JSON that commands print. */
 async function* enveloped(pieces: AsyncIterable<string>): AsyncGenerator<string> {

@@ -79,7 +79,7 @@ export function createSessions({ store, clock, config, record }: SessionsOptions
         type: 'admin.locked_out',
         severity: 'high',
         target: null,
-        details: { seconds: lockedMs / 1_000 },
+        details: { seconds: Math.ceil(lockedMs / 1_000) },
       });
     return new FlmError('UNAUTHENTICATED');
   }
