@@ -53,7 +53,7 @@ export function createRefusals(): Refusals {
     if (bucket !== undefined) return bucket;
     const parsed = parseIp(ip);
     // An IPv4 address is its own, and taking it apart would be most of the work.
-    bucket = parsed?.includes(':') === true ? ipBucket(parsed) : (parsed ?? ip.slice(0, 45));
+    bucket = parsed?.includes(':') === true ? ipBucket(parsed) : (parsed ?? ip.slice(0, 45).toWellFormed());
     if (buckets.size >= MAX_AN_HOUR) buckets.clear();
     buckets.set(ip, bucket);
     return bucket;

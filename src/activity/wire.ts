@@ -3,6 +3,7 @@
  * sending side, against 1.1 for a structured clone of the same array, 2.2 for JSON of objects and 1.8 for a clone of them.
  */
 import type { RequestFacts, TicketOutcome } from '../contract';
+import { redact } from '../lib/redact';
 import type { LogRow } from './row';
 
 /** A stranger that was refused. */
@@ -25,6 +26,7 @@ const FIELDS = 22;
 const REFUSAL_FIELDS = 5;
 /** What a client may make up is cut to this. */
 const MAX_TEXT = 200;
+const LIKE_A_KEY = /flm_|sk-|bearer/i;
 
 /** Rows that will leave together. They are taken apart at once: a record that is kept costs the garbage collector. */
 export interface BatchBuilder {
@@ -46,7 +48,8 @@ export function createBatchBuilder(): BatchBuilder {
       rows++;
       addRow(flat, facts, isOpened);
     },
-    refuse: ({ atMs, ip, path, reason, status }) => void refused.push(atMs, ip, path, reason, status),
+    refuse: ({ atMs, ip, path, reason, status }) =>
+      void refused.push(atMs, ip.toWellFormed(), madeUp(path), reason.toWellFormed(), status),
     get rows() {
       return rows;
     },
@@ -70,19 +73,19 @@ function addRow(flat: unknown[], facts: RequestFacts, isOpened: boolean): void {
   const { usage, model } = facts;
   flat.push(
     isOpened,
-    facts.requestId,
+    facts.requestId.toWellFormed(),
     facts.atMs,
-    facts.ip,
-    facts.method,
-    facts.path,
-    facts.principalId,
-    model !== null && model.length > MAX_TEXT ? model.slice(0, MAX_TEXT) : model,
-    facts.engineId,
+    facts.ip.toWellFormed(),
+    facts.method.toWellFormed(),
+    madeUp(facts.path),
+    wellFormed(facts.principalId),
+    model === null ? null : madeUp(model),
+    wellFormed(facts.engineId),
     facts.attempts,
     facts.isStream,
     facts.outcome,
     facts.status,
-    facts.errorCode,
+    wellFormed(facts.errorCode),
     Math.round(facts.waitedMs),
     roundOrNull(facts.firstByteMs),
     roundOrNull(facts.firstTokenMs),
@@ -92,6 +95,19 @@ function addRow(flat: unknown[], facts: RequestFacts, isOpened: boolean): void {
     usage === null ? null : usage.cachedTokens,
     usage === null ? null : usage.reasoningTokens,
   );
+}
+
+/** What a client made up: no longer than what is kept, and no key that was sent in the wrong place. */
+function madeUp(text: string): string {
+  let kept = text.length > MAX_TEXT ? text.slice(0, 3 * MAX_TEXT) : text;
+  // All patterns take microseconds, and nearly no text needs them.
+  if (LIKE_A_KEY.test(kept)) kept = redact(kept);
+  return (kept.length > MAX_TEXT ? kept.slice(0, MAX_TEXT) : kept).toWellFormed();
+}
+
+/** SQLite does not keep half of a surrogate pair: the digest would be that of another text than is in the file. */
+function wellFormed(text: string | null): string | null {
+  return text === null ? null : text.toWellFormed();
 }
 
 function roundOrNull(ms: number | null): number | null {

@@ -298,3 +298,56 @@ test('nothing of a request can be read from the files without the key', async ()
       expect(bytes.includes(text)).toBe(false);
   }
 });
+
+describe('what a client makes up', () => {
+  const text = (facts: Partial<Parameters<typeof factsOf>[1]>) => {
+    const builder = createBatchBuilder();
+    builder.add(factsOf(1, facts), false);
+    const [row] = decodeBatch(builder.take('run:1')).rows;
+    return { model: row?.model, path: row?.path };
+  };
+
+  test.each([
+    ['half of a character', 'x\ud800'],
+    ['the other half', '\udc00x'],
+    ['an emoji where the text is cut', `${'a'.repeat(199)}😀`],
+  ])('does not break the chain: %s', async (_name, made) => {
+    using log = await logFixture(NOON);
+    const writer = log.start();
+    log.write(writer, [
+      factsOf(1, {
+        atMs: NOON,
+        model: made,
+        path: `/v1/${made}`,
+        method: made,
+        ip: `${'1'.repeat(44)}${made}`,
+        principalId: made,
+        engineId: made,
+        errorCode: made,
+      }),
+    ]);
+    const builder = createBatchBuilder();
+    builder.refuse({ atMs: NOON, ip: `${'1'.repeat(44)}😀${made}`, path: made, reason: made, status: 401 });
+    writer.write(decodeBatch(builder.take('other:1')));
+    writer.close();
+    expect(log.verify()).toMatchObject({ valid: true, rows: 2, fault: null });
+  });
+
+  test('is not kept where it is a key', () => {
+    const secret = '9zY8xW7vU6tS5rQ4pO3nM2lK1jI0hGfEdCb';
+    const key = `flm_Ab12Cd34${secret.slice(0, 34)}`;
+    for (const made of [
+      key,
+      `Bearer ${secret}`,
+      `bearer ${secret}`,
+      `sk-${secret}`,
+      `${'a'.repeat(180)} ${key}`,
+    ]) {
+      const { model, path } = text({ model: made, path: `/v1/models/${made}` });
+      expect(model).not.toContain(secret.slice(0, 8));
+      expect(path).not.toContain(secret.slice(0, 8));
+    }
+    expect(text({ model: key })).toMatchObject({ model: 'flm_Ab12Cd34[redacted]' });
+    expect(text({ model: 'desk-model:7b' })).toMatchObject({ model: 'desk-model:7b' });
+  });
+});
