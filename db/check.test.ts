@@ -48,6 +48,7 @@ describe('checkDatabases', () => {
     expect(check(data)).toEqual([
       { name: 'config.db: integrity', ok: true, message: 'sound' },
       { name: 'config.db: references', ok: true, message: 'complete' },
+      { name: 'config.db: schema', ok: true, message: 'no triggers, no views' },
       {
         name: 'config.db: tables',
         ok: true,
@@ -56,6 +57,7 @@ describe('checkDatabases', () => {
       },
       { name: 'security.db: integrity', ok: true, message: 'sound' },
       { name: 'security.db: references', ok: true, message: 'complete' },
+      { name: 'security.db: schema', ok: true, message: 'no triggers, no views' },
       {
         name: 'security.db: tables',
         ok: true,
@@ -104,6 +106,23 @@ describe('checkDatabases', () => {
     alter(data, 'DROP TABLE engines; DROP TABLE settings');
     expect(bad(check(data))).toEqual([
       { name: 'config.db: tables', ok: false, message: 'missing: engines, settings' },
+    ]);
+  });
+
+  test('names triggers and views, which only somebody else can have made', async () => {
+    using data = testDir();
+    await makeDatabases(data);
+    alter(
+      data,
+      'CREATE TRIGGER swallow AFTER INSERT ON audit_outbox BEGIN DELETE FROM audit_outbox; END; CREATE VIEW v AS SELECT 1',
+    );
+    expect(bad(check(data))).toEqual([
+      {
+        name: 'config.db: schema',
+        ok: false,
+        message:
+          'somebody else has written to it and made trigger "swallow", view "v", which FLM never does: remove it',
+      },
     ]);
   });
 

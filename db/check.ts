@@ -4,7 +4,7 @@ import { reasonOf } from '../src/lib/errors';
 import { isRecord, parseJson } from '../src/lib/json';
 import * as configSchema from './config/schema';
 import * as securitySchema from './security/schema';
-import type { Db, Sqlite } from './sqlite';
+import { type Db, foreignObjects, foreignReason, type Sqlite } from './sqlite';
 
 export interface DbFinding {
   /** `config.db: integrity` */
@@ -71,6 +71,11 @@ function checkFile(file: string, sqlite: Sqlite, schema: Readonly<Record<string,
     finding(`${file}: references`, () => {
       const orphans = rows(sqlite, 'foreign_key_check').length;
       return { ok: orphans === 0, message: orphans === 0 ? 'complete' : `${orphans} rows point to nothing` };
+    }),
+    finding(`${file}: schema`, () => {
+      const found = foreignObjects(sqlite);
+      const ok = found.length === 0;
+      return { ok, message: ok ? 'no triggers, no views' : foreignReason(found) };
     }),
     finding(`${file}: tables`, () => {
       const wanted = Object.values(schema).filter(isTable).map(getTableName);

@@ -7,6 +7,17 @@ import { createDayOpener, daySeal } from './days';
 
 const key = (digit: string) => ({ bytes: Buffer.from(`raw:${digit.repeat(64)}`), source: 'a test' });
 
+test('the file of a day is not opened when somebody has made a trigger in it', async () => {
+  using data = testDir();
+  const path = join(data.dir, '2026-05-10.db');
+  const opener = await createDayOpener(daySeal(key('1'), data.dir), manualClock());
+  const day = opener.open(path, 'write');
+  day.$client.exec('CREATE TRIGGER swallow BEFORE INSERT ON meta BEGIN SELECT RAISE(IGNORE); END');
+  day.$client.close();
+  for (const mode of ['read', 'write'] as const)
+    expect(() => opener.open(path, mode)).toThrow('made trigger "swallow"');
+});
+
 test('the file of a day opens with its key alone, survives a message, and cannot be changed by a reader', async () => {
   using data = testDir();
   const path = join(data.dir, '2026-05-10.db');

@@ -9,7 +9,7 @@ import * as activitySchema from './activity/schema';
 import { loadAddon } from './addon';
 import { embedMigrations } from './embed' with { type: 'macro' };
 import { migrate } from './migrate';
-import { type CipherKey, type Db, openSqlite, type Sqlite, withSchema } from './sqlite';
+import { type CipherKey, type Db, openSqlite, refuseForeignObjects, type Sqlite, withSchema } from './sqlite';
 
 export { isDamage, sqliteCode } from './sqlite';
 export { activitySchema };
@@ -47,6 +47,7 @@ export async function createDayOpener(seal: DaySeal, clock: Clock): Promise<DayO
         sqlite.pragma('synchronous = NORMAL');
         sqlite.pragma(`journal_size_limit = ${JOURNAL_BYTES}`);
         sqlite.pragma('secure_delete = ON'); // What was erased must not lie in a free page.
+        refuseForeignObjects(sqlite, basename(path));
         migrate(sqlite, basename(path), embedMigrations('activity'), clock);
         if (mode === 'read') sqlite.pragma('query_only = ON');
         return withSchema(sqlite, activitySchema);

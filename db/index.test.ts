@@ -47,6 +47,22 @@ function snapshot(dir: string): Map<string, string> {
 }
 
 describe('openDatabases', () => {
+  test.each(['config', 'security'] as const)('refuses a trigger in %s.db', async (name) => {
+    using data = testDir();
+    const first = await open(data.dir);
+    first[name].$client.exec(
+      'CREATE TRIGGER swallow BEFORE INSERT ON schema_migrations BEGIN SELECT RAISE(IGNORE); END',
+    );
+    first.close();
+    const error = await errorOf(() => open(data.dir));
+    expect([error.code, error.message]).toEqual([
+      'DB_DAMAGED',
+      expect.stringContaining(
+        `${name}.db is damaged: somebody else has written to it and made trigger "swallow"`,
+      ),
+    ]);
+  });
+
   test('makes everything on the first start, and says so only then', async () => {
     using data = testDir();
     const first = await open(data.dir);

@@ -17,7 +17,7 @@ import { acquireLock, type Lock } from './lock';
 import { migrate } from './migrate';
 import { type Keychain, openSeal, type SealSource } from './seal';
 import * as securitySchema from './security/schema';
-import { type CipherKey, type Db, openSqlite, type Sqlite, withSchema } from './sqlite';
+import { type CipherKey, type Db, openSqlite, refuseForeignObjects, type Sqlite, withSchema } from './sqlite';
 
 export { checkDatabases, type DbFinding } from './check';
 export type { DaySeal, SealSource };
@@ -79,6 +79,7 @@ export async function openDatabases(options: OpenDatabasesOptions): Promise<Data
     const open = (path: string, key: CipherKey | null) => {
       const sqlite = openSqlite(path, { key, addon });
       opened.push(sqlite);
+      refuseForeignObjects(sqlite, basename(path));
       return sqlite;
     };
     // In this order: where config.db is there, security.db was there before it.

@@ -69,6 +69,37 @@ export function openFile(path: string, busyTimeoutMs: number, addon: object | nu
   });
 }
 
+/**
+ * Triggers and views of a file, each as `trigger "name"`. FLM makes none: a trigger in a plain file could swallow the rows
+ * that are to be evidence.
+ */
+export function foreignObjects(sqlite: Sqlite): string[] {
+  return sqlite
+    .prepare<[], { type: string; name: string }>(
+      // By what a row makes and not only by what it calls itself: SQLite goes by the former.
+      `SELECT type, name FROM sqlite_schema WHERE type NOT IN ('table', 'index') OR NOT (sql IS NULL
+       OR sql GLOB 'CREATE TABLE *' OR sql GLOB 'CREATE INDEX *' OR sql GLOB 'CREATE UNIQUE INDEX *') ORDER BY name`,
+    )
+    .all()
+    .map(({ type, name }) => `${type} ${JSON.stringify(name.slice(0, 60))}`);
+}
+
+/** @throws DB_DAMAGED when a file holds what FLM never makes. To be called before anything is written to it. */
+export function refuseForeignObjects(sqlite: Sqlite, file: string): void {
+  let found: string[];
+  try {
+    found = foreignObjects(sqlite);
+  } catch (error) {
+    throw asDbError(error, file, null);
+  }
+  if (found.length > 0) throw new FlmError('DB_DAMAGED', { meta: { file, reason: foreignReason(found) } });
+}
+
+/** In words, what such objects mean. */
+export function foreignReason(found: readonly string[]): string {
+  return `somebody else has written to it and made ${found.slice(0, 5).join(', ')}, which FLM never does: remove it`;
+}
+
 /** Puts Drizzle on an open connection. */
 export function withSchema<Schema extends Record<string, unknown>>(
   sqlite: Sqlite,

@@ -14,7 +14,7 @@ import type { Log } from '../lib/log';
 import { redactValue } from '../lib/redact';
 import { nullable } from '../lib/schema';
 import type { AuditDraft } from './chain';
-import type { AuditStore } from './store';
+import type { AuditStore, Waiting } from './store';
 
 export interface Recorder {
   /** Who writes this chain. */
@@ -27,8 +27,13 @@ export interface Recorder {
   record(event: AuditEvent): Promise<void>;
   /** What is known of an event at this moment: who does it, through which request, from where. */
   draftOf(event: AuditEvent): AuditDraft;
-  /** Adds to the chain what waits in config.db. Never throws: what cannot be added waits on. */
-  drain(): void;
+  /**
+   * Adds to the chain what waits in config.db: what came since the last time, or all of it again. Never throws: what
+   * cannot be added waits on, and holds up nothing else.
+   */
+  drain(which?: 'new' | 'all'): void;
+  /** How many drafts wait in config.db that should be in the chain by now, and where the first of them is. */
+  stuck(pause: () => Promise<void>): Promise<{ readonly count: number; readonly firstId: string | null }>;
   /** To be called when a row was added past the recorder. */
   added(): void;
   /** Calls `handle` after rows were added, until the returned function is called. */
@@ -51,6 +56,8 @@ const BATCH = 500;
 const RETRY_MS = 5_000;
 /** How soon config.db learns how far the chain is, when nothing else is written there. */
 const FOLLOW_MS = 10_000;
+/** How long a draft may wait before that is a finding: another process may be about to add it. */
+const PATIENCE_MS = 5_000;
 
 export async function createRecorder({ store, clock, log }: RecorderOptions): Promise<Recorder> {
   const writer = await store.writer(newId());
@@ -61,6 +68,9 @@ export async function createRecorder({ store, clock, log }: RecorderOptions): Pr
   let isBehind = true;
   let toldOfOther = false;
   let toldOfFailure = false;
+  let toldOfUnfit = false;
+  /** The last draft that was looked at: what is left up to here cannot be added, and would be read for nothing. */
+  let passed: string | null = null;
   const watchers = new Set<() => void>();
 
   /** What is known of an event when it is put on record: who, through which request, from where. */
@@ -83,38 +93,28 @@ export async function createRecorder({ store, clock, log }: RecorderOptions): Pr
   }
 
   /** Adds to the chain what waits in config.db, and has config.db remember how far it is. */
-  function drain(): void {
+  function drain(which: 'new' | 'all' = 'new'): void {
     if (timer !== null) clearTimeout(timer);
     timer = null;
     if (isPaused) return;
+    if (which === 'all') passed = null;
     try {
       for (;;) {
-        const waiting = store.waiting(BATCH);
-        if (waiting.length === 0 && !isBehind) return;
-        const drafts = waiting.flatMap(({ id, eventJson }) => {
-          const draft: unknown = parseJson(eventJson);
-          if (Value.Check(StoredDraft, draft)) return [{ id, draft }];
-          // It stays where it is: somebody has to look at it.
-          log.error('a change that waits for the audit chain cannot be read', { id });
-          return [];
-        });
-        if (drafts.length > 0)
-          store.addMissing(
-            writer,
-            drafts.map(({ draft }) => draft),
-          );
-        const isSame = store.settle(
-          writer,
-          drafts.map(({ id }) => id),
-        );
-        if (!isSame && !toldOfOther) {
-          toldOfOther = true;
-          log.error('the audit chain is not the one it was: flm security audit-logs verify');
+        const waiting = store.waiting(passed, BATCH);
+        const last = waiting.at(-1);
+        const added = addAll(waiting);
+        if (added.length > 0 || isBehind) {
+          const isSame = store.settle(writer, added);
+          if (!isSame && !toldOfOther) {
+            toldOfOther = true;
+            log.error('the audit chain is not the one it was: flm security audit-logs verify');
+          }
         }
-        if (drafts.length > 0) wake();
+        if (added.length > 0) wake();
         isBehind = false;
         toldOfFailure = false;
-        if (drafts.length < BATCH) return;
+        if (last !== undefined) passed = last.id;
+        if (waiting.length < BATCH) return;
       }
     } catch (error) {
       if (!toldOfFailure) log.error('changes wait to be added to the audit chain', { error });
@@ -123,9 +123,46 @@ export async function createRecorder({ store, clock, log }: RecorderOptions): Pr
     }
   }
 
+  /** Adds to the chain what can be added, and returns where that was; the rest stays: somebody has to look at it. */
+  function addAll(waiting: readonly Waiting[]): string[] {
+    const read = waiting.flatMap(({ id, eventJson }) => {
+      const draft = draftIn(eventJson);
+      return draft === null ? [] : [{ id, draft }];
+    });
+    const drafts = read.map(({ draft }) => draft);
+    const unfit = new Set(drafts.length === 0 ? [] : store.addMissing(writer, drafts));
+    const added = read.filter(({ draft }) => !unfit.has(draft)).map(({ id }) => id);
+    if (added.length < waiting.length && !toldOfUnfit) {
+      toldOfUnfit = true;
+      const [first] = waiting.filter(({ id }) => !added.includes(id));
+      log.error('config.db holds changes that the audit chain cannot take: flm security audit-logs verify', {
+        first_id: first?.id,
+      });
+    }
+    return added;
+  }
+
+  async function stuck(pause: () => Promise<void>) {
+    let count = 0;
+    let firstId: string | null = null;
+    let after: string | null = null;
+    for (;;) {
+      const waiting = store.waiting(after, BATCH);
+      for (const { id, eventJson } of waiting) {
+        const draft = draftIn(eventJson);
+        if (draft !== null && Math.abs(clock.nowMs() - draft.atMs) < PATIENCE_MS) continue;
+        count++;
+        firstId ??= id;
+      }
+      if (waiting.length < BATCH) return { count, firstId };
+      after = waiting.at(-1)?.id ?? after;
+      await pause();
+    }
+  }
+
   function later(delayMs: number): void {
     if (timer !== null) return;
-    timer = setTimeout(drain, delayMs);
+    timer = setTimeout(drain, delayMs, 'new');
     timer.unref();
   }
 
@@ -172,6 +209,7 @@ export async function createRecorder({ store, clock, log }: RecorderOptions): Pr
     record,
     draftOf,
     drain,
+    stuck,
     added,
 
     inSecurityDb: {
@@ -184,7 +222,7 @@ export async function createRecorder({ store, clock, log }: RecorderOptions): Pr
     inConfigDb: {
       write(event) {
         written('config.db', () => store.enqueue(draftOf(event)));
-        queueMicrotask(drain);
+        queueMicrotask(() => drain());
       },
     },
 
@@ -214,7 +252,7 @@ export async function createRecorder({ store, clock, log }: RecorderOptions): Pr
 const Text = nullable(Type.String());
 const StoredDraft = Type.Object({
   id: Type.String({ minLength: 1 }),
-  atMs: Type.Integer(),
+  atMs: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   type: Type.String(),
   severity: Type.String(),
   actorKind: Type.String(),
@@ -226,3 +264,12 @@ const StoredDraft = Type.Object({
   detailsJson: Text,
   personalJson: Text,
 });
+
+/** The draft that a row of the outbox holds; null when it holds none. */
+function draftIn(eventJson: string): AuditDraft | null {
+  const draft: unknown = parseJson(eventJson);
+  if (!Value.Check(StoredDraft, draft)) return null;
+  // Half a character would be stored as another one, and the row would not be as it was written.
+  const isWhole = Object.values(draft).every((value) => typeof value !== 'string' || value.isWellFormed());
+  return isWhole ? draft : null;
+}

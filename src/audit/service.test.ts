@@ -192,6 +192,82 @@ describe('a change of config.db', () => {
     expect(await targets(chain)).toEqual(['a']);
     expect(waiting(chain)).toBe(2);
   });
+
+  const draft = {
+    id: 'x',
+    atMs: 1,
+    type: 'config.set',
+    severity: 'low',
+    actorKind: 'owner',
+    actorId: 'owner',
+    via: 'tcp',
+    target: 'b',
+    requestId: null,
+    traceId: null,
+    detailsJson: null,
+    personalJson: null,
+  };
+
+  test.each([
+    ['no JSON', '{'],
+    ['a time that is none', JSON.stringify({ ...draft, atMs: 1e300 })],
+    ['half a character', JSON.stringify({ ...draft, target: '\ud800' })],
+  ])(
+    'gets into the chain past 1,200 rows of somebody else with %s, and verify tells',
+    async (_what, text) => {
+      await using chain = await testChain();
+      const { db, store, clock, writer } = chain;
+      const rows = Array.from({ length: 600 }, () => ({ eventJson: text }));
+      db.config.insert(configSchema.auditOutbox).values(rows).run();
+      // Numbers that JavaScript cannot tell apart.
+      db.config.$client
+        .prepare(
+          'INSERT INTO audit_outbox (id, event_json) SELECT 9007199254740992 + id, event_json FROM audit_outbox',
+        )
+        .run();
+      const errors: string[] = [];
+      const log: Log = { ...silentLog, error: (message) => void errors.push(message) };
+      const audit = await createAudit({ store, clock, log });
+      for (const target of ['a', 'b']) db.config.transaction(() => audit.inConfigDb.write(event(target)));
+      await Promise.resolve();
+      expect(await targets(chain)).toEqual(['a', 'b']);
+      expect(waiting(chain)).toBe(1_200);
+      const message =
+        '1200 changes wait in config.db and cannot be added, the first in row 1 of audit_outbox.';
+      for (let n = 0; n < 2; n++)
+        expect(await audit.verify({})).toMatchObject({
+          ok: false,
+          rows: 2,
+          findings: [{ writer, seq: null, problem: 'waiting', message }],
+        });
+      expect(errors).toEqual([expect.stringContaining('cannot take')]);
+      await audit.close();
+    },
+  );
+
+  test('that no row can hold is left where it is, one by one', async () => {
+    await using chain = await testChain();
+    const { store, writer } = chain;
+    const drafts = ['a', 'b', 'c'].map((id) => ({ ...draft, id, atMs: id === 'b' ? 1e300 : 1 }));
+    expect(store.addMissing(writer, drafts).map(({ id }) => id)).toEqual(['b']);
+    expect((await chain.audit.list({})).items.map(({ id }) => id)).toEqual(['c', 'a']);
+    expect(await chain.audit.verify({})).toMatchObject({ ok: true, rows: 2 });
+  });
+
+  test('that waits for another process to add it is no finding for a moment', async () => {
+    await using chain = await testChain();
+    const { db, audit, clock } = chain;
+    db.security.$client.exec(
+      "CREATE TRIGGER full BEFORE INSERT ON audit_logs BEGIN SELECT RAISE(ABORT, 'no room'); END",
+    );
+    change(chain, 'a');
+    await Promise.resolve();
+    expect(await audit.verify({})).toMatchObject({ ok: true });
+    clock.advance(10_000);
+    expect(await audit.verify({})).toMatchObject({ ok: false, findings: [{ problem: 'waiting' }] });
+    db.security.$client.exec('DROP TRIGGER full');
+    expect(await audit.verify({})).toMatchObject({ ok: true, rows: 1 });
+  });
 });
 
 describe('the list', () => {

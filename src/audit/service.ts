@@ -175,7 +175,7 @@ export async function createAudit({ store, clock, log, idleMs = IDLE_MS }: Audit
     },
 
     async verify(query) {
-      drain();
+      drain('all');
       const startedMs = clock.monotonicMs();
       const checkpoint = checkpointIn(query);
       const known: Witness[] = store.witnesses().map((witness) => ({ ...witness, name: 'config.db' }));
@@ -193,6 +193,11 @@ export async function createAudit({ store, clock, log, idleMs = IDLE_MS }: Audit
           ),
         );
       const findings = chains.flatMap(({ finding }) => (finding === null ? [] : [finding]));
+      const { count, firstId } = await recorder.stuck(pause);
+      if (count > 0) {
+        const message = `${count} ${count === 1 ? 'change waits' : 'changes wait'} in config.db and cannot be added, the first in row ${firstId} of audit_outbox.`;
+        findings.push({ writer, seq: null, problem: 'waiting', message });
+      }
       return {
         ok: findings.length === 0,
         rows: chains.reduce((sum, chain) => sum + chain.rows, 0),

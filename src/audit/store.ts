@@ -4,6 +4,7 @@
  */
 import { and, asc, count, desc, eq, gt, gte, inArray, lt, or, type SQL, sql } from 'drizzle-orm';
 import { type ConfigDb, configSchema, type SecurityDb, securitySchema } from '../../db';
+import { sqliteCode } from '../../db/sqlite';
 import { FlmError } from '../lib/errors';
 import { type AuditDraft, type AuditRow, chained, GENESIS, type Head } from './chain';
 
@@ -28,7 +29,8 @@ export interface Place {
 }
 
 export interface Waiting {
-  readonly id: number;
+  /** All 64 bits of it, as decimal digits: somebody else may have chosen it. */
+  readonly id: string;
   readonly eventJson: string;
 }
 
@@ -41,12 +43,12 @@ export interface AuditStore {
   add(writer: string, draft: AuditDraft): Promise<void>;
   /** Keeps a draft in config.db, inside the transaction that it is in. @throws as append */
   enqueue(draft: AuditDraft): void;
-  /** Drafts that are not in the chain yet, the oldest first. */
-  waiting(limit: number): readonly Waiting[];
-  /** Adds those that are not there yet, all or none. */
-  addMissing(writer: string, drafts: readonly AuditDraft[]): void;
+  /** Drafts that are not in the chain yet, the oldest first: those after `after`, or all. */
+  waiting(after: string | null, limit: number): readonly Waiting[];
+  /** Adds those that are not there yet. Returns those that no row can hold. @throws what SQLite says of the chain */
+  addMissing(writer: string, drafts: readonly AuditDraft[]): readonly AuditDraft[];
   /** Forgets drafts that are in the chain, and remembers how far that is. False: the chain is not the one of before. */
-  settle(writer: string, waiting: readonly number[]): boolean;
+  settle(writer: string, waiting: readonly string[]): boolean;
 
   /** Where each chain ends, by itself and by what config.db remembers. */
   heads(): readonly Head[];
@@ -105,6 +107,20 @@ export function createAuditStore(config: ConfigDb, security: SecurityDb): AuditS
     const row = chained(draft, headOf(writer));
     insertRow.run({ ...row });
     moveHead.run({ writer, seq: row.seq, hash: row.hash });
+  }
+
+  /** Adds those that are not there yet, all or none. */
+  function addAll(writer: string, drafts: readonly AuditDraft[]): void {
+    security.transaction(
+      () => {
+        for (const draft of drafts) {
+          const there = security.select({ id: logs.id }).from(logs).where(eq(logs.id, draft.id)).get();
+          // It was added, and the power went before the outbox knew.
+          if (there === undefined) append(writer, draft);
+        }
+      },
+      { behavior: 'immediate' },
+    );
   }
 
   function rowAt(writer: string, seq: number): AuditRow | null {
@@ -178,28 +194,38 @@ export function createAuditStore(config: ConfigDb, security: SecurityDb): AuditS
         .run();
     },
 
-    waiting: (limit) => config.select().from(outbox).orderBy(asc(outbox.id)).limit(limit).all(),
+    waiting(after, limit) {
+      return config
+        .select({ id: sql<string>`CAST(${outbox.id} AS TEXT)`, eventJson: outbox.eventJson })
+        .from(outbox)
+        .where(after === null ? undefined : sql`${outbox.id} > ${after}`)
+        .orderBy(asc(outbox.id))
+        .limit(limit)
+        .all();
+    },
 
     addMissing(writer, drafts) {
-      security.transaction(
-        () => {
-          for (const draft of drafts) {
-            const there = security.select({ id: logs.id }).from(logs).where(eq(logs.id, draft.id)).get();
-            // It was added, and the power went before the outbox knew.
-            if (there === undefined) append(writer, draft);
-          }
-        },
-        { behavior: 'immediate' },
-      );
+      try {
+        addAll(writer, drafts);
+        return [];
+      } catch (error) {
+        if (!isUnfit(error)) throw error;
+      }
+      return drafts.filter((draft) => {
+        try {
+          addAll(writer, [draft]);
+          return false;
+        } catch (error) {
+          if (!isUnfit(error)) throw error;
+          return true;
+        }
+      });
     },
 
     settle(writer, waiting) {
       return config.transaction(
         (tx) => {
-          if (waiting.length > 0)
-            tx.delete(outbox)
-              .where(inArray(outbox.id, [...waiting]))
-              .run();
+          if (waiting.length > 0) tx.delete(outbox).where(sql`${outbox.id} IN ${waiting}`).run();
           return follow(writer);
         },
         { behavior: 'immediate' },
@@ -296,6 +322,13 @@ export function createAuditStore(config: ConfigDb, security: SecurityDb): AuditS
 function requireTransaction({ $client }: Pick<SecurityDb | ConfigDb, '$client'>): void {
   if (!$client.inTransaction)
     throw new FlmError('INTERNAL_ERROR', { cause: new Error('put on record outside of a transaction') });
+}
+
+/** Whether an error is about what a draft holds, and not about the chain: then only that draft cannot be added. */
+function isUnfit(error: unknown): boolean {
+  if (error instanceof FlmError) return false;
+  const code = sqliteCode(error);
+  return code === null || /^SQLITE_(CONSTRAINT_DATATYPE|MISMATCH|TOOBIG)$/.test(code);
 }
 
 /** Each column of a row by its own name. */

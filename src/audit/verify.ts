@@ -14,6 +14,7 @@ export const PROBLEMS = [
   'truncated',
   'rewritten',
   'erased',
+  'waiting',
 ] as const;
 
 export interface Finding {
