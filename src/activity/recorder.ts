@@ -118,11 +118,27 @@ export function createRecorder(options: RecorderOptions): Recorder {
         keep(record.anchor(told.details));
         return;
       case 'record':
-        keep(record.record(told.event));
+        keep(putOnRecord(told));
         return;
       case 'warn':
         log.warn(told.message, told.fields);
     }
+  }
+
+  /** The Worker removes nothing before that is on record. */
+  async function putOnRecord({ id, event }: Extract<Told, { readonly kind: 'record' }>): Promise<void> {
+    const teller = thread;
+    const tell = (isOnRecord: boolean) => {
+      // Another one that was started meanwhile does not know of it.
+      if (thread === teller) teller?.post({ kind: 'recorded', id, isOnRecord });
+    };
+    try {
+      await record.record(event);
+    } catch (error) {
+      tell(false);
+      throw error;
+    }
+    tell(true);
   }
 
   function keep(work: Promise<void>): void {
