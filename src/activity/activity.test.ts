@@ -236,11 +236,11 @@ describe.skipIf(disk === null)('on a full disk', () => {
     await eventually(() => lines.length > 0);
     await activity.flush(); // Does not wait for what cannot be.
     expect(lines).toEqual(['the request log cannot be written; rows wait in memory']);
-    expect(activity.counters()).toMatchObject({ queued: 2_000, dropped: 0 });
+    expect(activity.counters()).toMatchObject({ queued: 2_000, dropped: 0, isStuck: true });
     rmSync(filler);
     await eventually(() => activity.counters().queued === 0);
     expect(lines.slice(1)).toEqual(['the request log can be written again']);
-    expect(activity.counters()).toMatchObject({ written: 2_001, dropped: 0, spoolBytes: 0 });
+    expect(activity.counters()).toMatchObject({ written: 2_001, dropped: 0, spoolBytes: 0, isStuck: false });
     expect((await activity.list(EVERYTHING, page)).items).toHaveLength(1_000);
     expect(await activity.verify()).toMatchObject({ valid: true, rows: 2_001 });
     expect(await ids()).toHaveLength(1_000);

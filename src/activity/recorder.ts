@@ -22,6 +22,8 @@ export interface ActivityCounters {
   /** Memory that batches take which are not confirmed. */
   readonly spoolBytes: number;
   readonly lastCommitMs: number;
+  /** Rows wait in memory because they cannot be written: whoever ends this process loses them. */
+  readonly isStuck: boolean;
 }
 
 export interface Recorder {
@@ -105,6 +107,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     switch (told.kind) {
       case 'written':
         confirm(told.batch, told.leftOut);
+        isStuck = false; // One that was started anew does not know that it was.
         counts.lastCommitMs = told.commitMs;
         restartMs = RESTART_MS;
         return;
@@ -293,7 +296,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   }
 
   return {
-    counters: () => ({ ...counts }),
+    counters: () => ({ ...counts, isStuck }),
     async running() {
       await flush();
       return [...running];
