@@ -11,7 +11,8 @@ export default command({
   details: [
     'The outcome is "running" while a request is not over, and "unknown" where FLM',
     'ended before it was.',
-    'What strangers were refused is in: flm activity refusals',
+    'Requests that were refused before anybody was recognised are in:',
+    'flm activity refusals',
   ],
   examples: [
     'flm activity list',

@@ -9,6 +9,7 @@ export default command({
   about: 'List requests that were refused before anybody was recognised, counted by minute.',
   args: { ...RANGE_ARGS, ...PAGE_ARGS },
   details: [
+    'Counts come within a minute: when the minute they were counted in is over.',
     'In a flood, sources beyond 1,024 a minute and 4,096 an hour are counted',
     'together, as (others).',
   ],

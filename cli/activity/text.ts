@@ -2,6 +2,7 @@
 import type { ActivityList, ActivityStats, ActivityVerdict, Erased, RefusalList } from '../../src/activity';
 import { table } from '../table';
 import { localTime } from '../time';
+import { count } from '../words';
 
 export function listText({ items, next }: ActivityList): string {
   const rows = items.map((entry) => ({
@@ -61,28 +62,43 @@ export function statsText({ by, items, total, refused }: ActivityStats): string 
   );
   return refused === 0
     ? shown
-    : `${shown}\n${refused} requests of strangers were refused: flm activity refusals`;
+    : `${shown}\n${count(refused, 'request')} ${wereOf(refused)} refused before anybody was recognised: flm activity refusals`;
 }
 
 export function verdictText(verdict: ActivityVerdict): string {
   const { fault, rows, days, removed_days: removed, unanchored_rows: tail } = verdict;
-  const gone = removed.length === 0 ? [] : [`${removed.length} days were removed, on record.`];
+  const gone =
+    removed.length === 0
+      ? []
+      : [`${count(removed.length, 'day')} ${wereOf(removed.length)} removed, on record.`];
   if (fault !== null) {
     const { message } = fault;
-    return [`The request log was changed: ${message}.`, `${rows} rows before that are sound.`, ...gone].join(
-      '\n',
-    );
+    return [
+      `The request log was changed: ${message}.`,
+      `${count(rows, 'row')} before that ${rows === 1 ? 'is' : 'are'} sound.`,
+      ...gone,
+    ].join('\n');
   }
   return [
-    `The request log is as FLM wrote it: ${rows} rows on ${days} days.`,
+    `The request log is as FLM wrote it: ${count(rows, 'row')} on ${count(days, 'day')}.`,
     ...gone,
-    ...(tail === 0 ? [] : [`The last ${tail} rows are not anchored yet: cut off, they would not be missed.`]),
+    ...(tail === 0 ? [] : [tailText(tail)]),
   ].join('\n');
+}
+
+function tailText(rows: number): string {
+  return rows === 1
+    ? 'The last row is not anchored yet: cut off, it would not be missed.'
+    : `The last ${rows} rows are not anchored yet: cut off, they would not be missed.`;
+}
+
+function wereOf(number: number): string {
+  return number === 1 ? 'was' : 'were';
 }
 
 export function erasedText({ places, days }: Erased): string {
   if (places === 0) return 'The request log does not hold that address.';
-  return `Erased on ${days} ${days === 1 ? 'day' : 'days'}. The rows stay, without the address.`;
+  return `Erased on ${count(days, 'day')}. The rows stay, without the address.`;
 }
 
 function durationText(ms: number | null): string {

@@ -6,7 +6,7 @@ import { daySeal } from '../../db/days';
 import { type TestDir, testDir } from '../../test/support/data-dir';
 import { eventually } from '../../test/support/eventually';
 import { factsOf } from '../../test/support/request-facts';
-import { SEAL_KEY } from '../../test/support/request-log';
+import { removalsOf, SEAL_KEY } from '../../test/support/request-log';
 import { mountSmall } from '../../test/support/small-disk';
 import type { ActivityAnchor, ActivityRecord, AuditEvent, RequestFacts } from '../contract';
 import { createBus } from '../lib/bus';
@@ -47,6 +47,7 @@ function start(dir?: string): Fixture {
     anchor: async (details) => void anchors.push(details),
     record: async (event) => void events.push(event),
     anchors: async () => anchors,
+    removals: async () => removalsOf(events),
   };
   const say = (message: string) => void lines.push(message);
   const log: Log = { ...silentLog, warn: say, error: say, info: say };
@@ -181,6 +182,22 @@ describe('the request log', () => {
     expect(new Set(text.trimEnd().split('\n')).size).toBe(4_500);
   });
 
+  test('removes a day once that is on record, and verify believes it', async () => {
+    const { activity, finish, events } = start();
+    const atMs = systemClock.nowMs() - 3 * 86_400_000;
+    finish({ n: 1, atMs });
+    finish({ n: 2 });
+    await activity.flush();
+    activity.configure({ ...settings, retentionDays: 1 });
+    // What looks at it first may do so while the day goes away.
+    await eventually(async () => {
+      const { valid, removed_days: removed } = await activity.verify();
+      expect(valid).toBe(true);
+      return removed.length === 1;
+    });
+    expect(events).toMatchObject([{ type: 'activity.removed', details: { first_block: 1, last_block: 1 } }]);
+  });
+
   test('is read without a Worker while nobody serves', async () => {
     const { activity, finish, data } = start();
     finish({ n: 1 });
@@ -189,7 +206,12 @@ describe('the request log', () => {
       dir: data.paths.activityDir,
       seal: daySeal({ bytes: Buffer.from(SEAL_KEY), source: 'a test' }, data.paths.libDir),
       settings,
-      record: { anchor: async () => {}, record: async () => {}, anchors: async () => [] },
+      record: {
+        anchor: async () => {},
+        record: async () => {},
+        anchors: async () => [],
+        removals: async () => [],
+      },
       clock: systemClock,
       log: silentLog,
     });
@@ -214,11 +236,11 @@ describe.skipIf(disk === null)('on a full disk', () => {
     await eventually(() => lines.length > 0);
     await activity.flush(); // Does not wait for what cannot be.
     expect(lines).toEqual(['the request log cannot be written; rows wait in memory']);
-    expect(activity.counters()).toMatchObject({ queued: 2_000, dropped: 0 });
+    expect(activity.counters()).toMatchObject({ queued: 2_000, dropped: 0, isStuck: true });
     rmSync(filler);
     await eventually(() => activity.counters().queued === 0);
     expect(lines.slice(1)).toEqual(['the request log can be written again']);
-    expect(activity.counters()).toMatchObject({ written: 2_001, dropped: 0, spoolBytes: 0 });
+    expect(activity.counters()).toMatchObject({ written: 2_001, dropped: 0, spoolBytes: 0, isStuck: false });
     expect((await activity.list(EVERYTHING, page)).items).toHaveLength(1_000);
     expect(await activity.verify()).toMatchObject({ valid: true, rows: 2_001 });
     expect(await ids()).toHaveLength(1_000);

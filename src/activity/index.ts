@@ -16,7 +16,7 @@ import { createActivityApi } from './service';
 import { startThread, type Thread } from './thread';
 import type { WriterSettings } from './writer';
 
-export { anchorIn } from './anchor';
+export { anchorIn, removalIn } from './anchor';
 export {
   type ActivityApi,
   type ActivityEntry,

@@ -19,7 +19,7 @@ export function createLogReader(files: DayFiles, ledger: Ledger): LogReader {
     refusals: reader.refusals,
     stats: reader.stats,
     piece: reader.piece,
-    verify: (anchors: ArgumentOf<'verify'>) => verify({ files, ledger, anchors }),
+    verify: (evidence: ArgumentOf<'verify'>) => verify({ files, ledger, ...evidence }),
   } satisfies { [Name in ReadQuestion]: (argument: ArgumentOf<Name>) => AnswerOf<Name> };
   return {
     // Who asks has typed question and argument together.

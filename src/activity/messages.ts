@@ -1,6 +1,6 @@
 /** What the main thread and a Worker of the request log say to each other. A batch of rows is a bare string. */
 import type { DaySeal } from '../../db';
-import type { ActivityAnchor, AuditEvent } from '../contract';
+import type { ActivityAnchor, ActivityEvidence, AuditEvent } from '../contract';
 import { ERRORS, type ErrorCode, type ErrorMeta, FlmError, reasonOf, toFlmError } from '../lib/errors';
 import type { ActivityList, ActivityStats, ActivityVerdict, Erased, RefusalList, StatsQuery } from './model';
 import type { ExportQuery, ListQuery } from './reader';
@@ -12,7 +12,7 @@ export interface Questions {
   readonly refusals: (query: Omit<ListQuery, 'running'>) => RefusalList;
   readonly stats: (query: StatsQuery) => ActivityStats;
   readonly piece: (query: ExportQuery) => { readonly text: string; readonly next: string | null };
-  readonly verify: (anchors: readonly ActivityAnchor[]) => ActivityVerdict;
+  readonly verify: (evidence: ActivityEvidence) => ActivityVerdict;
   readonly erase: (ip: string) => Erased;
   /** Writes what waits, anchors it and closes the files; rows that could not be written. */
   readonly close: (nothing: null) => number;
@@ -41,6 +41,8 @@ export type ToWorker =
   | string
   | OpenMessage
   | { readonly kind: 'configure'; readonly settings: WriterSettings }
+  /** What is said of that `record`. */
+  | { readonly kind: 'recorded'; readonly id: number; readonly isOnRecord: boolean }
   | AskMessage;
 
 export type FromWorker =
@@ -49,7 +51,7 @@ export type FromWorker =
   /** Nothing can be written at present; it is tried again every second. Null: it works again. */
   | { readonly kind: 'stuck'; readonly reason: string | null }
   | { readonly kind: 'anchor'; readonly details: ActivityAnchor }
-  | { readonly kind: 'record'; readonly event: AuditEvent }
+  | { readonly kind: 'record'; readonly id: number; readonly event: AuditEvent }
   | { readonly kind: 'warn'; readonly message: string; readonly fields: Readonly<Record<string, unknown>> }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: unknown }
   | { readonly kind: 'failed'; readonly id: number; readonly error: SentError };

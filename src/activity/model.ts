@@ -48,7 +48,7 @@ export const RefusalEntry = Type.Object({
   source: nullable(Type.String(), {
     description: 'An IPv4 address, the /64 of an IPv6 one, or (others); null once it was erased.',
   }),
-  endpoint: Type.String({ description: 'What strangers make up is /v1/… or (other).' }),
+  endpoint: Type.String({ description: 'What is made up is /v1/… or (other).' }),
   reason: Type.String(),
   status: Type.Integer(),
   requests: Type.Integer(),
@@ -82,7 +82,7 @@ export const ActivityStats = Type.Object(
     until: nullable(Type.String({ format: 'date-time' })),
     items: Type.Array(Type.Object({ name: nullable(Type.String()), ...Totals })),
     total: Type.Object(Totals),
-    refused: count('Requests of strangers that were refused; they are in no group.'),
+    refused: count('Requests that were refused before anybody was recognised; they are in no group.'),
   },
   { description: 'What requests add up to, the most frequent first.' },
 );

@@ -39,7 +39,7 @@ export function createAnswerer(options: OfflineActivityOptions): Omit<Answerer, 
         clock,
         settings,
         anchor() {}, // No row is added.
-        record() {},
+        record() {}, // Nothing is removed.
         warn: log.warn,
       });
       try {

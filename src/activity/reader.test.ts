@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { factsOf, idAt } from '../../test/support/request-facts';
 import { type LogFixture, logFixture } from '../../test/support/request-log';
 import type { RequestFacts } from '../contract';
-import { csvRow } from './csv';
+import { csvRow } from '../lib/csv';
 import type { ActivityFilter } from './model';
 import { EVERYTHING } from './query';
 import type { Reader } from './reader';
@@ -182,6 +182,9 @@ test.each([
   ['-1', "'-1"],
   ['@SUM(A1)', "'@SUM(A1)"],
   ['\t=1', "'\t=1"],
+  ['\n=1', '"\'\n=1"'],
+  [' =1', "' =1"],
+  ['＝1', "'＝1"],
   ['llama3, the second', '"llama3, the second"'],
   ['two\nlines', '"two\nlines"'],
   ['llama3.2:latest', 'llama3.2:latest'],

@@ -1,7 +1,7 @@
 /** Reads the request log over all days: pages, sums and exports. Knows nothing of threads, as the writer. */
+import { csvRow } from '../lib/csv';
 import { FlmError } from '../lib/errors';
 import { parseIp } from '../lib/ip';
-import { csvRow } from './csv';
 import type { DayFiles } from './files';
 import type {
   ActivityEntry,

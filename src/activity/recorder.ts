@@ -22,6 +22,8 @@ export interface ActivityCounters {
   /** Memory that batches take which are not confirmed. */
   readonly spoolBytes: number;
   readonly lastCommitMs: number;
+  /** Rows wait in memory because they cannot be written: whoever ends this process loses them. */
+  readonly isStuck: boolean;
 }
 
 export interface Recorder {
@@ -105,6 +107,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
     switch (told.kind) {
       case 'written':
         confirm(told.batch, told.leftOut);
+        isStuck = false; // One that was started anew does not know that it was.
         counts.lastCommitMs = told.commitMs;
         restartMs = RESTART_MS;
         return;
@@ -118,11 +121,27 @@ export function createRecorder(options: RecorderOptions): Recorder {
         keep(record.anchor(told.details));
         return;
       case 'record':
-        keep(record.record(told.event));
+        keep(putOnRecord(told));
         return;
       case 'warn':
         log.warn(told.message, told.fields);
     }
+  }
+
+  /** The Worker removes nothing before that is on record. */
+  async function putOnRecord({ id, event }: Extract<Told, { readonly kind: 'record' }>): Promise<void> {
+    const teller = thread;
+    const tell = (isOnRecord: boolean) => {
+      // Another one that was started meanwhile does not know of it.
+      if (thread === teller) teller?.post({ kind: 'recorded', id, isOnRecord });
+    };
+    try {
+      await record.record(event);
+    } catch (error) {
+      tell(false);
+      throw error;
+    }
+    tell(true);
   }
 
   function keep(work: Promise<void>): void {
@@ -277,7 +296,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
   }
 
   return {
-    counters: () => ({ ...counts }),
+    counters: () => ({ ...counts, isStuck }),
     async running() {
       await flush();
       return [...running];

@@ -15,7 +15,7 @@ export interface Answerer {
 
 export function createActivityApi(
   { read, erase, running }: Answerer,
-  record: Pick<ActivityRecord, 'anchors' | 'record'>,
+  record: Pick<ActivityRecord, 'anchors' | 'removals' | 'record'>,
 ): ActivityApi {
   return {
     list: async (filter, page) => read('list', { filter, page, running: await running() }),
@@ -34,7 +34,14 @@ export function createActivityApi(
         cursor = piece.next;
       } while (cursor !== null);
     },
-    verify: async () => read('verify', await record.anchors()),
+    async verify() {
+      for (;;) {
+        const evidence = { anchors: await record.anchors(), removals: await record.removals() };
+        const verdict = await read('verify', evidence);
+        // A day that was put away meanwhile is on record now.
+        if (verdict.valid || (await record.removals()).length === evidence.removals.length) return verdict;
+      }
+    },
     async erase({ ip }) {
       const address = parseIp(ip);
       if (address === null)

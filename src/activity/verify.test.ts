@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { factsOf } from '../../test/support/request-facts';
 import { type LogFixture, logFixture } from '../../test/support/request-log';
+import type { ActivityRemoval } from '../contract';
 import { createDayFiles } from './files';
 import { createLedger } from './ledger';
 import type { ActivityVerdict } from './model';
@@ -47,7 +48,11 @@ afterAll(() => log[Symbol.dispose]());
 type Sql = (day: string, ...statements: readonly string[]) => void;
 
 /** What verify says of a copy that somebody with the key has changed. */
-function tampered(change: (copy: string, sql: Sql) => void, withAnchors = true): ActivityVerdict {
+function tampered(
+  change: (copy: string, sql: Sql) => void,
+  withAnchors = true,
+  removals: readonly ActivityRemoval[] = [],
+): ActivityVerdict {
   const copy = mkdtempSync(join(tmpdir(), 'flm-tamper-'));
   try {
     cpSync(log.dir, copy, { recursive: true });
@@ -61,6 +66,7 @@ function tampered(change: (copy: string, sql: Sql) => void, withAnchors = true):
       files: createDayFiles(copy, log.opener),
       ledger,
       anchors: withAnchors ? log.anchors : [],
+      removals,
     });
   } finally {
     rmSync(copy, { recursive: true, force: true });
@@ -194,6 +200,66 @@ describe('verify, of 100,000 rows on four days', () => {
     expect(fault).toMatchObject({ kind: 'missing-day', day: SECOND });
   });
 
+  describe('of a day that whoever has the key marked as removed in the book of days', () => {
+    /** Removes it; the book says that on purpose, with more blocks if that is asked for. */
+    const remove =
+      (alsoBefore = false) =>
+      (copy: string) => {
+        const ledger = createLedger(join(copy, 'ledger.json'), log.seal.keyBytes);
+        const days = ledger
+          .read()
+          .map((entry) =>
+            entry.day === THIRD
+              ? { ...entry, state: 'removed' as const, firstBlock: alsoBefore ? 26 : entry.firstBlock }
+              : entry,
+          );
+        ledger.write(alsoBefore ? days.filter(({ day }) => day !== SECOND) : days);
+        rmSync(join(copy, `${THIRD}.db`));
+        if (alsoBefore) rmSync(join(copy, `${SECOND}.db`));
+      };
+    const entry = () => {
+      const found = log.ledger.read().find(({ day }) => day === THIRD);
+      if (found === undefined) throw new Error('the day is not in the book');
+      return found;
+    };
+    const recorded = (more: Partial<ActivityRemoval> = {}): ActivityRemoval => {
+      const { day, firstBlock, lastBlock, digest } = entry();
+      return { day, firstBlock, block: lastBlock, digest, ...more };
+    };
+
+    test('says that the audit chain does not know of it', () => {
+      expect(tampered(remove()).fault).toMatchObject({ kind: 'missing-day', day: THIRD });
+      for (const other of [{ day: SECOND }, { block: 99 }, { firstBlock: 26 }, { digest: '00' }])
+        expect(tampered(remove(), true, [recorded(other)]).fault).toMatchObject({ kind: 'missing-day' });
+    });
+
+    test('believes it when the audit chain tells the same, also as an older FLM told it', () => {
+      expect(tampered(remove(), true, [recorded()])).toMatchObject({ valid: true, removed_days: [THIRD] });
+      const older = recorded({ firstBlock: null, block: null, digest: null });
+      expect(tampered(remove(), true, [older])).toMatchObject({ valid: true, removed_days: [THIRD] });
+    });
+
+    test('misses blocks that were left out of a day that was only marked as archived', () => {
+      const { fault } = tampered(
+        (copy, sql) => {
+          const ledger = createLedger(join(copy, 'ledger.json'), log.seal.keyBytes);
+          const days = ledger.read();
+          ledger.write(days.map((each) => (each.day === THIRD ? { ...each, state: 'archived' } : each)));
+          sql(THIRD, 'DELETE FROM "rows" WHERE seq > 74000', 'DELETE FROM blocks WHERE n = 75');
+        },
+        true,
+        [recorded()],
+      );
+      expect(fault).toMatchObject({ kind: 'missing-block', block: 75 });
+    });
+
+    test('finds another day that was hidden behind one that was removed', () => {
+      expect(tampered(remove(true), true, [recorded()]).fault).toMatchObject({ kind: 'missing-day' });
+      const older = recorded({ firstBlock: null });
+      expect(tampered(remove(true), true, [older]).fault).toMatchObject({ kind: 'anchor', day: SECOND });
+    });
+  });
+
   test('finds days that were exchanged', () => {
     const { fault } = tampered((copy) => {
       renameSync(join(copy, `${FIRST}.db`), join(copy, 'x'));
@@ -208,7 +274,7 @@ describe('verify, of 100,000 rows on four days', () => {
     cpSync(log.dir, copy, { recursive: true });
     await Bun.write(join(copy, `${THIRD}.db`), 'not a database at all, and long enough to be read as one');
     const ledger = createLedger(join(copy, 'ledger.json'), log.seal.keyBytes);
-    const { fault } = verify({ files: createDayFiles(copy, log.opener), ledger, anchors: [] });
+    const { fault } = verify({ files: createDayFiles(copy, log.opener), ledger, anchors: [], removals: [] });
     rmSync(copy, { recursive: true, force: true });
     expect(fault).toMatchObject({ kind: 'unreadable', day: THIRD });
   });
@@ -224,7 +290,7 @@ describe('verify, of 100,000 rows on four days', () => {
       text.replace(`"day":"${SECOND}","state":"here"`, `"day":"${SECOND}","state":"removed"`),
     );
     const ledger = createLedger(path, log.seal.keyBytes);
-    const { fault } = verify({ files: createDayFiles(copy, log.opener), ledger, anchors: [] });
+    const { fault } = verify({ files: createDayFiles(copy, log.opener), ledger, anchors: [], removals: [] });
     rmSync(copy, { recursive: true, force: true });
     expect(fault).toMatchObject({ kind: 'ledger' });
   });

@@ -2,7 +2,7 @@
  * Holds the request log against itself, against the book of days and against the anchors in the audit chain, and names the
  * first thing that is not as FLM wrote it. Blocks are followed by their numbers, in whichever file each of them is.
  */
-import type { ActivityAnchor } from '../contract';
+import type { ActivityAnchor, ActivityEvidence, ActivityRemoval } from '../contract';
 import { reasonOf } from '../lib/errors';
 import type { DayFiles } from './files';
 import type { Ledger, LedgerDay } from './ledger';
@@ -43,14 +43,13 @@ interface Placed {
   readonly block: Block;
 }
 
-export interface VerifyOptions {
+/** The evidence is that of the audit chain. */
+export interface VerifyOptions extends ActivityEvidence {
   readonly files: DayFiles;
   readonly ledger: Ledger;
-  /** From the audit chain. */
-  readonly anchors: readonly ActivityAnchor[];
 }
 
-export function verify({ files, ledger, anchors }: VerifyOptions): ActivityVerdict {
+export function verify({ files, ledger, anchors, removals }: VerifyOptions): ActivityVerdict {
   const open: OpenDay[] = [];
   const counts = { rows: 0, blocks: 0 };
   const known = { days: [] as readonly LedgerDay[] };
@@ -62,12 +61,17 @@ export function verify({ files, ledger, anchors }: VerifyOptions): ActivityVerdi
     openDays(files, open);
     known.days = readLedger(ledger);
     requireDays(promised, known.days, open);
+    // An archived day that is here has to be whole.
+    const away = known.days.filter(
+      ({ day, state }) => state !== 'here' && !open.some((file) => file.day === day),
+    );
+    requireRecords(away, removals);
     const placed = open.flatMap((at) => at.blocks.map((block) => ({ at, block })));
     placed.sort((a, b) => a.block.n - b.block.n);
     lastRow = placed.at(-1)?.block.lastRow ?? 0;
-    walk(placed, known.days, counts);
+    walk(placed, away, counts);
     requireNoStrays(open);
-    compare(placed, promised, known.days, anchors);
+    compare(placed, promised, away, anchors);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     fault = error;
@@ -134,9 +138,32 @@ function requireDays(
   }
 }
 
+/**
+ * Whoever has the key can write into the book that a day was removed. The audit chain has to say so too, and that it was
+ * these blocks: an entry that was made longer would hide the day beside it.
+ */
+function requireRecords(away: readonly LedgerDay[], removals: readonly ActivityRemoval[]): void {
+  for (const entry of away) {
+    const { day, firstBlock, lastBlock, digest } = entry;
+    const isOnRecord = removals.some(
+      (removal) =>
+        removal.day === day &&
+        (removal.firstBlock ?? firstBlock) === firstBlock &&
+        (removal.block ?? lastBlock) === lastBlock &&
+        (removal.digest ?? digest) === digest,
+    );
+    if (isOnRecord) continue;
+    throw new Fault(
+      'missing-day',
+      `the file of ${day} is gone; the book of days says that it was put away, the audit chain does not`,
+      { day, block: firstBlock },
+    );
+  }
+}
+
 function walk(
   placed: readonly Placed[],
-  days: readonly LedgerDay[],
+  away: readonly LedgerDay[],
   counts: { rows: number; blocks: number },
 ): void {
   let before: Pick<Block, 'n' | 'lastRow' | 'digest'> = { n: 0, lastRow: 0, digest: GENESIS };
@@ -147,7 +174,7 @@ function walk(
       if (block.firstRow !== before.lastRow + 1 || !block.previous.equals(before.digest))
         throw new Fault('wrong-block', `block ${block.n} does not follow on the one before it`, where);
     } else {
-      requireOnRecord(before.n + 1, block, days, where);
+      requireOnRecord(before.n + 1, block, away, where);
     }
     checkRows(at, block);
     counts.blocks++;
@@ -157,8 +184,7 @@ function walk(
 }
 
 /** Blocks that are not here have to be those of days that were put away. */
-function requireOnRecord(firstMissing: number, next: Block, days: readonly LedgerDay[], where: Where): void {
-  const away = days.filter(({ state }) => state !== 'here');
+function requireOnRecord(firstMissing: number, next: Block, away: readonly LedgerDay[], where: Where): void {
   for (let n = firstMissing; n < next.n; n++) {
     const entry = away.find((day) => n >= day.firstBlock && n <= day.lastBlock);
     if (entry === undefined)
@@ -221,11 +247,10 @@ function requireNoStrays(open: readonly OpenDay[]): void {
 function compare(
   placed: readonly Placed[],
   promised: readonly LedgerDay[],
-  days: readonly LedgerDay[],
+  away: readonly LedgerDay[],
   anchors: readonly ActivityAnchor[],
 ): void {
   const blocks = new Map(placed.map(({ block }) => [block.n, block]));
-  const away = days.filter(({ state }) => state !== 'here');
   const onRecord = [
     ...promised
       .filter(({ state }) => state === 'here')
@@ -234,7 +259,9 @@ function compare(
   ].sort((a, b) => a.block - b.block);
   for (const { day, block: n, digest } of onRecord) {
     const block = blocks.get(n);
-    if (block === undefined && away.some((entry) => n >= entry.firstBlock && n <= entry.lastBlock)) continue;
+    // Of that very day: the blocks of another one may have been removed with it.
+    const isAway = away.some((entry) => entry.day === day && n >= entry.firstBlock && n <= entry.lastBlock);
+    if (block === undefined && isAway) continue;
     const where = { day, block: n };
     if (block === undefined)
       throw new Fault('anchor', `the log ends before block ${n}, which is on record`, where);

@@ -27,6 +27,9 @@ let reader: LogReader | null = null;
 let settings: WriterSettings | null = null;
 let isStuck = false;
 let retry: Timer | null = null;
+/** Whoever waits until something is on record. */
+const recording = new Map<number, (isOnRecord: boolean) => void>();
+let lastRecord = 0;
 /** Opening takes a moment; what is said meanwhile is heard afterwards. */
 let opening: Promise<void> = Promise.resolve();
 
@@ -52,7 +55,10 @@ async function open({ role, dir, seal, settings: first }: OpenMessage): Promise<
       clock,
       settings: settings ?? first,
       anchor: (details) => tell({ kind: 'anchor', details }),
-      record: (event) => tell({ kind: 'record', event }),
+      record(event, onRecord) {
+        recording.set(++lastRecord, onRecord);
+        tell({ kind: 'record', id: lastRecord, event });
+      },
       warn: (message, fields) => tell({ kind: 'warn', message, fields: plain(fields) }),
     });
   await untilItWorks(() => {
@@ -90,6 +96,11 @@ function hear(message: Exclude<ToWorker, OpenMessage>): void {
   } else if (message.kind === 'configure') {
     settings = message.settings;
     writer?.configure(message.settings);
+  } else if (message.kind === 'recorded') {
+    const { id, isOnRecord } = message;
+    const onRecord = recording.get(id);
+    recording.delete(id);
+    if (onRecord !== undefined) attempt(() => onRecord(isOnRecord));
   } else {
     answer(message);
   }

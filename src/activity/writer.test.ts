@@ -205,6 +205,21 @@ describe('retention', () => {
     expect(log.verify().fault).toMatchObject({ kind: 'missing-day' });
   });
 
+  test('removes nothing that could not be put on record, and tries again', async () => {
+    using log = await tenDays({ retentionDays: 4 });
+    log.isAuditUp = false;
+    const writer = log.start();
+    writer.tick();
+    expect(log.files.days()).toHaveLength(10);
+    expect(log.verify()).toMatchObject({ valid: true, removed_days: [] });
+    log.isAuditUp = true;
+    log.clock.advance(61_000);
+    writer.tick();
+    writer.close();
+    expect(log.files.days()).toHaveLength(4);
+    expect(log.verify()).toMatchObject({ valid: true, removed_days: { length: 6 } });
+  });
+
   test('moves days to the archive when it is asked to, where verify finds them', async () => {
     using log = await tenDays({ retentionDays: 8, archive: true });
     const writer = log.start();

@@ -24,7 +24,8 @@ export interface WriterSettings {
 /** What the writer has to tell. */
 export interface WriterEvents {
   anchor(details: ActivityAnchor): void;
-  record(event: AuditEvent): void;
+  /** `onRecord` is called when it is on record, or could not be put there. */
+  record(event: AuditEvent, onRecord: (isOnRecord: boolean) => void): void;
   warn(message: string, fields: Readonly<Record<string, unknown>>): void;
 }
 
@@ -67,6 +68,8 @@ export function createWriter(options: WriterOptions): Writer {
   const open = new Map<string, DayStore>();
   const refusals = createRefusals();
   const opened = new Map<string, number>();
+  /** Days whose removal is on its way into the audit chain. */
+  const leaving = new Set<string>();
   const days = new Map<string, LedgerDay>(readLedger().map((entry) => [entry.day, entry]));
   const started = { wallMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
   let block: { readonly day: string; readonly block: Block; readonly sinceMs: number } | null = null;
@@ -270,11 +273,40 @@ export function createWriter(options: WriterOptions): Writer {
     cleanedMs = clock.monotonicMs();
   }
 
-  /** On record first: what is then still there is put away by the next start. */
+  /**
+   * On record first, and only then away: verify believes no removal that is not. When FLM ends in between, the next start
+   * begins again.
+   */
   function putAway(day: string, state: 'archived' | 'removed', reason: string): void {
+    if (leaving.has(day)) return;
     const store = storeOf(day);
     const last = store.lastBlock();
     if (last !== null) noteDay(day, store, last);
+    const entry = days.get(day);
+    leaving.add(day);
+    options.record(
+      {
+        type: `activity.${state}`,
+        severity: 'low',
+        target: `activity:${day}`,
+        details: {
+          day,
+          reason,
+          first_block: entry?.firstBlock ?? null,
+          last_block: entry?.lastBlock ?? null,
+          digest: entry?.digest ?? null,
+        },
+      },
+      (isOnRecord) => {
+        leaving.delete(day);
+        if (isOnRecord) takeAway(day, state, entry?.lastBlock ?? null);
+      },
+    );
+  }
+
+  function takeAway(day: string, state: 'archived' | 'removed', lastBlock: number | null): void {
+    // Rows that came meanwhile are not on record; it is put away later, with them.
+    if ((storeOf(day).lastBlock()?.n ?? null) !== lastBlock) return;
     closeDay(day);
     const entry = days.get(day);
     if (entry !== undefined) {
@@ -283,12 +315,6 @@ export function createWriter(options: WriterOptions): Writer {
     }
     if (state === 'archived') files.archive(day);
     else files.remove(day);
-    options.record({
-      type: `activity.${state}`,
-      severity: 'low',
-      target: `activity:${day}`,
-      details: { day, reason, last_block: entry?.lastBlock ?? null, digest: entry?.digest ?? null },
-    });
   }
 
   function finishRemovals(): void {

@@ -9,11 +9,12 @@ import {
   anchorIn,
   createActivity,
   createOfflineActivity,
+  removalIn,
   type WriterSettings,
 } from '../activity';
 import type { Audit } from '../audit';
 import type { Config, ConfigSnapshot } from '../config';
-import type { ActivityAnchor, ActivityRecord, Clock } from '../contract';
+import type { ActivityAnchor, ActivityRecord, ActivityRemoval, AuditType, Clock } from '../contract';
 import type { Bus } from '../lib/bus';
 import type { Log } from '../lib/log';
 
@@ -89,24 +90,27 @@ function eitherOf(live: () => ActivityApi | null, offline: ActivityApi): Activit
 }
 
 /** Where the request log puts its ends on record. */
-function recordOn(audit: Audit): ActivityRecord {
+export function recordOn(audit: Pick<Audit, 'anchor' | 'record' | 'list'>): ActivityRecord {
+  /** What every row of that type says, oldest first. */
+  async function all<Said>(type: AuditType, read: (details: unknown) => Said[]): Promise<Said[]> {
+    const said: Said[] = [];
+    let cursor: string | undefined;
+    do {
+      const page = await audit.list({ type, limit: 1_000, ...(cursor === undefined ? {} : { cursor }) });
+      said.push(...page.items.flatMap(({ details }) => read(details)));
+      cursor = page.next ?? undefined;
+    } while (cursor !== undefined);
+    return said.reverse();
+  }
+
   return {
     anchor: audit.anchor,
     record: audit.record,
-    async anchors() {
-      const anchors: ActivityAnchor[] = [];
-      let cursor: string | undefined;
-      do {
-        const page = await audit.list({
-          type: 'activity.anchor',
-          limit: 1_000,
-          ...(cursor === undefined ? {} : { cursor }),
-        });
-        anchors.push(...page.items.flatMap(({ details }) => anchorIn(details)));
-        cursor = page.next ?? undefined;
-      } while (cursor !== undefined);
-      return anchors.reverse();
-    },
+    anchors: () => all<ActivityAnchor>('activity.anchor', anchorIn),
+    removals: async () => [
+      ...(await all<ActivityRemoval>('activity.removed', removalIn)),
+      ...(await all<ActivityRemoval>('activity.archived', removalIn)),
+    ],
   };
 }
 

@@ -1,38 +1,12 @@
 /** The chain as files: JSON that is one document, CSV that is safe to open. */
 import { describe, expect, test } from 'bun:test';
 import { fill, testChain } from '../../test/support/audit-chain';
-import { csvCell } from './view';
 
 async function textOf(pieces: AsyncIterable<string>): Promise<string> {
   let text = '';
   for await (const piece of pieces) text += piece;
   return text;
 }
-
-describe('csvCell', () => {
-  test.each([
-    ['plain', 'plain'],
-    ['', ''],
-    [null, ''],
-    [5, '5'],
-    ['a,b', '"a,b"'],
-    ['say "hi"', '"say ""hi"""'],
-    ['two\nlines', '"two\nlines"'],
-    [' edge', '" edge"'],
-    ['=1+1', "'=1+1"],
-    ['+1', "'+1"],
-    ['-1', "'-1"],
-    ['@SUM(A1)', "'@SUM(A1)"],
-    ['  =cmd', `"'  =cmd"`.replace(`"'`, `'`).replace('"', '')],
-    ['\t=1', "'\t=1"],
-    ['\r=1', '"\'\r=1"'],
-    ['=1,"x"', '"\'=1,""x"""'],
-    ['＝1', "'＝1"],
-    ['a=1', 'a=1'],
-  ] as const)('%p is %p', (value, cell) => {
-    expect(csvCell(value)).toBe(cell);
-  });
-});
 
 describe('the export', () => {
   test('as JSON is one document with every row, the oldest first, and is on record itself', async () => {

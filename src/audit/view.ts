@@ -1,4 +1,5 @@
 /** Rows as the admin API shows them, and as files: JSON with one row a line, CSV that no spreadsheet takes for formulas. */
+import { csvRow } from '../lib/csv';
 import { isRecord, parseJson } from '../lib/json';
 import type { AuditRow } from './chain';
 import { type AuditEntry, type ExportFormat, SEVERITIES } from './model';
@@ -62,11 +63,10 @@ const COLUMNS = [
 
 export const FILES = {
   json: { before: '{"items":[\n', between: ',\n', after: '\n],"next":null}\n', row: JSON.stringify },
-  // RFC 4180: every line ends with CRLF.
-  csv: { before: `${COLUMNS.join(',')}\r\n`, between: '', after: '', row: csvRow },
+  csv: { before: csvRow(COLUMNS), between: '', after: '', row: rowOf },
 } as const satisfies Record<ExportFormat, FileShape>;
 
-function csvRow({ actor, details, ...entry }: AuditEntry): string {
+function rowOf({ actor, details, ...entry }: AuditEntry): string {
   const cells = {
     ...entry,
     actor_kind: actor.kind,
@@ -74,13 +74,5 @@ function csvRow({ actor, details, ...entry }: AuditEntry): string {
     via: actor.via,
     details: details === null ? null : JSON.stringify(details),
   };
-  return `${COLUMNS.map((column) => csvCell(cells[column])).join(',')}\r\n`;
-}
-
-/** One cell. What a spreadsheet would run as a formula gets an apostrophe, which makes it text. */
-export function csvCell(value: string | number | null): string {
-  if (value === null) return '';
-  if (typeof value === 'number') return String(value);
-  const text = /^[\s\0]*[=+\-@＝＋－＠]|^[\t\r\n\0]/u.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(text) || text !== text.trim() ? `"${text.replaceAll('"', '""')}"` : text;
+  return csvRow(COLUMNS.map((column) => cells[column]));
 }

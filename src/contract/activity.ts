@@ -13,6 +13,22 @@ export interface ActivityAnchor {
   readonly rows: number;
 }
 
+/** A day that was removed or archived, as it was put on record. Null where a record of an older FLM does not say. */
+export interface ActivityRemoval {
+  readonly day: string;
+  readonly firstBlock: number | null;
+  /** The last block of it. */
+  readonly block: number | null;
+  /** Of that block, hex. */
+  readonly digest: string | null;
+}
+
+/** What is on record elsewhere about the request log. */
+export interface ActivityEvidence {
+  readonly anchors: readonly ActivityAnchor[];
+  readonly removals: readonly ActivityRemoval[];
+}
+
 export interface AnchorSink {
   /** Puts the end of the request log on record. */
   anchor(details: ActivityAnchor): Promise<void>;
@@ -24,4 +40,6 @@ export interface ActivityRecord extends AnchorSink {
   record(event: AuditEvent): Promise<void>;
   /** Every anchor that is on record, oldest first. */
   anchors(): Promise<readonly ActivityAnchor[]>;
+  /** Every day that is on record as removed or archived. */
+  removals(): Promise<readonly ActivityRemoval[]>;
 }

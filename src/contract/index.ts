@@ -2,7 +2,13 @@
  * The types that more than one room speaks. No code lives here, so every floor may import it
  * without pulling anything in; what merely happened is one closed Event union.
  */
-export type { ActivityAnchor, ActivityRecord, AnchorSink } from './activity';
+export type {
+  ActivityAnchor,
+  ActivityEvidence,
+  ActivityRecord,
+  ActivityRemoval,
+  AnchorSink,
+} from './activity';
 export type { AuditEvent, AuditSeverity, AuditType, AuditWriter } from './audit';
 export type { Cancel, CancelListener } from './cancel';
 export type { Clock } from './clock';

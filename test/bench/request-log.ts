@@ -25,7 +25,12 @@ const total = Number(process.argv[2] ?? 1_000_000);
 const dir = mkdtempSync(join(tmpdir(), 'flm-bench-log-'));
 const seal = daySeal({ bytes: Buffer.from(`raw:${'5'.repeat(64)}`), source: 'the bench' }, dir);
 const settings = { retentionDays: 30, maxBytes: 1e12, archive: false };
-const record: ActivityRecord = { anchor: async () => {}, record: async () => {}, anchors: async () => [] };
+const record: ActivityRecord = {
+  anchor: async () => {},
+  record: async () => {},
+  anchors: async () => [],
+  removals: async () => [],
+};
 
 function timed<Result>(name: string, work: () => Result): Result {
   const startMs = performance.now();
@@ -103,7 +108,7 @@ async function day(): Promise<void> {
     reader.stats({ by: 'model', key: null, model: null, engine: null, sinceMs: null, untilMs: null }),
   );
   reader.close();
-  timed('verify', () => console.log(verify({ files, ledger, anchors: [] })));
+  timed('verify', () => console.log(verify({ files, ledger, anchors: [], removals: [] })));
 }
 
 /** How late the event loop is while 5,000 requests a second end. */
