@@ -135,7 +135,7 @@ export type ListAuditEventsResult = { items: ({ seq: number; writer: string; id:
 
 export type VerifyAuditQuery = { writer?: string | undefined; seq?: number | undefined; hash?: string | undefined };
 
-export type VerifyAuditResult = { ok: boolean; rows: number; findings: ({ writer: string; seq: number | null; problem: "edited" | "missing" | "inserted" | "reordered" | "truncated" | "rewritten" | "erased" | "waiting"; message: string })[]; chains: ({ writer: string; rows: number })[]; erased: number; checkpoint: { seq: number; matches: boolean } | null; unprotected: { rows: number; since: string | null; last_checkpoint: { seq: number; at: string | null } | null }; duration_ms: number };
+export type VerifyAuditResult = { ok: boolean; rows: number; findings: ({ writer: string; seq: number | null; problem: "edited" | "missing" | "inserted" | "reordered" | "truncated" | "rewritten" | "erased" | "waiting" | "foreign"; message: string })[]; chains: ({ writer: string; rows: number })[]; erased: number; checkpoint: { seq: number; matches: boolean } | null; unprotected: { rows: number; since: string | null; last_checkpoint: { seq: number; at: string | null } | null }; duration_ms: number };
 
 export type CheckpointAuditResult = { writer: string; seq: number; hash: string; at: string };
 

@@ -14,10 +14,13 @@ const Writer = Type.String({
   description: 'The installation that wrote the chain.',
 });
 
+/** As it is in the file, where somebody else may have written anything. */
+const AnyWriter = Type.String({ description: 'The installation that wrote the chain.' });
+
 export const AuditEntry = Type.Object(
   {
     seq: Type.Integer({ description: '1, 2, 3, … without a gap.' }),
-    writer: Writer,
+    writer: AnyWriter,
     id: Type.String(),
     at: Time,
     type: Type.String({ examples: ['key.created'] }),
@@ -112,14 +115,14 @@ export const AuditReport = Type.Object(
     rows: Type.Integer({ description: 'Rows that are as they were written.' }),
     findings: Type.Array(
       Type.Object({
-        writer: Writer,
+        writer: AnyWriter,
         seq: nullable(Type.Integer(), { description: 'The first row that is wrong; null: the whole chain.' }),
         problem: oneOf(PROBLEMS),
         message: Type.String(),
       }),
       { description: 'The first thing that is wrong with each chain.' },
     ),
-    chains: Type.Array(Type.Object({ writer: Writer, rows: Type.Integer() })),
+    chains: Type.Array(Type.Object({ writer: AnyWriter, rows: Type.Integer() })),
     erased: Type.Integer({ description: 'Rows whose personal data were erased.' }),
     checkpoint: nullable(Type.Object({ seq: Type.Integer(), matches: Type.Boolean() }), {
       description: 'How the rows compare with the checkpoint that was given; null without one.',

@@ -6,6 +6,7 @@ import {
   attacked,
   fill,
   moveHead,
+  put,
   rewriteFrom,
   type TestChain,
   testChain,
@@ -318,6 +319,27 @@ describe('the list', () => {
     expect(items.map(({ seq }) => seq)).toEqual([5, 4, 3]);
   });
 
+  test('looks at so many rows at once, and goes on until it has found the last one', async () => {
+    await using chain = await testChain();
+    const { audit, store } = chain;
+    await actingAs(from('198.51.100.7'), () => audit.record(event('the first')));
+    fill(chain, 4_500);
+    const nothing = { type: null, severity: null, actor: null, target: null, sinceMs: null, untilMs: null };
+    const filter = { ...nothing, ip: '198.51.100.7' };
+    expect(store.newest(filter, null, 10)).toMatchObject({ rows: [], next: { seq: 2_502 } });
+    expect(store.oldest(filter, { writer: chain.writer, seq: 1 }, null, 10)).toMatchObject({
+      rows: [],
+      next: { seq: 2_001 },
+    });
+    expect((await audit.list({ ip: '198.51.100.7' })).items.map(({ seq }) => seq)).toEqual([1]);
+    const entries = audit.follow({ ip: '198.51.100.7' }, null, new AbortController().signal);
+    expect((await entries.next()).value).toMatchObject({ seq: 1 });
+    await entries.return(undefined);
+    let file = '';
+    for await (const piece of await audit.export({ ip: '198.51.100.7' }, 'json')) file += piece;
+    expect(JSON.parse(file).items).toMatchObject([{ seq: 1 }]);
+  });
+
   test.each([
     [{ cursor: 'x' }, 'cursor'],
     [{ ip: '1.2.3' }, 'ip'],
@@ -509,6 +531,51 @@ describe('a chain whose head was taken away', () => {
       .insert(securitySchema.auditHeads)
       .values({ writer, seq: 3, hash: Buffer.alloc(32) })
       .run();
+  });
+});
+
+describe('rows of a writer that is not this installation', () => {
+  test.each(['', 'a b', '~', 'x'.repeat(150)])('"%s" are listed, examined and found', async (writer) => {
+    await using chain = await testChain();
+    const { audit, db } = chain;
+    fill(chain, 3);
+    put({ ...chain, writer }, 1, Buffer.alloc(32));
+    put({ ...chain, writer }, 2, Buffer.alloc(32));
+    const report = await audit.verify({});
+    expect(report.ok).toBe(false);
+    expect(report.findings).toMatchObject([{ writer }]);
+    const seen: string[] = [];
+    let cursor: string | null = null;
+    do {
+      const page = await audit.list({ limit: 1, ...(cursor === null ? {} : { cursor }) });
+      seen.push(...page.items.map((entry) => `${entry.seq}${entry.writer === writer ? '!' : ''}`));
+      cursor = page.next;
+    } while (cursor !== null);
+    expect(seen.sort()).toEqual(['1', '1!', '2', '2!', '3']);
+    const entries = audit.follow({ limit: 9 }, null, new AbortController().signal);
+    for (const seq of [1, 2, 3])
+      expect((await entries.next()).value).toMatchObject({ seq, writer: chain.writer });
+    await entries.return(undefined);
+    expect(db.security.select().from(securitySchema.auditLogs).all()).toHaveLength(5);
+  });
+
+  test('are found also when they are a chain that holds', async () => {
+    await using chain = await testChain();
+    const { audit, db, store } = chain;
+    fill(chain, 3);
+    const head = { writer: '0', seq: 0, hash: Buffer.alloc(32) };
+    db.security.insert(securitySchema.auditHeads).values(head).run();
+    const draft = store.page(chain.writer, 2, 1)[0];
+    if (draft === undefined) throw new Error('no row');
+    await store.add('0', { ...draft, id: 'another' });
+    expect(await audit.verify({})).toMatchObject({
+      ok: false,
+      findings: [{ writer: '0', seq: null, problem: 'foreign', message: expect.stringContaining('"0"') }],
+    });
+    // An erasure that is on record in one chain goes through both.
+    expect(await audit.erase({ ip: '192.0.2.3' })).toEqual({ rows: 2 });
+    const { findings, erased } = await audit.verify({});
+    expect([erased, findings.map(({ problem }) => problem)]).toEqual([2, ['foreign']]);
   });
 });
 

@@ -5,8 +5,8 @@ import { parseIp } from '../lib/ip';
 import type { Log } from '../lib/log';
 import type { AuditApi, AuditEntry, AuditFilter, AuditReport, CheckpointQuery, WatchQuery } from './model';
 import { createRecorder } from './recorder';
-import type { AuditStore, Place, RowFilter } from './store';
-import { type Examined, examine, type Witness } from './verify';
+import type { AuditStore, Place, RowFilter, Slice } from './store';
+import { type Examined, examine, lookAtAll, type Witness } from './verify';
 import { FILES, isoTime, viewOf } from './view';
 
 export interface Audit extends AuditApi, AnchorSink {
@@ -74,9 +74,21 @@ export async function createAudit({ store, clock, log, idleMs = IDLE_MS }: Audit
   }
 
   /** Where a follower begins who has seen nothing yet: before the newest `limit` rows that match. */
-  function startFor(filter: RowFilter, limit: number): number {
-    const rows = store.newest(filter, null, limit).filter((row) => row.writer === writer);
-    return (rows.at(-1)?.seq ?? headOf().seq + 1) - 1;
+  async function startFor(filter: RowFilter, limit: number, signal: AbortSignal): Promise<number> {
+    const headSeq = headOf().seq;
+    let before: Place | null = { writer, seq: headSeq + 1 };
+    let start = headSeq;
+    let found = 0;
+    while (before !== null && before.writer === writer && !signal.aborted) {
+      const { rows, next }: Slice = store.newest(filter, before, limit - found);
+      const own = rows.filter((row) => row.writer === writer);
+      found += own.length;
+      start = (own.at(-1)?.seq ?? start + 1) - 1;
+      if (found >= limit) break;
+      before = next;
+      await pause();
+    }
+    return start;
   }
 
   async function* follow(query: WatchQuery, after: number | null, signal: AbortSignal) {
@@ -84,9 +96,10 @@ export async function createAudit({ store, clock, log, idleMs = IDLE_MS }: Audit
     const filter = filterOf(query);
     // A number that this chain has not come to is that of another chain.
     const isKnown = after !== null && after <= headOf().seq;
-    let seq = isKnown ? after : startFor(filter, query.limit ?? DEFAULT_LIMIT);
+    let seq = isKnown ? after : await startFor(filter, query.limit ?? DEFAULT_LIMIT, signal);
     while (!signal.aborted) {
-      const rows = store.oldest(filter, { writer, seq }, null, PAGE);
+      const end = { writer, seq: Number.MAX_SAFE_INTEGER };
+      const { rows, next } = store.oldest(filter, { writer, seq }, end, PAGE);
       // Read at the same moment: what is not among the rows does not match, and need not be looked at again.
       const headSeq = headOf().seq;
       for (const row of rows) {
@@ -94,7 +107,11 @@ export async function createAudit({ store, clock, log, idleMs = IDLE_MS }: Audit
         if (signal.aborted) return;
         seq = row.seq;
       }
-      if (rows.length === PAGE) continue;
+      if (next !== null) {
+        seq = next.seq;
+        await pause();
+        continue;
+      }
       seq = Math.max(seq, headSeq);
       // Rows may have come while the last ones were taken.
       if (headOf().seq > seq) continue;
@@ -107,15 +124,16 @@ export async function createAudit({ store, clock, log, idleMs = IDLE_MS }: Audit
     const { before, between, after, row: textOf } = FILES[format];
     yield before;
     let last: Place | null = null;
+    let isFirst = true;
     for (;;) {
-      const rows = store.oldest(filter, last, upTo, PAGE);
+      const { rows, next }: Slice = store.oldest(filter, last, upTo, PAGE);
       if (rows.length > 0) {
         const text = rows.map((row) => textOf(viewOf(row))).join(between);
-        yield last === null ? text : between + text;
+        yield isFirst ? text : between + text;
+        isFirst = false;
       }
-      const end = rows.at(-1);
-      if (end === undefined || rows.length < PAGE) break;
-      last = end;
+      if (next === null) break;
+      last = next;
       await pause();
     }
     yield after;
@@ -150,10 +168,10 @@ export async function createAudit({ store, clock, log, idleMs = IDLE_MS }: Audit
       for (;;) {
         // One more than is shown tells whether there are more.
         const wanted = Math.min(PAGE, limit + 1 - items.length);
-        const rows = store.newest(filter, before, wanted);
+        const { rows, next }: Slice = store.newest(filter, before, wanted);
         items.push(...rows.map(viewOf));
-        before = rows.at(-1) ?? before;
-        if (rows.length < wanted || items.length > limit) break;
+        before = next;
+        if (next === null || items.length > limit) break;
         await pause();
       }
       const shown = items.slice(0, limit);
@@ -180,7 +198,7 @@ export async function createAudit({ store, clock, log, idleMs = IDLE_MS }: Audit
       const checkpoint = checkpointIn(query);
       const known: Witness[] = store.witnesses().map((witness) => ({ ...witness, name: 'config.db' }));
       if (checkpoint !== null) known.push(checkpoint);
-      const writers = new Set([...store.heads(), ...known].map((head) => head.writer));
+      const writers = new Set([writer, ...[...store.heads(), ...known].map((head) => head.writer)]);
       for (const each of store.writers()) writers.add(each);
       const chains: Examined[] = [];
       for (const each of [...writers].sort())
@@ -192,7 +210,7 @@ export async function createAudit({ store, clock, log, idleMs = IDLE_MS }: Audit
             pause,
           ),
         );
-      const findings = chains.flatMap(({ finding }) => (finding === null ? [] : [finding]));
+      const findings = lookAtAll(chains, writer);
       const { count, firstId } = await recorder.stuck(pause);
       if (count > 0) {
         const message = `${count} ${count === 1 ? 'change waits' : 'changes wait'} in config.db and cannot be added, the first in row ${firstId} of audit_outbox.`;
@@ -287,9 +305,9 @@ function requireTime(field: string, text: string): number {
   return ms;
 }
 
-/** `12.0193…`: the row that the rows after it follow. */
+/** `12.0193…`: the row that the rows after it follow. Somebody else may have given rows any number and any writer. */
 function placeIn(cursor: string): Place {
-  const [, seq, writer] = /^(\d{1,15})\.([\w-]+)$/.exec(cursor) ?? [];
+  const [, seq, writer] = /^(-?\d{1,16})\.(.*)$/s.exec(cursor) ?? [];
   if (seq === undefined || writer === undefined)
     throw invalid('cursor', 'it is not the "next" of an earlier answer');
   return { seq: Number(seq), writer };

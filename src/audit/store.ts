@@ -2,7 +2,7 @@
  * The audit chain in security.db, and what belongs to it in config.db: changes on their way to the chain, and how far
  * the chain had come. Rows are added; nothing here removes or changes one, except that personal data can be erased.
  */
-import { and, asc, count, desc, eq, gt, gte, inArray, lt, or, type SQL, sql } from 'drizzle-orm';
+import { and, asc, count, desc, eq, gt, inArray, or, type SQL, sql } from 'drizzle-orm';
 import { type ConfigDb, configSchema, type SecurityDb, securitySchema } from '../../db';
 import { sqliteCode } from '../../db/sqlite';
 import { FlmError } from '../lib/errors';
@@ -26,6 +26,13 @@ export interface RowFilter {
 export interface Place {
   readonly writer: string;
   readonly seq: number;
+}
+
+/** What was found among the rows that were looked at. */
+export interface Slice {
+  readonly rows: readonly AuditRow[];
+  /** Where to go on; null when nothing is left. */
+  readonly next: Place | null;
 }
 
 export interface Waiting {
@@ -62,13 +69,16 @@ export interface AuditStore {
   /** The last row of a chain that is of one of those types. */
   lastOf(writer: string, types: readonly string[]): AuditRow | null;
 
-  /** Rows that match, the newest first, from `before` on. */
-  newest(filter: RowFilter, before: Place | null, limit: number): readonly AuditRow[];
-  /** Rows that match, the oldest first, after one place and up to another. */
-  oldest(filter: RowFilter, after: Place | null, upTo: Place | null, limit: number): readonly AuditRow[];
+  /** Rows that match, the newest first, from `before` on: as many as a few milliseconds find. */
+  newest(filter: RowFilter, before: Place | null, limit: number): Slice;
+  /** Rows that match, the oldest first, after one place and up to another: as many as a few milliseconds find. */
+  oldest(filter: RowFilter, after: Place | null, upTo: Place | null, limit: number): Slice;
   /** Erases an address from all rows that hold it, and adds what `draftOf` says of it. Returns how many rows held it. */
   erase(writer: string, ip: string, draftOf: (rows: number) => AuditDraft): Promise<number>;
 }
+
+/** Rows that are looked at in one go. */
+const SLICE = 2_000;
 
 export function createAuditStore(config: ConfigDb, security: SecurityDb): AuditStore {
   const { auditLogs: logs, auditHeads: headTable } = securitySchema;
@@ -145,6 +155,14 @@ export function createAuditStore(config: ConfigDb, security: SecurityDb): AuditS
     return true;
   }
 
+  /** What an index leads to in the order in which rows are shown: one of them, the one that leaves the fewest rows. */
+  function leading({ type, severity, target }: RowFilter): SQL | undefined {
+    if (target !== null) return eq(logs.target, target);
+    if (type?.includes('.') === true) return eq(logs.type, type);
+    return severity === null ? undefined : eq(logs.severity, severity);
+  }
+
+  /** The whole filter, where the `+` keeps SQLite from an index that would make it sort. */
   function matching(filter: RowFilter): SQL | undefined {
     const { type, severity, actor, target, ip, sinceMs, untilMs } = filter;
     return and(
@@ -152,16 +170,47 @@ export function createAuditStore(config: ConfigDb, security: SecurityDb): AuditS
       type === null
         ? undefined
         : type.includes('.')
-          ? eq(logs.type, type)
-          : and(gte(logs.type, `${type}.`), lt(logs.type, `${type}/`)),
-      severity === null ? undefined : eq(logs.severity, severity),
+          ? sql`+${logs.type} = ${type}`
+          : sql`+${logs.type} >= ${`${type}.`} AND +${logs.type} < ${`${type}/`}`,
+      severity === null ? undefined : sql`+${logs.severity} = ${severity}`,
       // A session of the owner is known by its own id, and by whose it is.
       actor === null ? undefined : or(eq(logs.actorId, actor), eq(logs.actorKind, actor)),
-      target === null ? undefined : eq(logs.target, target),
+      target === null ? undefined : sql`+${logs.target} = ${target}`,
       ip === null ? undefined : isFrom(ip),
-      sinceMs === null ? undefined : gte(logs.atMs, sinceMs),
-      untilMs === null ? undefined : lt(logs.atMs, untilMs),
+      sinceMs === null ? undefined : sql`+${logs.atMs} >= ${sinceMs}`,
+      untilMs === null ? undefined : sql`+${logs.atMs} < ${untilMs}`,
     );
+  }
+
+  /** Finds among the next rows that an index leads to, and never looks at more than those at once. */
+  function slice(
+    filter: RowFilter,
+    from: SQL | undefined,
+    until: (end: Place) => SQL,
+    to: Place | null,
+    order: typeof asc,
+    limit: number,
+  ): Slice {
+    const behind = and(leading(filter), from);
+    const within = and(behind, to === null ? undefined : until(to));
+    const inOrder = [order(logs.writer), order(logs.seq)];
+    const end = security
+      .select({ writer: logs.writer, seq: logs.seq })
+      .from(logs)
+      .where(within)
+      .orderBy(...inOrder)
+      .limit(1)
+      .offset(SLICE - 1)
+      .get();
+    const rows = security
+      .select()
+      .from(logs)
+      // Of two ends SQLite may take the further one for the index, and read on to it.
+      .where(and(end === undefined ? within : and(behind, until(end)), matching(filter)))
+      .orderBy(...inOrder)
+      .limit(limit)
+      .all();
+    return { rows, next: rows.length === limit ? (rows.at(-1) ?? null) : (end ?? null) };
   }
 
   const isFrom = (ip: string): SQL => sql`json_extract(${logs.personalJson}, '$.ip') = ${ip}`;
@@ -237,11 +286,12 @@ export function createAuditStore(config: ConfigDb, security: SecurityDb): AuditS
     writers() {
       const found: string[] = [];
       for (;;) {
+        const last = found.at(-1);
         // From one to the next: DISTINCT would read every row.
         const row = security
           .select({ writer: logs.writer })
           .from(logs)
-          .where(gt(logs.writer, found.at(-1) ?? ''))
+          .where(last === undefined ? undefined : gt(logs.writer, last))
           .orderBy(asc(logs.writer))
           .limit(1)
           .get();
@@ -274,25 +324,12 @@ export function createAuditStore(config: ConfigDb, security: SecurityDb): AuditS
 
     newest(filter, before, limit) {
       const from = before === null ? undefined : sql`${placeOfRow} < ${pair(before)}`;
-      return security
-        .select()
-        .from(logs)
-        .where(and(matching(filter), from))
-        .orderBy(desc(logs.writer), desc(logs.seq))
-        .limit(limit)
-        .all();
+      return slice(filter, from, (end) => sql`${placeOfRow} >= ${pair(end)}`, null, desc, limit);
     },
 
     oldest(filter, after, upTo, limit) {
       const from = after === null ? undefined : sql`${placeOfRow} > ${pair(after)}`;
-      const to = upTo === null ? undefined : sql`${placeOfRow} <= ${pair(upTo)}`;
-      return security
-        .select()
-        .from(logs)
-        .where(and(matching(filter), from, to))
-        .orderBy(asc(logs.writer), asc(logs.seq))
-        .limit(limit)
-        .all();
+      return slice(filter, from, (end) => sql`${placeOfRow} <= ${pair(end)}`, upTo, asc, limit);
     },
 
     async erase(writer, ip, draftOf) {

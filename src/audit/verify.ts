@@ -15,6 +15,7 @@ export const PROBLEMS = [
   'rewritten',
   'erased',
   'waiting',
+  'foreign',
 ] as const;
 
 export interface Finding {
@@ -70,11 +71,7 @@ export async function examine(
   for (;;) {
     const page = store.page(writer, last.seq === 0 ? Number.MIN_SAFE_INTEGER : last.seq, PAGE);
     if (page.length === 0) {
-      const finding = lookAtEnd(store, last, witnesses);
-      // Only a chain that holds tells what was erased.
-      if (finding !== null || erased <= erasedOnRecord) return result(finding);
-      const message = `The personal data of ${erased - erasedOnRecord} rows are gone, and no erasure is on record.`;
-      return result({ seq: null, problem: 'erased', message });
+      return result(lookAtEnd(store, last, witnesses));
     }
     for (const row of page) {
       const finding = lookAtRow(store, row, last, witnesses);
@@ -86,6 +83,25 @@ export async function examine(
     }
     await pause();
   }
+}
+
+/**
+ * What is wrong with all chains together, each of which was examined. There is one writer to an installation: `own`. Where
+ * its chain does not hold, what it says of erasures is not known as a whole.
+ */
+export function lookAtAll(chains: readonly Examined[], own: string): Finding[] {
+  const findings = chains.flatMap(({ writer, finding }): Finding[] => {
+    if (finding !== null) return [finding];
+    if (writer === own) return [];
+    const message = `A chain of the writer "${writer.slice(0, 60)}", which is not this installation (${own}).`;
+    return [{ writer, seq: null, problem: 'foreign', message }];
+  });
+  const isOwnWhole = chains.every(({ writer, finding }) => writer !== own || finding === null);
+  // An erasure goes through the rows of every writer, and is on record in one chain.
+  const gone = chains.reduce((sum, { erased, erasedOnRecord }) => sum + erased - erasedOnRecord, 0);
+  if (!isOwnWhole || gone <= 0) return findings;
+  const message = `The personal data of ${gone} rows are gone, and no erasure is on record.`;
+  return [...findings, { writer: own, seq: null, problem: 'erased', message }];
 }
 
 type Told = Omit<Finding, 'writer'> | null;

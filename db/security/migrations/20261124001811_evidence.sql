@@ -39,9 +39,9 @@ CREATE TABLE `audit_logs` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `audit_logs_id_unique` ON `audit_logs` (`id`);--> statement-breakpoint
 CREATE INDEX `audit_logs_time` ON `audit_logs` (`at_ms`);--> statement-breakpoint
-CREATE INDEX `audit_logs_type` ON `audit_logs` (`type`,`at_ms`);--> statement-breakpoint
-CREATE INDEX `audit_logs_severity` ON `audit_logs` (`severity`,`at_ms`);--> statement-breakpoint
-CREATE INDEX `audit_logs_target` ON `audit_logs` (`target`,`at_ms`);--> statement-breakpoint
+CREATE INDEX `audit_logs_type` ON `audit_logs` (`type`,`writer`,`seq`);--> statement-breakpoint
+CREATE INDEX `audit_logs_severity` ON `audit_logs` (`severity`,`writer`,`seq`);--> statement-breakpoint
+CREATE INDEX `audit_logs_target` ON `audit_logs` (`target`,`writer`,`seq`);--> statement-breakpoint
 CREATE TABLE `idempotency_keys` (
 	`key_hash` blob PRIMARY KEY NOT NULL,
 	`request_hash` blob NOT NULL,
