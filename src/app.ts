@@ -288,6 +288,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     /** Starts what is told of requests, before there are any. */
     async function openTelemetry(): Promise<void> {
       if (telemetry !== null) return;
+      const ending = new AbortController();
       const made = await createTelemetry({
         bus,
         clock,
@@ -300,10 +301,13 @@ export async function openApp(options: AppOptions): Promise<App> {
         engines: engines.states,
         loadOf: slots.load,
         activity: () => requestLog.counters() ?? { queued: 0, dropped: 0 },
-        post: postVia(egress),
+        post: postVia(egress, ending.signal),
         stdout: boundedStdout(),
       });
-      undo.push(made.close);
+      undo.push(async () => {
+        await made.close();
+        ending.abort();
+      });
       telemetry = made;
       requestLog.start();
       undo.push(() => requestLog.stop());
@@ -405,6 +409,10 @@ export async function openApp(options: AppOptions): Promise<App> {
       drainMs: () => config.current()['proxy.drain_ms'],
       busy: () => open().exchanges,
       async pause(onQuiet) {
+        if (requestLog.counters()?.isStuck === true)
+          throw new FlmError('HANDOVER_UNAVAILABLE', {
+            meta: { reason: 'requests wait to be written, and the disk does not take them' },
+          });
         await admin?.leave();
         await requestLog.stop(() => {
           telemetry?.pause();

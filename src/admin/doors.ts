@@ -21,6 +21,12 @@ const IDLE_SECONDS = 20;
 /** Our own limit answers properly before this one cuts the connection. */
 const RUNTIME_BODY_LIMIT = 2 ** 40;
 
+/**
+ * Starting the trial engine, or examining a long log, takes longer than the runtime's ten seconds. On a socket timeout() does
+ * nothing, and the types do not know what does.
+ */
+const PATIENT: object = { idleTimeout: 0 };
+
 const COMMON = { development: false, maxRequestBodySize: RUNTIME_BODY_LIMIT } as const;
 
 /**
@@ -35,10 +41,9 @@ export function openSocket(socketPath: string, edge: AdminEdge): OpenDoor {
   try {
     const server = Bun.serve({
       ...COMMON,
+      ...PATIENT,
       unix: way.path,
-      // Starting the trial engine takes longer than the runtime's patience.
-      fetch: (request, connection) =>
-        edge.fetch(request, { via: 'socket' }, () => connection.timeout(request, 0)),
+      fetch: (request) => edge.fetch(request, { via: 'socket' }),
     });
     chmodSync(socketPath, 0o600);
     return {

@@ -11,7 +11,7 @@ import { formatTraceparent, newSpanId, newTraceparent, parseTraceparent } from '
 import { readCookie } from './cookie';
 import { adminError } from './errors';
 import type { Idempotency } from './idempotency';
-import { readBody } from './request-body';
+import { readBody, requireShallow } from './request-body';
 import { checkHost, checkOrigin } from './same-origin';
 import { OWNER } from './scopes';
 import type { Sessions } from './sessions';
@@ -30,7 +30,7 @@ export interface EdgeOptions {
   readonly pages: (path: string) => Promise<Response | null>;
   /** The methods of a path, or null when there is nothing. */
   readonly methodsAt: (path: string) => readonly string[] | null;
-  readonly sessions: Pick<Sessions, 'identify'>;
+  readonly sessions: Pick<Sessions, 'identify' | 'onClosed'>;
   readonly idempotency: Idempotency;
   readonly log: Log;
 }
@@ -59,6 +59,12 @@ const READING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export function createAdminEdge(options: EdgeOptions): AdminEdge {
   const { routes, pages, methodsAt, sessions, idempotency, log } = options;
+  /** By session: what of it is under way is ended with it. */
+  const endings = new Map<string, AbortController>();
+  sessions.onClosed((id) => {
+    endings.get(id)?.abort(new FlmError('UNAUTHENTICATED'));
+    endings.delete(id);
+  });
 
   async function answer({ request, url, door, onBody }: Incoming, actor: Actor): Promise<Response> {
     if (door.via === 'tcp') {
@@ -80,7 +86,8 @@ export function createAdminEdge(options: EdgeOptions): AdminEdge {
     }
     const body = await readBody(request, principal === null ? MAX_ANONYMOUS_BYTES : MAX_BODY_BYTES);
     onBody();
-    const inner = innerRequest(request, url, body);
+    requireShallow(body);
+    const inner = innerRequest(request, url, body, signalFor(request, principal));
     if (principal === null) return routes(inner, null);
     const work = () =>
       actingAs({ ...actor, kind: principal.kind, id: principal.id }, () => routes(inner, principal));
@@ -88,6 +95,14 @@ export function createAdminEdge(options: EdgeOptions): AdminEdge {
     if (key === null || READING.has(request.method)) return work();
     const change = { method: request.method, path, query: url.searchParams, principalId: principal.id, body };
     return idempotency.run(key, change, work);
+  }
+
+  /** Aborts when the client leaves, and when the session ends by which it came. */
+  function signalFor(request: Request, principal: Principal | null): AbortSignal {
+    if (principal === null || principal.id === 'owner') return request.signal;
+    const ending = endings.get(principal.id) ?? new AbortController();
+    endings.set(principal.id, ending);
+    return AbortSignal.any([request.signal, ending.signal]);
   }
 
   async function pageAt(path: string): Promise<Response | null> {
@@ -146,10 +161,11 @@ function requireOwnPage({ headers }: Request): void {
 }
 
 /** What the routes see: the same request with its body in memory, under a host that their router can read. */
-function innerRequest({ method, headers }: Request, url: URL, body: string): Request {
+function innerRequest({ method, headers }: Request, url: URL, body: string, signal: AbortSignal): Request {
   return new Request(`http://localhost${url.pathname}${url.search}`, {
     method: method === 'HEAD' ? 'GET' : method,
     headers,
+    signal,
     ...(body === '' ? {} : { body }),
   });
 }

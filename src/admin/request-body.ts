@@ -34,6 +34,21 @@ export async function readBody(request: Request, maxBytes: number, limitMs = LIM
   }
 }
 
+/** More than any body of the admin API has; what checks it takes a second for ten thousand. */
+const MAX_DEPTH = 32;
+
+/** @throws INVALID_JSON for JSON that is nested deeper than anybody needs */
+export function requireShallow(json: string): void {
+  let depth = 0;
+  for (const token of json.matchAll(/"(?:[^"\\]|\\.)*"?|[[\]{}]/gs)) {
+    const [sign] = token;
+    if (sign === '[' || sign === '{') depth++;
+    else if (sign === ']' || sign === '}') depth--;
+    if (depth > MAX_DEPTH)
+      throw new FlmError('INVALID_JSON', { meta: { reason: 'it is nested too deeply' } });
+  }
+}
+
 function decode(chunks: readonly Uint8Array[]): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));

@@ -12,6 +12,8 @@ export interface Backlog {
   start(): void;
   /** Takes the oldest of what has come together, at most `limit` of each kind; the rest and what comes later is kept on. */
   take(limit: number): Rows;
+  /** Whether there is something to take. */
+  hasRows(): boolean;
   /** Puts back what could not be handed on. */
   putBack(rows: Rows): void;
   /** Takes what is left and keeps nothing any more. */
@@ -19,6 +21,8 @@ export interface Backlog {
 }
 
 const MAX_ROWS = 10_000;
+/** As the request log cuts it (activity/wire). */
+const MAX_TEXT = 200;
 
 export function createBacklog(bus: Bus): Backlog {
   let rows: Rows = { opened: [], finished: [] };
@@ -36,6 +40,7 @@ export function createBacklog(bus: Bus): Backlog {
       ];
     },
     take,
+    hasRows: () => rows.finished.length > 0 || rows.opened.length > 0,
     putBack(old) {
       rows = {
         opened: [...old.opened, ...rows.opened].slice(-MAX_ROWS),
@@ -51,6 +56,6 @@ export function createBacklog(bus: Bus): Backlog {
 
 function keep(kept: RequestFacts[], row: RequestFacts): void {
   if (kept.length >= MAX_ROWS) kept.shift();
-  // What is only made when somebody asks would be missing in its JSON.
-  kept.push({ ...row, trace: row.trace });
+  // What is only made when somebody asks would be missing in its JSON; what a client may make up has to fit into a report.
+  kept.push({ ...row, model: row.model?.slice(0, MAX_TEXT) ?? null, trace: row.trace });
 }

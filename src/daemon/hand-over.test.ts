@@ -42,6 +42,7 @@ async function handOver(world: World, until: 'over' | 'serving') {
         steps.push('keys');
         if (world.blind === true) throw new Error('no such table');
       },
+      hasNews: () => false,
       async tellHeir() {
         steps.push('tell');
         return { stop: world.stop === true };

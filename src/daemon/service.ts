@@ -1,7 +1,7 @@
 /** The life of a process that serves, from the moment it does: asked to stop, replaced by another, or out of work. */
 import type { Clock } from '../contract';
 import type { Bus } from '../lib/bus';
-import { FlmError } from '../lib/errors';
+import { type ErrorCode, FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
 import { createBacklog } from './backlog';
 import { createHandOver } from './hand-over';
@@ -112,11 +112,20 @@ export function createDaemon(options: DaemonOptions): Daemon {
             const answer = await heir.daemon.elder({ pid: process.pid, requests: options.busy(), ...rows });
             if (rows.finished.length < MAX_REPORT_ROWS && rows.opened.length < MAX_REPORT_ROWS) return answer;
           } catch (error) {
+            // Sent again it would be refused again, and nothing behind it would get through.
+            if (error instanceof FlmError && REFUSALS.has(error.code)) {
+              log.error('the new process does not take rows of the request log', {
+                rows: rows.finished.length,
+                reason: error.message,
+              });
+              continue;
+            }
             backlog.putBack(rows);
             throw error;
           }
         }
       },
+      hasNews: backlog.hasRows,
       busy: options.busy,
       drain,
     },
@@ -132,9 +141,10 @@ export function createDaemon(options: DaemonOptions): Daemon {
   async function end(): Promise<void> {
     const fromMs = clock.monotonicMs();
     await drain();
-    // One that has not been heard for a while has ended; every other is told when it asks.
-    const isAlive = (heardMs: number) => heardMs > fromMs - ELDERS_MS;
-    await waitUntil(() => ![...elders.values()].some(isAlive), fromMs + ELDERS_MS - clock.monotonicMs());
+    // One that has not been heard for a while has ended; every other hears that it is to stop, and tells when it has.
+    const isAlive = ([pid, heardMs]: [number, number]) => heardMs > fromMs - ELDERS_MS && isThere(pid);
+    const untilMs = fromMs + options.drainMs() + ELDERS_MS;
+    await waitUntil(() => ![...elders].some(isAlive), untilMs - clock.monotonicMs());
     over.resolve();
   }
 
@@ -171,8 +181,8 @@ export function createDaemon(options: DaemonOptions): Daemon {
       },
       async elder(report) {
         publish(report);
-        if (stopping === null) elders.set(report.pid, clock.monotonicMs());
-        else elders.delete(report.pid);
+        if (stopping !== null && report.requests === 0) elders.delete(report.pid);
+        else elders.set(report.pid, clock.monotonicMs());
         return { stop: stopping !== null };
       },
       async stop() {
@@ -181,4 +191,15 @@ export function createDaemon(options: DaemonOptions): Daemon {
       },
     },
   };
+}
+
+/** What the new process answers to a report that it does not take. */
+const REFUSALS: ReadonlySet<ErrorCode> = new Set(['INVALID_INPUT', 'INVALID_JSON', 'PAYLOAD_TOO_LARGE']);
+
+function isThere(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
 }

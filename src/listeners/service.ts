@@ -96,6 +96,9 @@ const GOODBYE_MS = 2_000;
 const POLL_MS = 10;
 /** How often proxies that could not be started are tried again. */
 const RETRY_MS = 5_000;
+/** As long as this from its start on, an FLM tries them again this soon. */
+const EARLY_MS = 5_000;
+const SOON_MS = 100;
 /** How long the old process still takes connections that reached it before the new one listened. */
 const SHARED_MS = 1_000;
 
@@ -105,7 +108,9 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
   /** Why wanted ones do not run. */
   const failed = new Map<string, string>();
   let wanted = await store.wanted();
-  let retry: ReturnType<typeof setInterval> | null = null;
+  let retry: ReturnType<typeof setTimeout> | null = null;
+  let isOver = false;
+  const bornMs = clock.monotonicMs();
   let starting: Promise<unknown> = Promise.resolve();
   let isLeft = false;
 
@@ -257,6 +262,14 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     while (!holds() && clock.monotonicMs() < untilMs) await Bun.sleep(POLL_MS);
   }
 
+  /** A port that another process of this FLM is just letting go of is free in a moment; any other is looked at now and then. */
+  function schedule(): void {
+    if (isOver) return;
+    const isEarly = clock.monotonicMs() - bornMs < EARLY_MS;
+    retry = setTimeout(() => void restore(), failed.size > 0 && isEarly ? SOON_MS : RETRY_MS);
+    retry.unref();
+  }
+
   async function restore(): Promise<FlmError | null> {
     let failure: FlmError | null = null;
     for (const profile of resting()) {
@@ -270,8 +283,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
         failed.set(id, reason);
       }
     }
-    retry ??= setInterval(() => void restore(), RETRY_MS);
-    retry.unref();
+    schedule();
     return failure;
   }
 
@@ -328,7 +340,8 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
     leave() {
       isLeft = true;
-      if (retry !== null) clearInterval(retry);
+      isOver = true;
+      if (retry !== null) clearTimeout(retry);
       for (const { listener, entrance } of running.values()) {
         entrance.become('leaving');
         const timer = setTimeout(() => {
@@ -339,13 +352,15 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     },
 
     async drain(waitMs) {
-      if (retry !== null) clearInterval(retry);
+      isOver = true;
+      if (retry !== null) clearTimeout(retry);
       for (const { entrance } of running.values()) entrance.become('draining');
       await waitFor(() => [...running.values()].every(({ entrance }) => entrance.busy() === 0), waitMs);
     },
 
     async close(drain, waitMs) {
-      if (retry !== null) clearInterval(retry);
+      isOver = true;
+      if (retry !== null) clearTimeout(retry);
       const drained = drain();
       await Promise.all(
         [...running.values()].map(async ({ handle, listener }) => {

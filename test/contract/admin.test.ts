@@ -89,6 +89,30 @@ async function cookie(): Promise<{ cookie: string; told: string }> {
 
 const keyBody = (label: string) => JSON.stringify({ label });
 
+test('a stream ends with the session by which it came', async () => {
+  const headers = await bearer();
+  const stream = await fetch(`${base}/api/v1/audit/events/stream`, { headers });
+  const reader = stream.body?.getReader();
+  expect((await reader?.read())?.done).toBe(false);
+  const { items } = await app.sessions.list();
+  for (const { id } of items) await app.sessions.close(id);
+  const ended = async () => {
+    for (let done = false; !done; ) done = (await reader?.read().catch(() => ({ done: true })))?.done ?? true;
+    return 'ended';
+  };
+  expect(await Promise.race([ended(), Bun.sleep(3_000)])).toBe('ended');
+});
+
+test('a body that is nested deeply is refused at once, of strangers too', async () => {
+  const deep = `{"token":${'['.repeat(1_500)}`;
+  const fromMs = performance.now();
+  expect(await ask('POST', '/api/v1/session', JSON_TYPE, deep)).toMatchObject({
+    status: 400,
+    code: 'INVALID_JSON',
+  });
+  expect(performance.now() - fromMs).toBeLessThan(500);
+});
+
 describe('a browser', () => {
   test('gets a cookie that scripts cannot read and other sites do not send', async () => {
     const { told } = await cookie();

@@ -52,12 +52,15 @@ export interface Sessions {
   list(): Promise<SessionList>;
   /** @throws SESSION_NOT_FOUND */
   close(id: string): Promise<SessionClosed>;
+  /** Calls `handle` with the id of every session that is closed. */
+  onClosed(handle: (id: string) => void): void;
 }
 
 /** 43 characters of base62 are 256 bits. */
 const SECRET_LENGTH = 43;
 const TOKEN_MS = 5 * 60_000;
 const MAX_TOKENS = 16;
+const MAX_CLOSED = 1_000;
 /** Within this, a session that was used is not written down again. */
 const USED_MS = 60_000;
 /** How long it is remembered that a session has ended: who shows it then has not guessed. */
@@ -67,6 +70,9 @@ const SKEW_MS = 60_000;
 
 export function createSessions({ store, clock, config, record }: SessionsOptions): Sessions {
   const lockout = createLockout(clock);
+  const watchers: ((id: string) => void)[] = [];
+  /** Secrets of sessions that were closed: a page that goes on asking with one has not guessed. */
+  const closed = new Set<string>();
   let tokens: { readonly hash: Buffer; readonly untilMs: number }[] = [];
 
   /** Counts a failed attempt, and says what becomes of it. */
@@ -157,6 +163,7 @@ export function createSessions({ store, clock, config, record }: SessionsOptions
     async identify(secret) {
       const session = await store.find(digest(secret));
       if (session === null) {
+        if (closed.has(digest(secret).toString('hex'))) throw new FlmError('UNAUTHENTICATED');
         requireUnlocked();
         throw await refused('session');
       }
@@ -173,6 +180,8 @@ export function createSessions({ store, clock, config, record }: SessionsOptions
       };
     },
 
+    onClosed: (handle) => void watchers.push(handle),
+
     async list() {
       const nowMs = clock.nowMs();
       const sessions = await store.list();
@@ -186,7 +195,11 @@ export function createSessions({ store, clock, config, record }: SessionsOptions
         target: `session:${id}`,
         details: null,
       } as const;
+      const session = (await store.list()).find((open) => open.id === id);
       if (!(await store.remove(id, event))) throw new FlmError('SESSION_NOT_FOUND', { meta: { id } });
+      if (closed.size >= MAX_CLOSED) closed.clear();
+      if (session !== undefined) closed.add(session.tokenHash.toString('hex'));
+      for (const watcher of watchers) watcher(id);
       return { id, closed: true };
     },
   };

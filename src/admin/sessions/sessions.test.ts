@@ -127,6 +127,9 @@ describe('a session', () => {
     expect(await it.sessions.close(session.id)).toEqual({ id: session.id, closed: true });
     expect(await codeOf(() => it.sessions.identify(secret))).toBe('UNAUTHENTICATED');
     expect(await codeOf(() => it.sessions.close(session.id))).toBe('SESSION_NOT_FOUND');
+    // A page that goes on asking has not guessed, and must not lock its owner out.
+    for (let n = 0; n < 10; n++)
+      expect(await codeOf(() => it.sessions.identify(secret))).toBe('UNAUTHENTICATED');
     expect(it.events.at(1)).toMatchObject({ type: 'admin.session_opened', target: `session:${session.id}` });
   });
 });
