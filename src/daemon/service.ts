@@ -181,7 +181,9 @@ export function createDaemon(options: DaemonOptions): Daemon {
       },
       async elder(report) {
         publish(report);
-        if (stopping !== null && report.requests === 0) elders.delete(report.pid);
+        // A full report is followed by another.
+        const isLast = report.requests === 0 && report.finished.length < MAX_REPORT_ROWS;
+        if (stopping !== null && isLast) elders.delete(report.pid);
         else elders.set(report.pid, clock.monotonicMs());
         return { stop: stopping !== null };
       },
