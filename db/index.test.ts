@@ -312,7 +312,7 @@ describe.skipIf(!canMount)('a disk without room', () => {
   test('makes the first start fail in words, at whatever point, and the next one with room succeed', async () => {
     const disk = smallDisk(4_096);
     let refusals = 0;
-    for (let kilobytes = 4; kilobytes <= 320; kilobytes += 4) {
+    for (let kilobytes = 4; kilobytes <= 800; kilobytes += 4) {
       disk?.resize(kilobytes * 1024);
       const dir = join(disk?.dir ?? '', 'flm');
       const refusal = await open(dir)
@@ -335,7 +335,7 @@ describe.skipIf(!canMount)('a disk without room', () => {
   });
 
   test('refuses what does not fit as DB_ERROR, and keeps what was acknowledged', async () => {
-    const disk = smallDisk(400 * 1024);
+    const disk = smallDisk(640 * 1024);
     const dir = join(disk?.dir ?? '', 'flm');
     const db = await open(dir);
     const acknowledged: string[] = [];

@@ -66,6 +66,7 @@ import {
   type ProxyView,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
+import { createScreen } from './security';
 import { createTelemetry, type Telemetry } from './telemetry';
 import { VERSION } from './version';
 
@@ -285,6 +286,8 @@ export async function openApp(options: AppOptions): Promise<App> {
       queueLimit: () => config.current()['engine.queue_limit'],
     });
 
+    const screen = createScreen();
+
     /** Starts what is told of requests, before there are any. */
     async function openTelemetry(): Promise<void> {
       if (telemetry !== null) return;
@@ -323,6 +326,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         models,
         catalogue: models,
         admission,
+        screen,
         mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
         engines,
         liveness: engines.liveness,

@@ -1,5 +1,5 @@
 /** Tables of security.db (FLM-125), the encrypted one. Times are integer milliseconds UTC. */
-import { blob, index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+import { blob, index, integer, primaryKey, real, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 
 /** One row, made with the file: secrets of this installation. */
 export const installation = sqliteTable('installation', {
@@ -27,6 +27,19 @@ export const apiKeys = sqliteTable(
     revokedAtMs: integer('revoked_at_ms'),
     /** The key that this one replaced. */
     rotatedFrom: text('rotated_from'),
+    /** JSON arrays: from which networks and which web origins it may be used; null = any. */
+    cidrsJson: text('cidrs_json'),
+    originsJson: text('origins_json'),
+    /** Limits of its own; null: those of the policy. 0 = none at all. */
+    requestsPerMinute: integer('requests_per_minute'),
+    burst: integer('burst'),
+    tokensPerMinute: integer('tokens_per_minute'),
+    parallelRequests: integer('parallel_requests'),
+    /** It is replaced by itself after this, and works on for the grace; null: never. */
+    rotateEveryMs: integer('rotate_every_ms'),
+    rotateGraceMs: integer('rotate_grace_ms'),
+    /** The whole key, while its owner has not fetched what a scheduled rotation made. */
+    uncollected: text('uncollected'),
   },
   (table) => [index('api_keys_created').on(table.createdAtMs), index('api_keys_label').on(table.label)],
 );
@@ -114,3 +127,115 @@ export const adminSessions = sqliteTable('admin_sessions', {
   lastUsedAtMs: integer('last_used_at_ms').notNull(),
   expiresAtMs: integer('expires_at_ms').notNull(),
 });
+
+/** Every version of the security policy; the one with the highest number is in force (FLM-109). Append-only. */
+export const policyVersions = sqliteTable('policy_versions', {
+  version: integer('version').primaryKey(),
+  documentJson: text('document_json').notNull(),
+  /** HMAC-SHA-256 over version and document with a key derived from the pepper: a row that somebody altered is not in force. */
+  seal: blob('seal', { mode: 'buffer' }).notNull(),
+  createdAtMs: integer('created_at_ms').notNull(),
+  actor: text('actor').notNull(),
+  note: text('note'),
+});
+
+/** Who is banned: a network, by the owner or by itself (FLM-112). */
+export const ipBans = sqliteTable(
+  'ip_bans',
+  {
+    /** Canonical: one IPv4 address, one IPv6 /64, or a network. */
+    network: text('network').primaryKey(),
+    isAutomatic: integer('is_automatic', { mode: 'boolean' }).notNull(),
+    reason: text('reason').notNull(),
+    bannedAtMs: integer('banned_at_ms').notNull(),
+    /** Null: until the owner lifts it. */
+    untilMs: integer('until_ms'),
+    bannedBy: text('banned_by').notNull(),
+  },
+  (table) => [index('ip_bans_until').on(table.untilMs)],
+);
+
+/** What addresses have done so far, so that a restart does not forget it. Bounded. */
+export const ipStandings = sqliteTable(
+  'ip_standings',
+  {
+    /** As ipBucket has it. */
+    bucket: text('bucket').primaryKey(),
+    failures: integer('failures').notNull(),
+    firstFailureAtMs: integer('first_failure_at_ms'),
+    /** At `lastAtMs`; it decays from then on. */
+    intrusionScore: real('intrusion_score').notNull(),
+    anomalyScore: real('anomaly_score').notNull(),
+    /** Bans so far: each lasts longer. */
+    bans: integer('bans').notNull(),
+    lastAtMs: integer('last_at_ms').notNull(),
+  },
+  (table) => [index('ip_standings_last').on(table.lastAtMs)],
+);
+
+/** What the detectors saw (FLM-029). Bounded: the oldest go first. */
+export const securitySignals = sqliteTable(
+  'security_signals',
+  {
+    id: integer('id').primaryKey({ autoIncrement: true }),
+    atMs: integer('at_ms').notNull(),
+    kind: text('kind').notNull(),
+    ip: text('ip').notNull(),
+    pattern: text('pattern').notNull(),
+    score: real('score').notNull(),
+    total: real('total').notNull(),
+    requestId: text('request_id'),
+    method: text('method'),
+    path: text('path'),
+    userAgent: text('user_agent'),
+    detailsJson: text('details_json'),
+  },
+  (table) => [
+    index('security_signals_kind').on(table.kind, table.id),
+    index('security_signals_ip').on(table.ip, table.id),
+  ],
+);
+
+/** Limits as they stood, so that a restart grants nothing twice (FLM-110). */
+export const rateLimitStates = sqliteTable(
+  'rate_limit_states',
+  {
+    /** `key:<id>`, `ip:<bucket>` or `global`, and what is counted. */
+    subject: text('subject').primaryKey(),
+    stateJson: text('state_json').notNull(),
+    updatedAtMs: integer('updated_at_ms').notNull(),
+    expiresAtMs: integer('expires_at_ms').notNull(),
+  },
+  (table) => [index('rate_limit_states_expiry').on(table.expiresAtMs)],
+);
+
+/** Which events somebody is told of (FLM-117). */
+export const alertRules = sqliteTable('alert_rules', {
+  id: text('id').primaryKey(),
+  ruleJson: text('rule_json').notNull(),
+  updatedAtMs: integer('updated_at_ms').notNull(),
+});
+
+/** Where alerts go. A webhook's private key signs what is sent (Standard Webhooks, Ed25519). */
+export const alertTargets = sqliteTable('alert_targets', {
+  id: text('id').primaryKey(),
+  targetJson: text('target_json').notNull(),
+  privateKey: blob('private_key', { mode: 'buffer' }),
+  updatedAtMs: integer('updated_at_ms').notNull(),
+});
+
+/** Alerts on their way, until they have arrived or were given up. Bounded. */
+export const alertDeliveries = sqliteTable(
+  'alert_deliveries',
+  {
+    id: text('id').primaryKey(),
+    targetId: text('target_id').notNull(),
+    eventJson: text('event_json').notNull(),
+    state: text('state').notNull(),
+    attempts: integer('attempts').notNull(),
+    lastError: text('last_error'),
+    createdAtMs: integer('created_at_ms').notNull(),
+    nextAtMs: integer('next_at_ms'),
+  },
+  (table) => [index('alert_deliveries_next').on(table.state, table.nextAtMs)],
+);

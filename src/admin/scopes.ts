@@ -20,6 +20,12 @@ const ALL_SCOPES: ReadonlySet<Scope> = new Set<Scope>([
   'audit:write',
   'activity:read',
   'activity:write',
+  'policy:read',
+  'policy:write',
+  'security:read',
+  'security:write',
+  'alerts:read',
+  'alerts:write',
   'admin:write',
 ]);
 

@@ -44,11 +44,28 @@ export function createKeyStore(db: SecurityDb, audit: AuditWriter): KeyStore {
     },
 
     async list() {
-      const rows = db.select().from(apiKeys).orderBy(desc(apiKeys.createdAtMs), desc(apiKeys.id)).all();
-      return rows.map(({ scopesJson, modelsJson, ...row }) => ({
+      const { id, label, hash, scopesJson, modelsJson, createdAtMs, expiresAtMs, revokedAtMs, rotatedFrom } =
+        apiKeys;
+      const columns = {
+        id,
+        label,
+        hash,
+        scopesJson,
+        modelsJson,
+        createdAtMs,
+        expiresAtMs,
+        revokedAtMs,
+        rotatedFrom,
+      };
+      const rows = db
+        .select(columns)
+        .from(apiKeys)
+        .orderBy(desc(apiKeys.createdAtMs), desc(apiKeys.id))
+        .all();
+      return rows.map(({ scopesJson: scopes, modelsJson: models, ...row }) => ({
         ...row,
-        scopes: scopesIn(scopesJson),
-        models: modelsJson === null ? null : modelsIn(modelsJson),
+        scopes: scopesIn(scopes),
+        models: models === null ? null : modelsIn(models),
       }));
     },
 

@@ -1,6 +1,8 @@
 /** Everything that travels on the bus: facts about what happened, never requests to do something. */
+import type { AuditSeverity } from './audit';
 import type { EngineKind, EngineStatus } from './engine';
 import type { RequestFacts } from './request';
+import type { RefusalReason } from './screen';
 import type { LeaseOutcome, TicketOutcome, Usage } from './ticket';
 
 export type Event =
@@ -12,11 +14,37 @@ export type Event =
       readonly ip: string;
       readonly path: string;
       /** FLM-108; never holds anything of the key itself. */
-      readonly reason:
-        | 'missing_authorization_header'
-        | 'invalid_authorization_format'
-        | 'invalid_or_revoked_api_key';
+      readonly reason: RefusalReason;
     }
+  /** Somebody showed what no client shows, or did what no client does (FLM-113, FLM-114, FLM-116). */
+  | {
+      readonly name: 'security.signal';
+      readonly requestId: string | null;
+      readonly ip: string;
+      readonly kind: 'intrusion' | 'anomaly' | 'honeypot' | 'resource';
+      readonly pattern: string;
+      /** What this one counts, and what the address has in all. */
+      readonly score: number;
+      readonly total: number;
+      readonly severity: AuditSeverity;
+    }
+  /** An address or network is refused from now on, or no longer. */
+  | {
+      readonly name: 'security.ban';
+      readonly network: string;
+      readonly state: 'banned' | 'lifted';
+      readonly isAutomatic: boolean;
+      readonly reason: string;
+    }
+  /** A limit refused a request: of a key, an address, or all together. */
+  | {
+      readonly name: 'limit.exceeded';
+      readonly requestId: string;
+      readonly limit: 'key' | 'address' | 'global';
+      readonly unit: 'requests' | 'tokens' | 'parallel';
+      readonly subject: string;
+    }
+  | { readonly name: 'policy.changed'; readonly version: number }
   | {
       readonly name: 'engine.changed';
       readonly engineId: string;

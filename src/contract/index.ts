@@ -27,4 +27,5 @@ export type { Event, EventName } from './event';
 export type { Candidate, Plan } from './plan';
 export type { Principal, Scope } from './principal';
 export type { RequestFacts, RequestTrace } from './request';
+export type { RefusalReason, Screen, Visit } from './screen';
 export type { EngineGate, Lease, LeaseOutcome, Seen, Ticket, TicketOutcome, Usage } from './ticket';

@@ -20,6 +20,12 @@ export type Scope =
   | 'audit:write'
   | 'activity:read'
   | 'activity:write'
+  | 'policy:read'
+  | 'policy:write'
+  | 'security:read'
+  | 'security:write'
+  | 'alerts:read'
+  | 'alerts:write'
   | 'admin:write';
 
 export interface Principal {

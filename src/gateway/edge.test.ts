@@ -21,6 +21,7 @@ function edgeWith(door: Door, trustedProxies: readonly string[] = []) {
     log: silentLog,
     busy: () => 0,
     loopback: true,
+    screen: { arrive() {}, stranger() {}, hold: () => null, known() {} },
     tracing: null,
     trustedProxies,
     door,

@@ -4,7 +4,7 @@
  * has one Host, an absolute URL and a method some route could have.
  */
 import type { ConfigSnapshot } from '../config';
-import type { Clock } from '../contract';
+import type { Clock, Screen, Visit } from '../contract';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import { newId } from '../lib/ids';
@@ -27,10 +27,7 @@ export interface Door {
 }
 
 /** What the edge knows of a request before any route sees it. */
-export interface RequestContext {
-  readonly request: Request;
-  /** UUIDv7; in every answer as `x-request-id`. */
-  readonly id: string;
+export interface RequestContext extends Visit {
   /** What will be told of it once it is over. */
   readonly record: RequestRecord;
   /** The address at the other end of the connection: the client's, or that of a proxy in between. */
@@ -48,6 +45,7 @@ export interface Connection {
 
 export interface EdgeOptions {
   /** Answers what the edge lets through. A route that throws has its error rendered by `failed`. */
+  readonly screen: Screen;
   readonly routes: (context: RequestContext) => Response | Promise<Response>;
   readonly config: () => ConfigSnapshot;
   readonly clock: Clock;
@@ -79,6 +77,7 @@ const SWALLOW_BYTES = 1024 * 1024;
 
 export function createEdge(options: EdgeOptions): Edge {
   const {
+    screen,
     routes,
     config,
     clock,
@@ -114,6 +113,7 @@ export function createEdge(options: EdgeOptions): Edge {
     return {
       request,
       id,
+      ip,
       record: new RequestRecord(id, request, ip, clock, bus, tracing),
       peer,
       door,
@@ -149,6 +149,7 @@ export function createEdge(options: EdgeOptions): Edge {
       refuse(context.request);
       if (door.stance === 'draining' && !PROBES.test(context.request.url))
         throw new FlmError('SHUTTING_DOWN', { meta: { retryAfterSeconds: 1 } });
+      screen.arrive(context);
       // Before authentication: browsers send no credentials with a preflight. No origin is allowed yet.
       if (context.request.method === 'OPTIONS')
         return new Response(null, { status: 204, headers: ownHeaders(context.id) });
@@ -164,6 +165,7 @@ export function createEdge(options: EdgeOptions): Edge {
     async fetch(request, connection) {
       const context = contextFor(request, connection);
       const response = await answer(context);
+      if (context.record.principalId === null) await screen.hold(context);
       if (door.stance !== 'open') response.headers.set('connection', 'close');
       context.record.answered(response.status);
       return response;

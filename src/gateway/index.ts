@@ -50,7 +50,7 @@ export interface GatewayOptions
 const SWEEP_MS = 250;
 
 export function createGateway(options: GatewayOptions): Gateway {
-  const { clock, config, log, bus, tracing } = options;
+  const { clock, config, log, bus, tracing, screen } = options;
   const exchanges = createExchanges({ clock, config, liveness: options.liveness });
   const routes = createRoutes({ ...options, deps: { ...options, exchanges } });
   const timer = setInterval(() => exchanges.sweep(), SWEEP_MS);
@@ -69,7 +69,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       const door: Door = { stance: 'open' };
       const busy = () => exchanges.size;
       return {
-        ...createEdge({ routes, config, clock, bus, log, tracing, ...entrance, door, busy }),
+        ...createEdge({ screen, routes, config, clock, bus, log, tracing, ...entrance, door, busy }),
         become(stance) {
           door.stance = stance;
         },

@@ -1,6 +1,15 @@
 /** The way of one inference request, in the order that ORDER names and a test holds (design §2). */
 import type { ConfigSnapshot } from '../config';
-import type { Candidate, Clock, InferenceRoute, Plan, Principal, Ticket } from '../contract';
+import type {
+  Candidate,
+  Clock,
+  InferenceRoute,
+  Plan,
+  Principal,
+  RefusalReason,
+  Screen,
+  Ticket,
+} from '../contract';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import { askInTurn, type EngineAccess, type Inference } from './attempt';
@@ -17,7 +26,18 @@ import type { Tracing } from './tracing';
  * Each step happens only after all before it. The last three repeat, candidate after candidate, until `relay` has
  * something for the client.
  */
-export const ORDER = ['edge', 'identify', 'read', 'scan', 'plan', 'admit', 'lease', 'open', 'relay'] as const;
+export const ORDER = [
+  'edge',
+  'screen',
+  'identify',
+  'read',
+  'scan',
+  'plan',
+  'admit',
+  'lease',
+  'open',
+  'relay',
+] as const;
 
 /** What the gateway needs of other rooms; app.ts hands it over. */
 export interface GatewayDeps {
@@ -32,6 +52,7 @@ export interface GatewayDeps {
   readonly models: {
     plan(model: string, route: InferenceRoute, allowed: Allowed | null): Plan | Promise<Plan>;
   };
+  readonly screen: Screen;
   readonly admission: { admit(id: string, principal: Principal, plan: Plan): Ticket };
   /** Whether a principal may use a candidate that was asked for as `asked`; null: the name itself, whatever it means. */
   readonly mayUse: (principal: Principal, candidate: Candidate | null, asked: string) => boolean;
@@ -47,23 +68,21 @@ export interface GatewayDeps {
 /** What a key's list lets through, of mayUse. */
 export type Allowed = (candidate: Candidate | null, asked: string) => boolean;
 
-type RefusalReason =
-  | 'missing_authorization_header'
-  | 'invalid_authorization_format'
-  | 'invalid_or_revoked_api_key';
-
 /**
  * Who is asking. Looks at headers only: nothing of the body has been read.
- * @throws INVALID_API_KEY, NO_API_KEYS
+ * @throws INVALID_API_KEY, NO_API_KEYS; IP_BLOCKED, RATE_LIMITED in their place
  */
-export function identify({ request, id, record }: RequestContext, { keys, bus }: GatewayDeps): Principal {
+export function identify(context: RequestContext, { keys, screen, bus }: GatewayDeps): Principal {
+  const { request, id, record } = context;
   const { principal, refusal } = keys.identify(authorizationOf(request));
   if (principal !== null) {
     record.principalId = principal.id;
+    screen.known(context);
     return principal;
   }
   const { pathname: path } = new URL(request.url);
   bus.publish({ name: 'auth.refused', requestId: id, ip: record.ip, path, reason: refusal });
+  screen.stranger(context, refusal);
   throw new FlmError(keys.anyUsable() ? 'INVALID_API_KEY' : 'NO_API_KEYS');
 }
 

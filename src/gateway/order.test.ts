@@ -75,6 +75,7 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
         return plan;
       },
     },
+    screen: { arrive: () => trip('screen'), stranger() {}, hold: () => null, known() {} },
     admission: {
       admit(id): Ticket {
         trip('admit');
@@ -146,6 +147,7 @@ test('every step comes after all before it', async () => {
 
 test.each([
   ['edge', 'INVALID_REQUEST', 400, []],
+  ['screen', 'IP_BLOCKED', 403, []],
   ['identify', 'INVALID_API_KEY', 401, []],
   ['scan', 'INVALID_MODEL', 400, []],
   ['plan', 'MODEL_NOT_FOUND', 404, []],

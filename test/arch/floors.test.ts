@@ -26,6 +26,7 @@ const FLOORS: Readonly<Record<string, number>> = {
   'src/listeners': 3,
   'src/daemon': 3,
   'src/config': 2,
+  'src/policy': 2,
   'src/audit': 2,
   'src/activity': 2,
   'src/telemetry': 2,
