@@ -40,7 +40,8 @@ const LOCAL_NETWORKS = [
 /** More than any client needs; a machine with thousands of container bridges must not get a certificate of a megabyte. */
 const MAX_NAMES = 100;
 
-const DNS_NAME = /^(?=.{1,253}$)(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
+const DNS_NAME =
+  /^(?=.{1,253}$)(?:\*\.)?[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/;
 
 /** A DNS name in lower case without the dot at its end, or a canonical address; null for what is neither. */
 export function parseName(text: string): string | null {
@@ -56,7 +57,9 @@ export function thisMachine(): MachineNames {
   return {
     hostname: hostname(),
     hosts: readHosts(),
-    addresses: Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address)),
+    addresses: Object.values(networkInterfaces()).flatMap((list) =>
+      (list ?? []).map(({ address }) => address),
+    ),
   };
 }
 

@@ -98,6 +98,26 @@ export const PROGRAM: FlmGroup = {
     security: {
       about: 'What guards FLM, and the evidence of what was done with it.',
       commands: {
+        'install-ca': verb(() => import('./security/install-ca')),
+        'uninstall-ca': verb(() => import('./security/uninstall-ca')),
+        ca: {
+          about: 'The certificate authority of this installation. Alone: status.',
+          bare: 'status',
+          commands: {
+            status: verb(() => import('./security/ca/status')),
+            export: verb(() => import('./security/ca/export')),
+            rotate: verb(() => import('./security/ca/rotate')),
+          },
+        },
+        certificates: {
+          about: 'The certificates that FLM shows. Alone: list.',
+          bare: 'list',
+          commands: {
+            list: verb(() => import('./security/certificates/list')),
+            import: verb(() => import('./security/certificates/import')),
+            remove: verb(() => import('./security/certificates/remove')),
+          },
+        },
         'audit-logs': {
           about: 'Who changed what: a record that nobody can quietly edit. Alone: list.',
           bare: 'list',

@@ -3,6 +3,7 @@
  * the input when FLM runs is checked here. Loaded only when needed: a command that talks to a running FLM needs no room.
  */
 
+import { CertificateInput, RotateCaInput } from '../certs';
 import { EraseInput as ActivityEraseInput } from '../src/activity';
 import type { OwnerApi } from '../src/admin/client';
 import { KeyInput, RotateInput } from '../src/admission';
@@ -59,9 +60,9 @@ function once(act: () => void): () => void {
 }
 
 function checked(
-  { keys, engines, config, models, sessions, audit, activity }: App,
+  { keys, engines, config, models, sessions, audit, activity, certs }: App,
   onChange: () => void,
-): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'audit' | 'activity'> {
+): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'audit' | 'activity' | 'certs'> {
   /** The same change, of which is told once it is made. */
   function told<Args extends readonly unknown[], Result>(
     change: (...args: Args) => Promise<Result>,
@@ -115,6 +116,12 @@ function checked(
     activity: {
       ...activity,
       erase: told(async (input) => activity.erase(requireValid(ActivityEraseInput, input))),
+    },
+    certs: {
+      ...certs,
+      import: told(async (input) => certs.import(requireValid(CertificateInput, input))),
+      remove: told(certs.remove),
+      rotateCa: told(async (input) => certs.rotateCa(requireValid(RotateCaInput, input))),
     },
   };
 }

@@ -2,6 +2,7 @@
  * The composition root: the only place that joins rooms. `openApp` opens the data directory and the rooms that any
  * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
  */
+import { type Certs, createCertStore, createCerts, thisMachine } from '../certs';
 import { checkDatabases, openDatabases } from '../db';
 import type { ActivityApi } from './activity';
 import {
@@ -9,6 +10,7 @@ import {
   type AdminPort,
   type CheckReport,
   checkAudit,
+  checkCertificates,
   checkRequestLog,
   createAdmin,
   createIdempotency,
@@ -95,6 +97,8 @@ export interface App {
   readonly sessions: Sessions;
   readonly egress: Egress;
   readonly proxies: Proxies;
+  /** Certificates, and the private authorities that make them. */
+  readonly certs: Certs;
   /** The request log. */
   readonly activity: ActivityApi;
   /** What happened, for whoever records it. */
@@ -203,6 +207,16 @@ export async function openApp(options: AppOptions): Promise<App> {
     }
     const keys = await createKeys(createKeyStore(db.security, audit.inSecurityDb), clock, bus);
     undo.push(keys.close);
+    const certs = await createCerts({
+      store: createCertStore(db.security, audit.inSecurityDb),
+      clock,
+      log,
+      machine: thisMachine,
+      configured: () => config.current()['certs.names'],
+      isOwner: () => daemon.isOwner(),
+    });
+    undo.push(certs.close);
+    undo.push(bus.subscribe('config.changed', certs.look));
     const egress = createEgress({ clock });
     undo.push(egress.close);
 
@@ -304,6 +318,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         engines: engines.states,
         loadOf: slots.load,
         activity: () => requestLog.counters() ?? { queued: 0, dropped: 0 },
+        certificates: certs.expiries,
         post: postVia(egress, ending.signal),
         stdout: boundedStdout(),
       });
@@ -386,7 +401,11 @@ export async function openApp(options: AppOptions): Promise<App> {
         trial,
         status,
         clock,
-        others: [() => checkAudit(audit), async () => checkRequestLog(requestLog.counters())],
+        others: [
+          () => checkAudit(audit),
+          async () => checkRequestLog(requestLog.counters()),
+          async () => checkCertificates(certs),
+        ],
       });
 
     const support = () =>
@@ -432,6 +451,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         telemetry?.resume();
         // Commands may have worked on the data directory in between.
         await keys.refresh();
+        await certs.check();
         await openDoors();
       },
       refreshKeys: keys.refresh,
@@ -477,7 +497,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       });
       undo.push(logEvents(bus, log));
       const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
-      const rooms = { keys, engines, config, models, audit, sessions, status, check, support };
+      const rooms = { keys, engines, config, models, audit, sessions, certs, status, check, support };
       admin = createAdmin({
         ...rooms,
         activity: requestLog.api,
@@ -503,6 +523,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       sessions,
       egress,
       proxies,
+      certs,
       activity: requestLog.api,
       bus,
       log,

@@ -54,7 +54,11 @@ const SERVER_NAME = 'FLM Proxy Server';
  * A root that signs itself. It may stand above one more authority, which is what the bridge to its successor is, and its
  * leaves are good for servers only: neither mail nor code can be signed with what it vouches for.
  */
-export async function makeRoot({ commonName, permitted, ...lifetime }: RootOptions): Promise<KeyedCertificate> {
+export async function makeRoot({
+  commonName,
+  permitted,
+  ...lifetime
+}: RootOptions): Promise<KeyedCertificate> {
   const keys = await newKeys();
   const certificate = await X509CertificateGenerator.createSelfSigned({
     ...datesOf(lifetime),
@@ -78,7 +82,7 @@ export async function makeBridge(
   permitted: Permitted,
   lifetime: Lifetime,
 ): Promise<Buffer> {
-  const [to, from] = [new X509Certificate(successor), new X509Certificate(old.certificate)];
+  const [to, from] = [read(successor), read(old.certificate)];
   const [toKey, fromKey] = await Promise.all([to.publicKey.export(), from.publicKey.export()]);
   const certificate = await X509CertificateGenerator.create({
     ...datesOf(lifetime),
@@ -100,7 +104,7 @@ export async function makeLeaf(
   lifetime: Lifetime,
 ): Promise<KeyedCertificate> {
   const keys = await newKeys();
-  const issuer = new X509Certificate(root.certificate);
+  const issuer = read(root.certificate);
   const certificate = await X509CertificateGenerator.create({
     ...datesOf(lifetime),
     serialNumber: serial(),
@@ -115,7 +119,7 @@ export async function makeLeaf(
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
       new SubjectAlternativeNameExtension(
-        names.map((value) => (parseIp(value) === null ? { type: 'dns', value } : { type: 'ip', value })),
+        names.map((value) => ({ type: parseIp(value) === null ? 'dns' : 'ip', value }) as const),
       ),
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
       await AuthorityKeyIdentifierExtension.create(await issuer.publicKey.export()),
@@ -151,6 +155,11 @@ function nameConstraints({ dns, networks }: Permitted): Extension {
   return new Extension(id_ce_nameConstraints, true, AsnConvert.serialize(value));
 }
 
+/** The library wants bytes of their own. */
+function read(certificate: Buffer): X509Certificate {
+  return new X509Certificate(Uint8Array.from(certificate));
+}
+
 function subject(commonName: string): string {
   return `C=US, O=FLM, CN=${commonName}`;
 }
@@ -175,5 +184,5 @@ async function exportKey(key: CryptoKey): Promise<Buffer> {
 }
 
 function importKey(pkcs8: Buffer): Promise<CryptoKey> {
-  return crypto.subtle.importKey('pkcs8', pkcs8, ALGORITHM, false, ['sign']);
+  return crypto.subtle.importKey('pkcs8', Uint8Array.from(pkcs8), ALGORITHM, false, ['sign']);
 }

@@ -239,3 +239,44 @@ export const alertDeliveries = sqliteTable(
   },
   (table) => [index('alert_deliveries_next').on(table.state, table.nextAtMs)],
 );
+
+/** The private authorities of this installation: for each mode the one that signs, and those that came before it. */
+export const certificateAuthorities = sqliteTable('certificate_authorities', {
+  /** SHA-256 of the certificate, 64 hexadecimal digits. */
+  id: text('id').primaryKey(),
+  mode: text('mode').notNull(),
+  certificate: blob('certificate', { mode: 'buffer' }).notNull(),
+  /** PKCS#8. Null once another root has taken over: nobody can sign with it any more. */
+  privateKey: blob('private_key', { mode: 'buffer' }),
+  permittedJson: text('permitted_json').notNull(),
+  /** This root's key, vouched for by the root before it, and that root's id. */
+  bridge: blob('bridge', { mode: 'buffer' }),
+  bridgeFrom: text('bridge_from'),
+  /** Until then clients that trust only the root before it are served. */
+  bridgeEndsAtMs: integer('bridge_ends_at_ms'),
+  createdAtMs: integer('created_at_ms').notNull(),
+});
+
+/** Certificates that servers show: those of the private authorities, and those the owner brought. */
+export const certificates = sqliteTable(
+  'certificates',
+  {
+    /** SHA-256 of the certificate, 64 hexadecimal digits. */
+    id: text('id').primaryKey(),
+    mode: text('mode').notNull(),
+    /** The server's certificate first. */
+    chainPem: text('chain_pem').notNull(),
+    /** PKCS#8. */
+    privateKey: blob('private_key', { mode: 'buffer' }).notNull(),
+    /** JSON array of DNS names and addresses. */
+    namesJson: text('names_json').notNull(),
+    /** The private authority that made it; null for those the owner brought. */
+    authorityId: text('authority_id'),
+    notBeforeMs: integer('not_before_ms').notNull(),
+    notAfterMs: integer('not_after_ms').notNull(),
+    createdAtMs: integer('created_at_ms').notNull(),
+    /** When it was put on record that it ends soon. */
+    expiryToldAtMs: integer('expiry_told_at_ms'),
+  },
+  (table) => [index('certificates_mode').on(table.mode)],
+);

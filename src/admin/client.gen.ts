@@ -161,6 +161,24 @@ export type EraseFromActivityBody = { ip: string };
 
 export type EraseFromActivityResult = { days: number; places: number };
 
+export type ListCertificatesResult = { items: ({ id: string; mode: "packaged-ca" | "dev-selfsigned" | "manual"; domain: string; names: (string)[]; fingerprint: string; issuer: string; status: "valid" | "expiring" | "expired"; not_before: string; expires_at: string; updated_at: string })[]; next: null };
+
+export type ImportCertificateBody = { certificate_pem: string; private_key_pem: string };
+
+export type ImportCertificateResult = { id: string; mode: "packaged-ca" | "dev-selfsigned" | "manual"; domain: string; names: (string)[]; fingerprint: string; issuer: string; status: "valid" | "expiring" | "expired"; not_before: string; expires_at: string; updated_at: string };
+
+export type RemoveCertificateResult = { id: string; removed: true };
+
+export type GetCaResult = { roots: ({ mode: "packaged-ca" | "dev-selfsigned"; status: "current" | "ending" | "ended"; common_name: string; fingerprint: string; fingerprint_sha1: string; created_at: string; expires_at: string; served_until: string | null; permitted_names: (string)[]; certificate_pem: string })[]; names: (string)[]; names_outside: (string)[] };
+
+export type CreateCaBody = { mode?: "packaged-ca" | "dev-selfsigned" };
+
+export type CreateCaResult = { mode: "packaged-ca" | "dev-selfsigned"; status: "current" | "ending" | "ended"; common_name: string; fingerprint: string; fingerprint_sha1: string; created_at: string; expires_at: string; served_until: string | null; permitted_names: (string)[]; certificate_pem: string };
+
+export type RotateCaBody = { mode?: "packaged-ca" | "dev-selfsigned"; overlap_s?: number };
+
+export type RotateCaResult = { mode: "packaged-ca" | "dev-selfsigned"; status: "current" | "ending" | "ended"; common_name: string; fingerprint: string; fingerprint_sha1: string; created_at: string; expires_at: string; served_until: string | null; permitted_names: (string)[]; certificate_pem: string };
+
 /** Every operation of the admin API. */
 export function operationsOver(send: Send) {
   return {
@@ -262,5 +280,17 @@ export function operationsOver(send: Send) {
     verifyActivity: (input: Cancellable = {}) => send<VerifyActivityResult>('GET', '/api/v1/activity/verify', input),
     /** Erase the address of a client. Scope: `activity:write` */
     eraseFromActivity: (input: { body: EraseFromActivityBody } & Cancellable) => send<EraseFromActivityResult>('POST', '/api/v1/activity/erase', input),
+    /** List all certificates. Scope: `certs:read` */
+    listCertificates: (input: Cancellable = {}) => send<ListCertificatesResult>('GET', '/api/v1/certificates', input),
+    /** Bring a certificate and its key. Scope: `certs:write` */
+    importCertificate: (input: { body: ImportCertificateBody } & Cancellable) => send<ImportCertificateResult>('POST', '/api/v1/certificates', input),
+    /** Remove a certificate that was brought. Scope: `certs:write` */
+    removeCertificate: (input: { params: { id: string } } & Cancellable) => send<RemoveCertificateResult>('DELETE', '/api/v1/certificates/{id}', input),
+    /** The private authorities and what they cover. Scope: `certs:read` */
+    getCa: (input: Cancellable = {}) => send<GetCaResult>('GET', '/api/v1/ca', input),
+    /** Make the root of a private authority where there is none. Scope: `certs:write` */
+    createCa: (input: { body: CreateCaBody } & Cancellable) => send<CreateCaResult>('POST', '/api/v1/ca', input),
+    /** Put a new root in place of the one that signs. Scope: `certs:write` */
+    rotateCa: (input: { body: RotateCaBody } & Cancellable) => send<RotateCaResult>('POST', '/api/v1/ca/rotate', input),
   };
 }

@@ -2,6 +2,7 @@
  * The admin API from the other side: what the CLI calls when FLM runs. The rooms' own interfaces, over the operations that
  * are made of the OpenAPI document: a new route is one line here.
  */
+import type { CertsApi } from '../../certs';
 import type { ActivityApi, ActivityFilter, StatsQuery } from '../activity';
 import type { CreatedKey, KeysApi } from '../admission';
 import type { AuditApi, AuditEntry, WatchQuery } from '../audit';
@@ -30,6 +31,7 @@ export interface OwnerApi {
   readonly proxies: Omit<ProxiesApi, 'start'>;
   readonly audit: AuditApi;
   readonly activity: ActivityApi;
+  readonly certs: CertsApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
   support(): Promise<SupportBundle>;
@@ -130,6 +132,14 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
         textOf(ask('GET', '/api/v1/activity/export', { query: { ...filterOf(filter), format } })),
       verify: () => api.verifyActivity(),
       erase: (body) => api.eraseFromActivity({ body }),
+    },
+    certs: {
+      list: () => api.listCertificates(),
+      import: (body) => api.importCertificate({ body }),
+      remove: (id) => api.removeCertificate({ params: { id } }),
+      status: () => api.getCa(),
+      createCa: (body) => api.createCa({ body }),
+      rotateCa: (body) => api.rotateCa({ body }),
     },
     status: (signal) => api.getStatus({ signal }),
     check: () => api.runChecks(),

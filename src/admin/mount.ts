@@ -1,5 +1,7 @@
 /** Every room's routes behind one guard. A new room adds its line here and what it needs to Rooms. */
 import { Elysia } from 'elysia';
+import type { CertsApi } from '../../certs';
+import { certsRoutes } from '../../certs/routes';
 import type { ActivityApi } from '../activity';
 import { activityRoutes } from '../activity/routes';
 import type { Keys } from '../admission';
@@ -33,6 +35,7 @@ export interface Rooms {
   readonly daemon: DaemonApi;
   readonly audit: Audit;
   readonly activity: ActivityApi;
+  readonly certs: CertsApi;
   readonly sessions: Omit<Sessions, keyof SessionsApi> & SessionsApi;
   readonly status: () => Status;
   readonly check: () => Promise<CheckReport>;
@@ -72,7 +75,8 @@ export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
     .use(proxiesRoutes(rooms.proxies, guard))
     .use(daemonRoutes(rooms.daemon, guard))
     .use(auditRoutes(rooms.audit, guard))
-    .use(activityRoutes(rooms.activity, guard));
+    .use(activityRoutes(rooms.activity, guard))
+    .use(certsRoutes(rooms.certs, guard));
 }
 
 /** The routes with nothing behind them, for whoever only reads what they say of themselves. */

@@ -26,6 +26,8 @@ const ALL_SCOPES: ReadonlySet<Scope> = new Set<Scope>([
   'security:write',
   'alerts:read',
   'alerts:write',
+  'certs:read',
+  'certs:write',
   'admin:write',
 ]);
 

@@ -93,6 +93,18 @@ export function hostNames(): Kind<readonly string[]> {
   return { ...names, parse };
 }
 
+/** Host names (`*.` in front: one label of any kind) and addresses, separated by commas (or a TOML array), in lower case. */
+export function serverNames(): Kind<readonly string[]> {
+  const takes = 'host names and addresses such as llm.example.com, separated by commas';
+  const names = list(takes, (items) => {
+    const isName = (item: string) => /^(?:\*\.)?[a-z0-9](?:[a-z0-9._-]{0,251}[a-z0-9])?$/i.test(item);
+    const wrong = items.find((item) => parseIp(item) === null && !isName(item));
+    if (wrong !== undefined) throw new TypeError(`"${wrong}" is neither a host name nor an address`);
+  });
+  const parse = (input: unknown) => Object.freeze(names.parse(input).map((name) => name.toLowerCase()));
+  return { ...names, parse };
+}
+
 function list(takes: string, check: (items: readonly string[]) => void): Kind<readonly string[]> {
   return {
     takes,

@@ -2,7 +2,7 @@
  * Every setting of FLM, once: its kind, its default, when a change takes effect and what it is for.
  * docs/config.md is generated from here.
  */
-import { boolean, choice, hostNames, integer, ipAddress, ipNetworks, type Kind } from './kinds';
+import { boolean, choice, hostNames, integer, ipAddress, ipNetworks, type Kind, serverNames } from './kinds';
 
 interface Setting<Value> {
   readonly kind: Kind<Value>;
@@ -169,6 +169,12 @@ export const SETTINGS = {
     43_200_000,
     'live',
     'A session of the admin API ends after this long, however much it is used.',
+  ),
+  'certs.names': setting(
+    serverNames(),
+    [],
+    'live',
+    'Further names and addresses under which clients reach this machine. Certificates of the private authority hold those that its root may vouch for; a new root may vouch for all of them.',
   ),
   'metrics.open_to_loopback': setting(
     boolean(),

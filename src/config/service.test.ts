@@ -16,6 +16,7 @@ import type { SettingsStore } from './store';
 const SAMPLES = {
   'proxy.port': ['1001', '1002', '1003', '1004'],
   'proxy.bind': ['127.0.0.2', '127.0.0.3', '127.0.0.4', '::1'],
+  'certs.names': ['a.example.com', '192.0.2.7', '2001:db8::7', 'b.example.com,c.example.com'],
   'proxy.allowed_hosts': ['a.local', 'b.local', 'c.local,d.local', 'e.local'],
   'proxy.trusted_proxies': ['10.0.0.1', '10.0.0.2', '10.0.0.0/8,::1', '10.0.0.4'],
   'proxy.max_body_bytes': ['2001', '2002', '2003', '2004'],

@@ -29,3 +29,4 @@ export type { Principal, Scope } from './principal';
 export type { RequestFacts, RequestTrace } from './request';
 export type { RefusalReason, Screen, Visit } from './screen';
 export type { EngineGate, Lease, LeaseOutcome, Seen, Ticket, TicketOutcome, Usage } from './ticket';
+export type { TlsContextSource, TlsMaterial, TrustPage } from './tls';

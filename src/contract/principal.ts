@@ -26,6 +26,8 @@ export type Scope =
   | 'security:write'
   | 'alerts:read'
   | 'alerts:write'
+  | 'certs:read'
+  | 'certs:write'
   | 'admin:write';
 
 export interface Principal {

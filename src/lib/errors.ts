@@ -521,6 +521,43 @@ export const ERRORS = {
     hint: 'Check its permissions and the space left on the disk.',
   },
 
+  // Certificates
+  CERTIFICATE_INVALID: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'This certificate cannot be used: {reason}.',
+    hint: null,
+  },
+  CERTIFICATE_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'Nobody has brought a certificate "{id}".',
+    hint: '"flm security certificates list" shows them. Those of the private authority cannot be removed.',
+  },
+  CA_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is no certificate authority for {mode} yet.',
+    hint: '"flm security install-ca" makes one and lets this machine trust it; "flm security ca export" makes it, too.',
+  },
+  CA_ROTATING: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'The last root is still served beside its successor, until {until}.',
+    hint: 'Wait until then, or end it at once: flm security ca rotate --overlap 0s. Who trusts only an older root is locked out by that.',
+  },
+  CA_FILE_INVALID: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'There is no root certificate in {path}: {reason}.',
+    hint: 'Name a file that holds it as PEM, as "flm security ca export" writes it.',
+  },
+
   // The command line
   USAGE_ERROR: {
     status: 400,

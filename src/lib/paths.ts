@@ -23,6 +23,8 @@ export interface Paths {
   readonly logsDir: string;
   /** What was left behind by an FLM that broke down. */
   readonly crashDir: string;
+  /** Public certificates, for people and programs that have to trust them. Never a key. */
+  readonly certsDir: string;
 }
 
 export type Env = Readonly<Record<string, string | undefined>>;
@@ -53,6 +55,7 @@ export function pathsIn(dir: string, platform: NodeJS.Platform = process.platfor
     activityDir: join(dir, 'activity'),
     logsDir: join(dir, 'logs'),
     crashDir: join(dir, 'logs', 'crashes'),
+    certsDir: join(dir, 'certs'),
   };
 }
 

@@ -27,6 +27,14 @@ export interface ActivityQueue {
   readonly dropped: number;
 }
 
+/** When a certificate ends. */
+export interface CertificateEnd {
+  readonly kind: string;
+  readonly id: string;
+  readonly domain: string;
+  readonly notAfterMs: number;
+}
+
 /** The settings that this room looks at. */
 export interface TelemetrySettings {
   readonly 'log.requests': 'off' | 'stdout' | 'file';
@@ -51,6 +59,8 @@ export interface TelemetryOptions {
   readonly loadOf: (engineId: string) => { readonly active: number; readonly waiting: number };
   /** Null where nobody keeps records. */
   readonly activity: (() => ActivityQueue) | null;
+  /** What ends when, of roots and of what servers show. */
+  readonly certificates: () => readonly CertificateEnd[];
   /** The way out, for OpenTelemetry. */
   readonly post: Post;
   /** Writes a line to stdout, or says that it cannot: nobody reads there any more. */
@@ -97,6 +107,7 @@ export async function createTelemetry(options: TelemetryOptions): Promise<Teleme
   watchProcess(registry, clock, version);
   watchJournals(registry, { config: paths.configDb, security: paths.securityDb });
   watchWork(registry, options);
+  watchCertificates(registry, options);
   watchQueues(registry, options, () => {
     const { written, lost } = requestLog.counts();
     return { written, lost: lost + stdoutLost.value };
@@ -173,6 +184,21 @@ function watchWork(registry: Registry, { open, engines, loadOf }: TelemetryOptio
     'flm_engine_requests_waiting',
     'Requests that wait for the engine.',
     ({ ref }) => loadOf(ref.id).waiting,
+  );
+}
+
+/** The id is told by its beginning: it is there to tell apart, and a whole one makes lines long. */
+function watchCertificates(registry: Registry, { certificates }: TelemetryOptions): void {
+  registry.readMany(
+    'gauge',
+    'flm_certificate_expiry_timestamp_seconds',
+    'When the certificate ends, Unix time. Kind root: of a private authority; manual: one that the owner brought.',
+    ['kind', 'domain', 'id'],
+    () =>
+      certificates().map(({ kind, domain, id, notAfterMs }) => ({
+        labels: [kind, domain, id.slice(0, 16)],
+        value: Math.floor(notAfterMs / 1_000),
+      })),
   );
 }
 

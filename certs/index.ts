@@ -1,0 +1,30 @@
+/** The certs room: private authorities, certificates that the owner brings, and the stores of those who have to trust them. */
+export { qrText } from './export/qr';
+export {
+  AUTHORITY_MODES,
+  type AuthorityMode,
+  type CaInput,
+  CaStatus,
+  CertificateInput,
+  CertificateList,
+  CertificateView,
+  type Certs,
+  type CertsApi,
+  type Expiry,
+  type Finding,
+  RootView,
+  RotateCaInput,
+} from './model';
+export { type MachineNames, thisMachine } from './names';
+export { createCerts } from './service';
+export { type CertStore, createCertStore } from './store';
+export { contentOf } from './trust-page';
+export { FILES, type FileKind } from './trust-page/words';
+export {
+  installRoots,
+  type StoreReport,
+  type TrustMachine,
+  type TrustRoot,
+  trustRootOf,
+  uninstallRoots,
+} from './trust-store';
