@@ -11,6 +11,7 @@ import { divide, type MachineNames, namesOf, permittedFor } from '../names';
 import type { Bridge, CertStore, StoredCertificate, StoredRoot } from '../store';
 // Types only: the code that makes certificates is loaded when one is made.
 import type { KeyedCertificate, Lifetime } from './issue';
+import { loadIssue } from './load';
 
 export interface AuthorityOptions {
   readonly mode: AuthorityMode;
@@ -59,7 +60,7 @@ export function createAuthority({ mode, store, clock, machine, configured }: Aut
   }
 
   async function newRoot(): Promise<Omit<StoredRoot, 'bridge'> & { readonly privateKey: Buffer }> {
-    const { makeRoot } = await import('./issue');
+    const { makeRoot } = await loadIssue();
     const nowMs = clock.nowMs();
     const permitted = permittedFor(machine(), configured());
     const made = await makeRoot({
@@ -83,7 +84,7 @@ export function createAuthority({ mode, store, clock, machine, configured }: Aut
   }
 
   async function issue(from: KeyedRoot, { names, bridge }: Wanted): Promise<StoredCertificate> {
-    const { makeLeaf } = await import('./issue');
+    const { makeLeaf } = await loadIssue();
     const nowMs = clock.nowMs();
     const lifetime = { notBeforeMs: nowMs - BACKDATE_MS, notAfterMs: nowMs + LEAF_MS };
     const { certificate, privateKey } = await makeLeaf(from, names, within(lifetime, from));
@@ -160,7 +161,7 @@ export function createAuthority({ mode, store, clock, machine, configured }: Aut
     old: KeyedRoot,
     overlapMs: number,
   ): Promise<Bridge> {
-    const { makeBridge } = await import('./issue');
+    const { makeBridge } = await loadIssue();
     const nowMs = clock.nowMs();
     const lifetime = within({ notBeforeMs: nowMs - BACKDATE_MS, notAfterMs: nowMs + overlapMs }, old);
     const certificate = await makeBridge(made.certificate, old, made.permitted, lifetime);

@@ -1,9 +1,8 @@
 /**
  * Makes certificates (RFC 5280): roots that may vouch for local names only, the bridge from an old root to a new one, and the
  * leaves that servers show. ECDSA on P-256 throughout: every client knows it. Nothing is kept here.
+ * Loaded by load.ts, and by nothing else.
  */
-// The library's decorators need this before it is loaded.
-import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import { AsnConvert } from '@peculiar/asn1-schema';
 import {
