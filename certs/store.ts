@@ -1,5 +1,5 @@
 /** The certificate_authorities and certificates tables of security.db. Keys leave it only towards what signs or serves. */
-import { and, desc, eq, isNotNull, notInArray } from 'drizzle-orm';
+import { and, desc, eq, isNotNull, isNull, notInArray, sql } from 'drizzle-orm';
 import { type SecurityDb, securitySchema } from '../db';
 import type { AuditWriter } from '../src/contract';
 import { isRecord, parseJson } from '../src/lib/json';
@@ -42,7 +42,7 @@ export interface StoredCertificate {
 
 /** Each change is put on record with it. */
 export interface CertStore {
-  /** All roots, newest first. */
+  /** All roots: those that sign first, then the newest. */
   roots(): Promise<readonly StoredRoot[]>;
   certificates(): Promise<readonly StoredCertificate[]>;
   /** Takes a root into use. Those before it in its mode cannot sign any more: their keys are gone. */
@@ -65,7 +65,7 @@ export function createCertStore(db: SecurityDb, audit: AuditWriter): CertStore {
   const { certificateAuthorities: roots, certificates } = securitySchema;
   return {
     async roots() {
-      const rows = db.select().from(roots).orderBy(desc(roots.createdAtMs), desc(roots.id)).all();
+      const rows = db.select().from(roots).orderBy(isNull(roots.privateKey), desc(roots.createdAtMs), desc(sql`rowid`)).all();
       return rows.flatMap(rootOf);
     },
 
