@@ -31,7 +31,8 @@ describe('parseName', () => {
 
 describe('namesOf', () => {
   test('finds the full name where machines keep it, and no names of others', () => {
-    const hosts = '127.0.0.1 localhost\n127.0.1.1\tbox.home.example box # me\n10.0.0.9 nas.home.example nas\n';
+    const hosts =
+      '127.0.0.1 localhost\n127.0.1.1\tbox.home.example box # me\n10.0.0.9 nas.home.example nas\n';
     expect(namesOf({ ...box, hosts }, [])).toEqual([
       ...['localhost', 'box', 'box.home.example', 'box.local', '127.0.0.1', '::1'],
     ]);
@@ -60,7 +61,10 @@ describe('namesOf', () => {
 
 describe('permittedFor', () => {
   test('adds public names and addresses only where the owner names them', () => {
-    const { dns, networks } = permittedFor({ ...box, addresses: ['198.51.100.7'] }, ['*.example.com', '203.0.113.7']);
+    const { dns, networks } = permittedFor({ ...box, addresses: ['198.51.100.7'] }, [
+      '*.example.com',
+      '203.0.113.7',
+    ]);
     expect(dns).toEqual(['localhost', 'local', 'internal', 'lan', 'home.arpa', 'box', 'example.com']);
     expect(networks).toContain('203.0.113.7/32');
     expect(networks.join()).not.toContain('198.51.100.7');
@@ -71,7 +75,16 @@ describe('permittedFor', () => {
 describe('divide', () => {
   test('parts what a root covers from what it does not', () => {
     const permitted = permittedFor(box, ['llm.example.com']);
-    const names = ['box', 'box.local', '*.lan', 'llm.example.com', 'example.com', '10.0.0.1', '198.51.100.7', '::1'];
+    const names = [
+      'box',
+      'box.local',
+      '*.lan',
+      'llm.example.com',
+      'example.com',
+      '10.0.0.1',
+      '198.51.100.7',
+      '::1',
+    ];
     expect(divide(names, permitted)).toEqual({
       covered: ['box', 'box.local', '*.lan', 'llm.example.com', '10.0.0.1', '::1'],
       outside: ['example.com', '198.51.100.7'],

@@ -36,7 +36,11 @@ describe('leaves', () => {
     ['the machine is renamed', (box) => box.rename({ hostname: 'tower' }), false],
     ['the machine gets a local name', (box) => box.rename({ hostname: 'tower.lan' }), true],
     ['the owner adds a local name', (box) => box.configure(['llm.home.arpa']), true],
-    ['the owner adds a name that the root does not cover', (box) => box.configure(['llm.example.com']), false],
+    [
+      'the owner adds a name that the root does not cover',
+      (box) => box.configure(['llm.example.com']),
+      false,
+    ],
     ['59 days pass', (box) => box.clock.advance(59 * DAY_MS), false],
     ['61 days pass: a third is left', (box) => box.clock.advance(61 * DAY_MS), true],
     ['the clock jumps 100 days ahead', (box) => box.clock.setWall(box.clock.nowMs() + 100 * DAY_MS), true],
@@ -53,7 +57,8 @@ describe('leaves', () => {
     const after = source.contextFor(null, null);
     // A name that the root may not vouch for spoils nothing: the rest of the names is what it was, or it is left out.
     expect(after.names).not.toContain('llm.example.com');
-    if (_what !== 'the machine is renamed') expect([told, after !== before]).toEqual(isExchanged ? [1, true] : [0, false]);
+    if (_what !== 'the machine is renamed')
+      expect([told, after !== before]).toEqual(isExchanged ? [1, true] : [0, false]);
     else expect(after.names).toContain('tower.local');
   });
 
@@ -81,7 +86,9 @@ describe('leaves', () => {
     await box.certs.source('packaged-ca');
     await box.certs.source('dev-selfsigned');
     const { roots } = await box.certs.status();
-    expect(roots.map(({ mode, common_name: name }) => [mode, name.replace(/ [0-9a-f]{8}$/, '')]).sort()).toEqual([
+    expect(
+      roots.map(({ mode, common_name: name }) => [mode, name.replace(/ [0-9a-f]{8}$/, '')]).sort(),
+    ).toEqual([
       ['dev-selfsigned', 'FLM Dev Root CA'],
       ['packaged-ca', 'FLM Local CA'],
     ]);
@@ -158,7 +165,10 @@ describe('a rotation', () => {
     const fresh = await box.certs.rotateCa({});
     expect(box.certs.findings()).toEqual([]);
     const shared = source.contextFor('localhost', null).certificatePem;
-    expect([ssl.verify(old.certificate_pem, shared), ssl.verify(fresh.certificate_pem, shared)]).toEqual(['OK', 'OK']);
+    expect([ssl.verify(old.certificate_pem, shared), ssl.verify(fresh.certificate_pem, shared)]).toEqual([
+      'OK',
+      'OK',
+    ]);
     const added = source.contextFor('llm.example.com', null);
     expect(ssl.verify(fresh.certificate_pem, added.certificatePem)).toBe('OK');
     expect(shown(added)).toBe(1);
@@ -176,7 +186,11 @@ describe('a rotation', () => {
     const source = await box.certs.source('packaged-ca');
     await box.certs.rotateCa({ overlap_s: 0 });
     expect(shown(source.contextFor(null, null))).toBe(1);
-    expect((await box.certs.status()).roots.map(({ status }) => status)).toEqual(['current', 'ended', 'ended']);
+    expect((await box.certs.status()).roots.map(({ status }) => status)).toEqual([
+      'current',
+      'ended',
+      'ended',
+    ]);
   });
 
   test('can be done again when the overlap is over', async () => {
@@ -188,7 +202,10 @@ describe('a rotation', () => {
     const second = await box.certs.createCa({});
     const third = await box.certs.rotateCa({ overlap_s: 60 });
     const chain = source.contextFor(null, null).certificatePem;
-    expect([ssl.verify(second.certificate_pem, chain), ssl.verify(third.certificate_pem, chain)]).toEqual(['OK', 'OK']);
+    expect([ssl.verify(second.certificate_pem, chain), ssl.verify(third.certificate_pem, chain)]).toEqual([
+      'OK',
+      'OK',
+    ]);
   });
 
   test('is put on record, without a key', async () => {
@@ -211,7 +228,7 @@ describe('certificates that the owner brings', () => {
     private_key_pem: key,
   });
 
-  test('are shown to clients that ask for their names: exact before wildcard, else the authority\'s', async () => {
+  test("are shown to clients that ask for their names: exact before wildcard, else the authority's", async () => {
     using ca = createTestCa();
     await using box = await openTestCerts();
     const source = await box.certs.source('packaged-ca');
@@ -221,7 +238,8 @@ describe('certificates that the owner brings', () => {
     const wild = await box.certs.import(input(ca.issue('DNS:*.example.com,IP:192.0.2.9')));
     expect(told).toBe(2);
     const own = source.contextFor('localhost', null).id;
-    const chosen = (name: string | null, address: string | null = null) => source.contextFor(name, address).id;
+    const chosen = (name: string | null, address: string | null = null) =>
+      source.contextFor(name, address).id;
     expect([exact.id, wild.id, own].length).toBe(new Set([exact.id, wild.id, own]).size);
     expect(chosen('api.example.com')).toBe(exact.id);
     expect(chosen('API.example.com.')).toBe(exact.id);
@@ -280,7 +298,11 @@ describe('certificates that the owner brings', () => {
       { level: 'warning', message: expect.stringContaining('the certificate of api.example.com ends on') },
     ]);
     box.clock.advance(14 * DAY_MS);
-    expect(box.certs.findings()).toEqual([{ level: 'error', message: expect.stringContaining('has expired') }]);
-    expect(box.certs.expiries().map(({ kind, domain }) => [kind, domain])).toEqual([['manual', 'api.example.com']]);
+    expect(box.certs.findings()).toEqual([
+      { level: 'error', message: expect.stringContaining('has expired') },
+    ]);
+    expect(box.certs.expiries().map(({ kind, domain }) => [kind, domain])).toEqual([
+      ['manual', 'api.example.com'],
+    ]);
   });
 });

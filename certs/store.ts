@@ -65,7 +65,11 @@ export function createCertStore(db: SecurityDb, audit: AuditWriter): CertStore {
   const { certificateAuthorities: roots, certificates } = securitySchema;
   return {
     async roots() {
-      const rows = db.select().from(roots).orderBy(isNull(roots.privateKey), desc(roots.createdAtMs), desc(sql`rowid`)).all();
+      const rows = db
+        .select()
+        .from(roots)
+        .orderBy(isNull(roots.privateKey), desc(roots.createdAtMs), desc(sql`rowid`))
+        .all();
       return rows.flatMap(rootOf);
     },
 

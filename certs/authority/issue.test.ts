@@ -37,12 +37,17 @@ describe('the root', () => {
     expect(text).toContain('NIST CURVE: P-256');
     expect(text).toContain('Signature Algorithm: ecdsa-with-SHA256');
     expect(text).toContain('Subject: C = US, O = FLM, CN = FLM Local CA test');
-    expect(ssl.run('x509', '-noout', '-checkend', `${3_649 * 86_400}`, '-in', ssl.file('r.pem', rootPem)).code).toBe(0);
-    expect(ssl.run('x509', '-noout', '-checkend', `${3_651 * 86_400}`, '-in', ssl.file('r.pem', rootPem)).code).toBe(1);
+    expect(
+      ssl.run('x509', '-noout', '-checkend', `${3_649 * 86_400}`, '-in', ssl.file('r.pem', rootPem)).code,
+    ).toBe(0);
+    expect(
+      ssl.run('x509', '-noout', '-checkend', `${3_651 * 86_400}`, '-in', ssl.file('r.pem', rootPem)).code,
+    ).toBe(1);
   });
 
   test('FLM-094: is limited to local names and private addresses, and a client that cannot read that must not trust it', () => {
-    const [, constraints = ''] = /Name Constraints: critical\s+Permitted:\n([\s\S]*?)\n {4}Sig/.exec(text) ?? [];
+    const [, constraints = ''] =
+      /Name Constraints: critical\s+Permitted:\n([\s\S]*?)\n {4}Sig/.exec(text) ?? [];
     expect(constraints.split('\n').map((line) => line.trim())).toEqual([
       ...['localhost', 'local', 'internal', 'lan', 'home.arpa'].map((name) => `DNS:${name}`),
       ...['box', 'box.home.example', 'llm.example.net', 'models.example.net'].map((name) => `DNS:${name}`),
@@ -92,8 +97,8 @@ describe('a leaf', () => {
 
   test('has 128 random bits as its number, each time others', async () => {
     const numbers = await Promise.all([leafFor('localhost'), leafFor('localhost')]);
-    const [one = '', two = ''] = numbers.map(
-      (leaf) => ssl.run('x509', '-noout', '-serial', '-in', ssl.file('leaf.pem', leaf)).output.trim(),
+    const [one = '', two = ''] = numbers.map((leaf) =>
+      ssl.run('x509', '-noout', '-serial', '-in', ssl.file('leaf.pem', leaf)).output.trim(),
     );
     expect(one).toMatch(/^serial=[4-7][0-9A-F]{31}$/);
     expect(two).not.toBe(one);
@@ -131,7 +136,9 @@ describe('a leaf', () => {
   });
 
   test('is refused whole when one of its names is outside', async () => {
-    expect(ssl.verify(rootPem, await leafFor('localhost', 'example.com'))).toBe('permitted subtree violation');
+    expect(ssl.verify(rootPem, await leafFor('localhost', 'example.com'))).toBe(
+      'permitted subtree violation',
+    );
   });
 
   test('is good for nothing but servers: neither mail nor programs', async () => {

@@ -18,7 +18,15 @@ const P256 = ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
 let count = 0;
 
 /** A certificate that `issuer` has signed, or that signs itself. */
-function make(extensions: readonly string[], more: { readonly issuer?: Made; readonly key?: readonly string[]; readonly days?: number; readonly digest?: string } = {}): Made {
+function make(
+  extensions: readonly string[],
+  more: {
+    readonly issuer?: Made;
+    readonly key?: readonly string[];
+    readonly days?: number;
+    readonly digest?: string;
+  } = {},
+): Made {
   const { issuer, key = P256, days = 30, digest = 'sha256' } = more;
   const at = (end: string) => ssl.file(`${count}.${end}`, '');
   count++;
@@ -38,14 +46,19 @@ function make(extensions: readonly string[], more: { readonly issuer?: Made; rea
 }
 
 const CA = ['basicConstraints=critical,CA:TRUE', 'keyUsage=critical,keyCertSign'];
-const SERVER = ['basicConstraints=CA:FALSE', 'subjectAltName=DNS:llm.example.com,IP:192.0.2.7', 'extendedKeyUsage=serverAuth'];
+const SERVER = [
+  'basicConstraints=CA:FALSE',
+  'subjectAltName=DNS:llm.example.com,IP:192.0.2.7',
+  'extendedKeyUsage=serverAuth',
+];
 const root = make(CA);
 const middle = make(CA, { issuer: root });
 const server = make(SERVER, { issuer: middle });
 const other = make(SERVER, { issuer: root });
 
 const nowMs = () => Date.now() + 60_000;
-const read = (cert: string, key: string) => readManual({ certificate_pem: cert, private_key_pem: key }, nowMs());
+const read = (cert: string, key: string) =>
+  readManual({ certificate_pem: cert, private_key_pem: key }, nowMs());
 
 describe('a certificate with its key', () => {
   test('is taken with its chain, put into order and without the root', () => {
@@ -77,7 +90,14 @@ const client = make([...SERVER.slice(0, 2), 'extendedKeyUsage=clientAuth'], { is
 const authority = make([...CA, 'subjectAltName=DNS:llm.example.com']);
 const expired = make(SERVER, { issuer: root, days: -1 });
 const old = make(SERVER, { issuer: root, digest: 'sha1' });
-const encrypted = ssl.run('pkey', '-aes128', '-passout', 'pass:secret', '-in', ssl.file('plain.key', server.key)).output;
+const encrypted = ssl.run(
+  'pkey',
+  '-aes128',
+  '-passout',
+  'pass:secret',
+  '-in',
+  ssl.file('plain.key', server.key),
+).output;
 
 const REFUSED: [string, string, string, string][] = [
   ['another key', server.cert, other.key, 'the key belongs to none'],
@@ -85,9 +105,19 @@ const REFUSED: [string, string, string, string][] = [
   ['no key', server.cert, server.cert, 'there is no private key'],
   ['an encrypted key', server.cert, encrypted, 'its key is encrypted'],
   ['half a key', server.cert, server.key.replace(/\n.{20}/, '\n'), 'its key cannot be read'],
-  ['half a certificate', server.cert.replace(/\n.{20}/, '\n'), server.key, 'certificate 1 in it cannot be read'],
+  [
+    'half a certificate',
+    server.cert.replace(/\n.{20}/, '\n'),
+    server.key,
+    'certificate 1 in it cannot be read',
+  ],
   ['an RSA key with 1024 bits', weak.cert, weak.key, 'its key has 1024 bits'],
-  ['a key that browsers do not take', edwards.cert, edwards.key, 'browsers do not take its kind of key (ed25519)'],
+  [
+    'a key that browsers do not take',
+    edwards.cert,
+    edwards.key,
+    'browsers do not take its kind of key (ed25519)',
+  ],
   ['a name in CN only', nameless.cert, nameless.key, 'it names no host in its subject alternative names'],
   ['one that is for clients', client.cert, client.key, 'it is not meant for servers'],
   ['an authority', authority.cert, authority.key, 'it is the certificate of an authority'],

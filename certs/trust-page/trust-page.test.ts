@@ -1,7 +1,7 @@
 /** The trust page: in the visitor's language, without a script, and with files that devices take. */
 import { describe, expect, test } from 'bun:test';
-import { decodeQR } from 'qr/decode.js';
 import encodeQr from 'qr';
+import { decodeQR } from 'qr/decode.js';
 import { openssl, openTestCerts } from '../../test/support/certs';
 import { qrSvg, qrText } from '../export/qr';
 import { languageFor } from './language';
@@ -11,7 +11,12 @@ await using box = await openTestCerts();
 const root = await box.certs.createCa({});
 const page = box.certs.trustPage('packaged-ca');
 
-function get(path: string, headers: Record<string, string> = {}, method = 'GET', host = 'box.local:8080'): Response {
+function get(
+  path: string,
+  headers: Record<string, string> = {},
+  method = 'GET',
+  host = 'box.local:8080',
+): Response {
   const request = new Request(`http://${host}${path}`, { method, headers });
   const answer = page.answer(request, new URL(request.url).pathname);
   if (answer === null) throw new Error(`${path} is not answered`);
@@ -134,11 +139,19 @@ describe('an answer', () => {
 
 test('codes can be read', () => {
   const bitmap = encodeQr(root.fingerprint, 'raw', { scale: 4 });
-  const pixels = new Uint8Array(bitmap.flat().flatMap((dark) => [dark ? 0 : 255, dark ? 0 : 255, dark ? 0 : 255, 255]));
+  const pixels = new Uint8Array(
+    bitmap.flat().flatMap((dark) => [dark ? 0 : 255, dark ? 0 : 255, dark ? 0 : 255, 255]),
+  );
   const size = bitmap.length;
-  const decode = decodeQR as unknown as (image: { width: number; height: number; data: Uint8Array }) => string;
+  const decode = decodeQR as unknown as (image: {
+    width: number;
+    height: number;
+    data: Uint8Array;
+  }) => string;
   expect(decode({ width: size, height: size, data: pixels })).toBe(root.fingerprint);
   // The terminal's is the same code, two rows in a line.
-  expect(qrText(root.fingerprint).split('\n').length).toBe(Math.ceil(encodeQr(root.fingerprint, 'raw').length / 2));
+  expect(qrText(root.fingerprint).split('\n').length).toBe(
+    Math.ceil(encodeQr(root.fingerprint, 'raw').length / 2),
+  );
   expect(qrSvg(root.fingerprint)).toMatch(/^<svg [^>]*viewBox/);
 });

@@ -12,6 +12,8 @@ interface Layout {
   /** What programs read, made of it. */
   readonly bundle: string;
   readonly update: readonly [string, ...string[]];
+  /** After something was taken out, where that is another command. */
+  readonly updateWithout?: readonly [string, ...string[]];
 }
 
 /** The first whose folder and program are there is the one. */
@@ -39,6 +41,8 @@ const LAYOUTS: readonly Layout[] = [
     anchors: 'usr/local/share/ca-certificates',
     bundle: 'etc/ssl/certs/ca-certificates.crt',
     update: ['update-ca-certificates'],
+    // Otherwise links to the file stay behind, which lead nowhere.
+    updateWithout: ['update-ca-certificates', '--fresh'],
   },
 ];
 
@@ -52,7 +56,7 @@ export function systemStore(machine: TrustMachine): TrustStore | ClosedStore {
       result: 'skipped',
       reason: 'this system keeps its roots where FLM does not know; import the file by hand',
     };
-  const { name, update } = layout;
+  const { name, update, updateWithout = update } = layout;
   const folder = at(layout.anchors);
   const fileOf = ({ id }: TrustRoot) => join(folder, `flm-local-ca-${id.slice(0, 16)}.crt`);
   const isInBundle = (root: TrustRoot) => holds(at(layout.bundle), root);
@@ -72,7 +76,7 @@ export function systemStore(machine: TrustMachine): TrustStore | ClosedStore {
       } catch (error) {
         // What does not work must not lie around, to be taken by the next update of something else.
         rmSync(fileOf(root), { force: true });
-        await machine.run(update);
+        await machine.run(updateWithout);
         throw error;
       }
     },
@@ -81,7 +85,7 @@ export function systemStore(machine: TrustMachine): TrustStore | ClosedStore {
       if (!existsSync(fileOf(root)) && !isInBundle(root)) return false;
       requireWritable(machine, folder);
       rmSync(fileOf(root), { force: true });
-      await runOrThrow(machine, update);
+      await runOrThrow(machine, updateWithout);
       if (isInBundle(root)) throw new Error('it was put there in another way, too; FLM removes only its own');
       return true;
     },

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Certs, type CertStore, createCertStore, createCerts, type MachineNames } from '../../certs';
+import { type CertStore, type Certs, createCertStore, createCerts, type MachineNames } from '../../certs';
 import { type Databases, openDatabases } from '../../db';
 import { type ManualClock, manualClock } from '../../src/lib/clock';
 import { silentLog } from '../../src/lib/log';
