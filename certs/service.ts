@@ -4,6 +4,7 @@
  */
 import type { TlsContextSource, TlsMaterial } from '../src/contract';
 import { FlmError } from '../src/lib/errors';
+import { parseIp } from '../src/lib/ip';
 import type { Log } from '../src/lib/log';
 import { type Authority, type AuthorityOptions, createAuthority } from './authority';
 import { commonNameOf, datesOf, fingerprintOf, pemOf, readCertificate } from './certificate';
@@ -98,12 +99,14 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
   function openSource(): Source {
     const listeners = new Set<() => void>();
     let own: Choice = choiceAmong([]);
-    let first: TlsMaterial | null = null;
+    let shown: readonly TlsMaterial[] = [];
     let ids = '';
     return {
       contextFor(serverName, address) {
-        const found = manual.find(serverName, address) ?? own.find(serverName, address) ?? first;
-        if (found === null) throw new FlmError('INTERNAL_ERROR', { cause: new Error('no leaf was made') });
+        const found =
+          manual.find(serverName, address) ?? own.find(serverName, address) ?? otherwise(shown, serverName);
+        if (found === undefined)
+          throw new FlmError('INTERNAL_ERROR', { cause: new Error('no leaf was made') });
         return found;
       },
       onChange(listener) {
@@ -114,9 +117,8 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
         const now = leaves.map(({ id, chainPem }) => `${id} ${chainPem.length}`).join();
         if (now === ids) return;
         ids = now;
-        const shown = leaves.map(materialOf);
+        shown = leaves.map(materialOf);
         own = choiceAmong(shown);
-        first = shown[0] ?? null;
         this.tell();
       },
       tell() {
@@ -279,6 +281,12 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
 
     close: () => clearInterval(timer),
   };
+}
+
+/** For a name that nobody has: the leaf of names. Who asks for none has come to an address. */
+function otherwise(leaves: readonly TlsMaterial[], serverName: string | null): TlsMaterial | undefined {
+  const hasAddress = ({ names }: TlsMaterial) => names.some((name) => parseIp(name) !== null);
+  return serverName === null ? (leaves.find(hasAddress) ?? leaves[0]) : leaves[0];
 }
 
 /** From that time on listings and checks mention it. */

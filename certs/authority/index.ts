@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../src/contract';
 import { FlmError } from '../../src/lib/errors';
+import { parseIp } from '../../src/lib/ip';
 import { datesOf, idOf, pemOf, readCertificate } from '../certificate';
 import type { AuthorityMode } from '../model';
 import { divide, type MachineNames, namesOf, permittedFor } from '../names';
@@ -29,8 +30,8 @@ export interface Authority {
   /** As root; made where there is none. */
   ensureRoot(): Promise<StoredRoot>;
   /**
-   * Sees to it that there are leaves for the machine as it is now, and returns them: the first is for everybody, the one
-   * after it for names that a root on its way out may not vouch for.
+   * Sees to it that there are leaves for the machine as it is now, and returns them: those of DNS names first, then those
+   * that have addresses, too. Of two that have a name, the first one is for it.
    */
   leaves(): Promise<readonly StoredCertificate[]>;
   /** Takes a new root into use. @throws CA_NOT_FOUND, CA_ROTATING */
@@ -72,15 +73,21 @@ export function createAuthority({ mode, store, clock, machine, configured }: Aut
     return { ...made, id: idOf(made.certificate), mode, permitted, createdAtMs: nowMs };
   }
 
-  /** What a leaf has to name, and which certificate has to follow it. */
+  /**
+   * What leaves have to name, and which certificate has to follow them. Those with DNS names alone come first: BoringSSL
+   * (Bun, Envoy, gRPC) refuses every certificate with an address in it whose root is limited to addresses.
+   */
   async function wanted({ permitted, bridge }: StoredRoot): Promise<readonly Wanted[]> {
     const all = divide(namesOf(machine(), configured()), permitted).covered;
-    if (bridge === null) return [{ names: all, bridge: null }];
+    const named = all.filter((name) => parseIp(name) === null);
+    if (bridge === null) return [named, all].map((names) => ({ names, bridge: null }));
     const old = (await rootsOfMode()).find(({ id }) => id === bridge.from);
-    const shared = divide(all, old?.permitted ?? { dns: [], networks: [] }).covered;
-    const forBoth = { names: shared, bridge };
-    // A name that the old root may not vouch for would spoil the certificate for those who trust only that one.
-    return shared.length === all.length ? [forBoth] : [forBoth, { names: all, bridge: null }];
+    return [named, all].flatMap((names) => {
+      const shared = divide(names, old?.permitted ?? { dns: [], networks: [] }).covered;
+      const forBoth = { names: shared, bridge };
+      // A name that the old root may not vouch for would spoil the certificate for those who trust only that one.
+      return shared.length === names.length ? [forBoth] : [forBoth, { names, bridge: null }];
+    });
   }
 
   async function issue(from: KeyedRoot, { names, bridge }: Wanted): Promise<StoredCertificate> {

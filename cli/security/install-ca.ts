@@ -11,11 +11,11 @@ export default command({
     'Let this machine trust the root of this installation: the system and the browsers of whoever runs it.',
   args: CERT_PATH_ARG,
   details: [
-    'One line for each store of roots; what goes wrong with one stops none of the others.',
-    'The store of the system takes root: the line says how. After "ca rotate", run it',
-    'again. Restart browsers that are open.',
+    'One line for each store of roots; what goes wrong with one stops none of the',
+    'others. The store of the system takes root: its line says how. After a rotation,',
+    'run it again. Restart browsers that are open.',
   ],
-  examples: ['flm security install-ca', 'sudo flm security install-ca --cert-path flm-ca.pem'],
+  examples: ['flm security install-ca', 'flm security install-ca --cert-path flm-ca.pem'],
   async run({ cli, args }) {
     const { root, ended } = await rootsFor(cli, args['cert-path']);
     const machine = trustMachine(cli, 'install-ca', root.file);

@@ -14,7 +14,7 @@ export default command({
     ...CERT_PATH_ARG,
     yes: { type: 'boolean', description: 'Do not ask.' },
   },
-  details: ['The root itself stays: "flm security install-ca" lets this machine trust it again.'],
+  details: ['The root itself stays: install-ca lets this machine trust it again.'],
   examples: ['flm security uninstall-ca', 'flm security uninstall-ca --yes --json'],
   async run({ cli, args }) {
     const path = args['cert-path'];

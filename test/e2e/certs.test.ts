@@ -12,7 +12,7 @@ import { systemClock } from '../../src/lib/clock';
 import { isRecord } from '../../src/lib/json';
 import { silentLog } from '../../src/lib/log';
 import type { TestDir } from '../support/data-dir';
-import { dataOf, errorOf, executable, flm, leftovers, parseResult } from '../support/executable';
+import { dataOf, errorOf, executable, flm, leftovers, parseResult, startFlm } from '../support/executable';
 import { testHome } from '../support/home';
 import { isImpossible, isMissing, lacksProgram } from '../support/missing';
 import { lacksMounts, type OwnMounts, ownMounts } from '../support/own-mounts';
@@ -280,6 +280,39 @@ describe('a rotation', () => {
       '20',
       '0',
     ]);
+  }, 60_000);
+});
+
+describe('while FLM runs', () => {
+  test('it does the same through the admin API, measures it and puts it on record', async () => {
+    using home = place();
+    using ca = createTestCa();
+    await using running = await startFlm(home.env);
+    const root = await dataOf(home.env, ['security', 'ca', 'export']);
+    const rotated = await dataOf(home.env, ['security', 'ca', 'rotate']);
+    expect([root, rotated]).toMatchObject([{ status: 'current' }, { status: 'current' }]);
+    const { cert, key } = ca.issue('DNS:llm.example.com', 60);
+    const file = join(home.home, 'both.pem');
+    writeFileSync(file, cert + key);
+    const brought = await dataOf(home.env, ['security', 'certificates', 'import', '--cert', file]);
+    expect(await dataOf(home.env, ['security', 'certificates', 'list'])).toEqual({
+      items: [brought],
+      next: null,
+    });
+    const metrics = await (await fetch(`${running.url}/metrics`)).text();
+    expect(metrics).toMatch(
+      /flm_certificate_expiry_timestamp_seconds\{kind="manual",domain="llm.example.com",id="[0-9a-f]{16}"\} \d{10}\n/,
+    );
+    expect(metrics).toMatch(
+      /flm_certificate_expiry_timestamp_seconds\{kind="root",domain="FLM Local CA [0-9a-f]{8}"/,
+    );
+    const audit = await flm(home.env, ['security', 'audit-logs', 'export', '--format', 'json']);
+    for (const type of ['ca.created', 'ca.rotated', 'certificate.imported'])
+      expect(audit.stdout).toContain(type);
+    const secret = key.split('\n')[1] ?? '';
+    await running.stop();
+    for (const text of [audit.stdout, await running.stderr.whole, await running.stdout.whole])
+      expect(text).not.toContain(secret);
   }, 60_000);
 });
 

@@ -18,14 +18,15 @@ export default command({
     as: {
       type: 'enum',
       options: [...KINDS],
-      description: 'pem, der (Windows, Android) or mobileconfig (iPhone, iPad). Default: pem.',
+      description:
+        'What devices take: pem, der (Windows, Android), mobileconfig (iPhone, iPad). Default: pem.',
     },
     output: { type: 'string', valueHint: 'file', description: 'A new file. Default for pem: stdout.' },
     ...MODE_ARG,
   },
-  details: ['The fingerprint is shown with it: compare it on the device before you trust the root there.'],
+  details: ['The fingerprint is shown with it: compare it on the device before you trust the', 'root there.'],
   examples: [
-    'flm security ca export > flm-ca.pem',
+    'flm security ca export --output flm-ca.pem',
     'flm security ca export --as mobileconfig --output flm-ca.mobileconfig',
   ],
   async run({ cli, args }) {

@@ -21,8 +21,8 @@ export default command({
     },
   },
   details: [
-    'FLM keeps a copy of both in its encrypted database. It checks that the key belongs',
-    'to the certificate, the chain, the dates, the names and the strength of the key.',
+    'FLM keeps a copy of both in its encrypted database. It checks that they belong',
+    'together, the chain, the dates, the names and the strength of the key.',
   ],
   examples: [
     'flm security certificates import --cert fullchain.pem --key privkey.pem',
