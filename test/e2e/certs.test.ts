@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import type { StoreReport } from '../../certs';
 import { type App, openApp } from '../../src/app';
 import { systemClock } from '../../src/lib/clock';
@@ -63,14 +64,22 @@ async function open(home: TestDir): Promise<App> {
   });
 }
 
-/** A server with the certificate that a listener would show for localhost. */
+/** A server with the certificates that a listener would show: by name, and to who comes to an address. */
 async function serve(home: TestDir) {
   const app = await open(home);
   const source = await app.certs.source('packaged-ca');
-  const { certificatePem: cert, privateKeyPem: key } = source.contextFor('localhost', null);
   await app.close();
+  const optionsFor = (name: string | null) => {
+    const { certificatePem: cert, privateKeyPem: key } = source.contextFor(name, '127.0.0.1');
+    return { cert, key };
+  };
+  const options = {
+    ...optionsFor(null),
+    SNICallback: (name: string, done: (error: null, context: SecureContext) => void) =>
+      done(null, createSecureContext(optionsFor(name))),
+  };
   const body = 'it works';
-  return listenTls({ cert, key }, (socket) =>
+  return listenTls(options, (socket) =>
     socket.end(
       `HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`,
     ),
