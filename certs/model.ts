@@ -151,7 +151,8 @@ export interface Certs extends CertsApi {
   look(): void;
   /** Looks at names, dates and the database again; does nothing while another process has the data directory. */
   check(): Promise<void>;
-  close(): void;
+  /** Resolves when nothing is written any more. */
+  close(): Promise<void>;
 }
 
 /** When something ends: a root (`root`), or a certificate that servers show. */

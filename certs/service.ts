@@ -61,6 +61,7 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
   let materials = new Map<string, TlsMaterial>();
   let manual: Choice = choiceAmong([]);
   let turn: Promise<unknown> = Promise.resolve();
+  let isClosed = false;
   await reload();
 
   /** One after the other: two changes must not both find that nothing is there yet. */
@@ -84,7 +85,7 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
   }
 
   async function examine(): Promise<void> {
-    if (!isOwner()) return;
+    if (isClosed || !isOwner()) return;
     for (const [mode, source] of sources) source.use(await authorities[mode].leaves());
     const nowMs = clock.nowMs();
     for (const certificate of certificates) {
@@ -279,7 +280,11 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
     look,
     check: () => inTurn(examine),
 
-    close: () => clearInterval(timer),
+    async close() {
+      isClosed = true;
+      clearInterval(timer);
+      await turn;
+    },
   };
 }
 

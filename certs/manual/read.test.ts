@@ -99,7 +99,17 @@ const encrypted = ssl.run(
   ssl.file('plain.key', server.key),
 ).output;
 
+const rsa = make(SERVER, { issuer: root, key: ['rsa:2048'] });
+
 const REFUSED: [string, string, string, string][] = [
+  ['a key of another kind', server.cert, rsa.key, 'the key belongs to none'],
+  ['a key of another kind, the other way round', rsa.cert, server.key, 'the key belongs to none'],
+  [
+    'a public key',
+    server.cert,
+    ssl.run('pkey', '-pubout', '-in', ssl.file('p.key', server.key)).output,
+    'there is no private key',
+  ],
   ['another key', server.cert, other.key, 'the key belongs to none'],
   ['no certificate', server.key, server.key, 'there is no certificate in it'],
   ['no key', server.cert, server.cert, 'there is no private key'],

@@ -110,8 +110,9 @@ function storeOf(machine: TrustMachine, { name, path }: Database): TrustStore {
 
     async remove(root) {
       if (!isThere()) return false;
-      const { code } = await machine.run(certutil('-L', '-n', nicknameOf(root)));
-      if (code !== 0) return false;
+      const { code, output } = await machine.run(certutil('-L', '-a', '-n', nicknameOf(root)));
+      // Somebody else's may have that name.
+      if (code !== 0 || !isSame(output, root)) return false;
       await runOrThrow(machine, certutil('-D', '-n', nicknameOf(root)));
       return true;
     },

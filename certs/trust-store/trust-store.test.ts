@@ -327,6 +327,17 @@ describe.skipIf(NO_CERTUTIL)('databases of browsers', () => {
       });
   });
 
+  test('keep what others have put there under the same name', async () => {
+    const folder = database('.pki/nssdb');
+    const other = newRoot('other.pem');
+    const words = ['-A', '-t', 'C,,', '-n', root.commonName, '-i', other.file];
+    Bun.spawnSync(['certutil', ...words, '-d', `sql:${folder}`]);
+    const before = listOf(folder);
+    expect(browsersIn(await uninstallRoots(realMachine(), [root]))).toEqual([['Chromium', 'absent']]);
+    expect(listOf(folder)).toBe(before);
+    expect(before).toContain(root.commonName);
+  });
+
   test('of another user are left to that user', async () => {
     database('.pki/nssdb');
     const machine = { ...realMachine(), uid: (process.getuid?.() ?? 0) + 1 };

@@ -179,7 +179,7 @@ describe.skipIf(NO_STORE)('the store of this system', () => {
 });
 
 describe.skipIf(NO_CHROMIUM)('headless Chromium', () => {
-  async function visit(home: Place, port: number): Promise<string> {
+  async function visit(home: Place, port: number, host = 'localhost'): Promise<string> {
     const words = [
       '--headless=new',
       '--no-sandbox',
@@ -193,7 +193,7 @@ describe.skipIf(NO_CHROMIUM)('headless Chromium', () => {
         ...words,
         `--user-data-dir=${join(home.home, 'chromium')}`,
         '--dump-dom',
-        `https://localhost:${port}/`,
+        `https://${host}:${port}/`,
       ],
       {
         env: { PATH: process.env.PATH, HOME: home.home },
@@ -227,7 +227,15 @@ describe.skipIf(NO_CHROMIUM)('headless Chromium', () => {
     const dom = await visit(home, server.port);
     expect(dom).toContain('it works');
     expect(dom).not.toContain('ERR_CERT');
+    expect(await visit(home, server.port, '127.0.0.1')).toContain('it works');
+    // During a rotation it knows the old root only, and after install-ca the new one, too.
+    await dataOf(home.env, ['security', 'ca', 'rotate']);
+    await using rotated = await serve(home);
+    expect(await visit(home, rotated.port)).toContain('it works');
+    await dataOf(env(home), ['security', 'install-ca']);
+    expect(await visit(home, rotated.port)).toContain('it works');
     await dataOf(env(home), ['security', 'uninstall-ca', '--yes']);
+    expect(await visit(home, rotated.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
     expect(await visit(home, server.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
   }, 120_000);
 });

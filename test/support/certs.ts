@@ -57,7 +57,7 @@ export async function openTestCerts(nowMs: number = Date.now() + 60_000): Promis
       isOwner = is;
     },
     async [Symbol.asyncDispose]() {
-      certs.close();
+      await certs.close();
       databases.close();
       data[Symbol.dispose]();
     },
