@@ -1,5 +1,5 @@
 /** `flm security install-ca` */
-import { installRoots } from '../../certs';
+import { fingerprintOf, installRoots } from '../../certs';
 import { withBackend } from '../backend';
 import { type Cli, withProgress } from '../cli';
 import { command } from '../command';
@@ -20,8 +20,9 @@ export default command({
     const { root, ended } = await rootsFor(cli, args['cert-path']);
     const machine = trustMachine(cli, 'install-ca', root.file);
     const stores = await withProgress(cli, 'Installing', () => installRoots(machine, root, ended));
-    cli.result({ common_name: root.commonName, fingerprint: root.id, file: root.file, stores }, () =>
-      [`"${root.commonName}"`, reportText(stores)].join('\n'),
+    cli.result(
+      { common_name: root.commonName, fingerprint: fingerprintOf(root.id), file: root.file, stores },
+      () => [`"${root.commonName}"`, reportText(stores)].join('\n'),
     );
     if (stores.some(({ result }) => result === 'failed')) cli.fail(1);
   },
