@@ -65,16 +65,40 @@ describe('permittedFor', () => {
       '*.example.com',
       '203.0.113.7',
     ]);
-    expect(dns).toEqual(['localhost', 'local', 'internal', 'lan', 'home.arpa', 'box', 'example.com']);
+    expect(dns).toEqual(['localhost', 'local', 'internal', 'lan', 'home.arpa', 'example.com']);
     expect(networks).toContain('203.0.113.7/32');
     expect(networks.join()).not.toContain('198.51.100.7');
     expect(networks.every((network) => !network.endsWith('/0'))).toBe(true);
   });
 });
 
+describe('FLM-094: a host name that could be a top-level domain', () => {
+  const dnsOf = (hostname: string, ...configured: string[]) =>
+    permittedFor({ ...box, hostname }, configured).dns.filter((name) => !LOCAL.includes(name));
+  const LOCAL = ['localhost', 'local', 'internal', 'lan', 'home.arpa'];
+
+  test.each(['dev', 'box', 'com', 'ai', 'xn--p1ai'])('%s opens no part of the internet', (hostname) => {
+    expect(dnsOf(hostname)).toEqual([]);
+    expect(divide([`bank.${hostname}`, hostname], permittedFor({ ...box, hostname }, [])).covered).toEqual(
+      [],
+    );
+  });
+
+  test.each(['box7', 'my-box', 'desktop-ab12cd', 'box_1', 'box.home.example'])(
+    '%s cannot be one',
+    (hostname) => {
+      expect(dnsOf(hostname)).toContain(hostname);
+    },
+  );
+
+  test('is permitted when the owner says so', () => {
+    expect(dnsOf('box', 'box')).toEqual(['box']);
+  });
+});
+
 describe('divide', () => {
   test('parts what a root covers from what it does not', () => {
-    const permitted = permittedFor(box, ['llm.example.com']);
+    const permitted = permittedFor({ ...box, hostname: 'box7' }, ['llm.example.com']);
     const names = [
       'box',
       'box.local',
@@ -86,8 +110,8 @@ describe('divide', () => {
       '::1',
     ];
     expect(divide(names, permitted)).toEqual({
-      covered: ['box', 'box.local', '*.lan', 'llm.example.com', '10.0.0.1', '::1'],
-      outside: ['example.com', '198.51.100.7'],
+      covered: ['box7', 'box.local', '*.lan', 'llm.example.com', '10.0.0.1', '::1'],
+      outside: ['box', 'example.com', '198.51.100.7'],
     });
   });
 

@@ -100,14 +100,20 @@ function canonicalNames(hosts: string, own: readonly string[]): string[] {
     .filter((name) => own.some((short) => name === short || name.startsWith(`${short}.`)));
 }
 
-/** What a root that is made now may vouch for. Public addresses are in it only when the owner names them. */
+/**
+ * What a root that is made now may vouch for. Public addresses are in it only when the owner names them, and so are host
+ * names of letters alone: `box` stands for all of `.box`, which is, or may one day be, a part of the internet.
+ */
 export function permittedFor(machine: MachineNames, configured: readonly string[]): Permitted {
-  const own = namesOf({ ...machine, addresses: [] }, configured).map((name) => name.replace(/^\*\./, ''));
+  const own = [
+    ...namesOf({ ...machine, addresses: [] }, []).filter((name) => !mayBeTopLevel(name)),
+    ...configured.map((name) => parseName(name.replace(/^\*\./, ''))).filter((name) => name !== null),
+  ];
   const addresses = configured.map(parseIp).filter((ip) => ip !== null);
   const networks = parseIpSet(LOCAL_NETWORKS);
   const dns = own.filter((name) => parseIp(name) === null && !isBelow(name, LOCAL_DOMAINS));
   return {
-    dns: [...LOCAL_DOMAINS, ...dns],
+    dns: [...new Set([...LOCAL_DOMAINS, ...dns])],
     networks: [
       ...LOCAL_NETWORKS,
       ...addresses
@@ -115,6 +121,11 @@ export function permittedFor(machine: MachineNames, configured: readonly string[
         .map((ip) => `${ip}/${ipaddr.parse(ip).kind() === 'ipv4' ? 32 : 128}`),
     ],
   };
+}
+
+/** Whether it has the form of a top-level domain: letters, or punycode (RFC 1123 §2.1, RFC 5890). */
+function mayBeTopLevel(name: string): boolean {
+  return /^(?:[a-z]+|xn--[a-z0-9-]+)$/.test(name);
 }
 
 /** Parts names into those that a root may vouch for and those that it may not: one of the latter spoils a whole certificate. */

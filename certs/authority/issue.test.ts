@@ -12,7 +12,7 @@ const { makeLeaf, makeRoot } = await loadIssue();
 const DAY_MS = 86_400_000;
 const NOW = Date.now();
 const lifetime = (days: number) => ({ notBeforeMs: NOW - 3_600_000, notAfterMs: NOW + days * DAY_MS });
-const machine = { hostname: 'box', hosts: '127.0.1.1 box.home.example box\n', addresses: [] };
+const machine = { hostname: 'box7', hosts: '127.0.1.1 box7.home.example box7\n', addresses: [] };
 const root = await makeRoot({
   commonName: 'FLM Local CA test',
   permitted: permittedFor(machine, ['llm.example.net', '*.models.example.net', '203.0.113.7', '2001:db8::7']),
@@ -50,7 +50,7 @@ describe('the root', () => {
       /Name Constraints: critical\s+Permitted:\n([\s\S]*?)\n {4}Sig/.exec(text) ?? [];
     expect(constraints.split('\n').map((line) => line.trim())).toEqual([
       ...['localhost', 'local', 'internal', 'lan', 'home.arpa'].map((name) => `DNS:${name}`),
-      ...['box', 'box.home.example', 'llm.example.net', 'models.example.net'].map((name) => `DNS:${name}`),
+      ...['box7', 'box7.home.example', 'llm.example.net', 'models.example.net'].map((name) => `DNS:${name}`),
       'IP:127.0.0.0/255.0.0.0',
       'IP:10.0.0.0/255.0.0.0',
       'IP:172.16.0.0/255.240.0.0',
@@ -107,7 +107,7 @@ describe('a leaf', () => {
   const HOLDS: [string, 'OK' | 'permitted subtree violation'][] = [
     ['localhost', 'OK'],
     ['app.localhost', 'OK'],
-    ['box', 'OK'],
+    ['box7', 'OK'],
     ['box.local', 'OK'],
     ['nas.lan', 'OK'],
     ['x.y.internal', 'OK'],
