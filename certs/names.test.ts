@@ -101,6 +101,7 @@ describe('divide', () => {
     const permitted = permittedFor({ ...box, hostname: 'box7' }, ['llm.example.com']);
     const names = [
       'box',
+      'box7',
       'box.local',
       '*.lan',
       'llm.example.com',
