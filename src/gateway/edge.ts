@@ -189,7 +189,8 @@ export function failed(error: unknown, { request, id, record }: RequestContext, 
   else if (error.status >= 500)
     log.info('a request was refused', { requestId: id, code: error.code, reason: error.message });
   const response = errorResponse(error, id, request);
-  if (hasLargeBody(request)) response.headers.set('connection', 'close');
+  // After a CONNECT the runtime takes whatever comes for the tunnel's, and answers nothing.
+  if (hasLargeBody(request) || request.method === 'CONNECT') response.headers.set('connection', 'close');
   return response;
 }
 

@@ -61,14 +61,17 @@ async function check({ wire, statuses, reached, then }: Case, body: string, send
       client.halfClose();
     }
     await client.until(client.ended, SOON_MS);
-    if (then !== 'open') expect(seen()).toEqual([...statuses]);
+    // A connection that is closed while more comes is reset, and now and then before its answer was read.
+    if (then === 'closed' && body === LARGE) expect([...statuses].slice(0, seen().length)).toEqual(seen());
+    else if (then !== 'open') expect(seen()).toEqual([...statuses]);
   } finally {
     client.close();
   }
   await gateway.settled();
   const heard = engine.taken();
   for (const one of heard) expectCanonical(one, body);
-  expect(heard).toHaveLength(reached);
+  if (reached === 'perhaps') expect(heard.length).toBeLessThan(2);
+  else expect(heard).toHaveLength(reached);
 }
 
 /** FLM's own head, each header once, and the body byte for byte. */
