@@ -203,8 +203,7 @@ function findMembers(
     const start = at;
     at = skipString(text, at);
     const name = closers.length === 1 ? nameAt(text, { start, end: at }, units, names) : null;
-    if (name !== null && spans.has(name))
-      throw duplicate(name);
+    if (name !== null && spans.has(name)) throw duplicate(name);
     at = skipSpace(text, at);
     if (text.charCodeAt(at) !== COLON) throw invalid('a colon is missing', at);
     at = skipSpace(text, at + 1);
