@@ -40,17 +40,17 @@ const inPieces: Send = async (client, wire) => {
   }
 };
 
-async function check({ wire, statuses, reached, then }: Case, body: string, send: Send): Promise<void> {
+async function check({ wire, statuses, reached, after }: Case, body: string, send: Send): Promise<void> {
   engine.taken();
   const client = await connectRaw(gateway.url);
   try {
     await send(client, wire(auth, body));
     const seen = () => statusesIn(client.received());
-    if (then === 'waits') {
+    if (after === 'waits') {
       await client.until(() => client.ended() || seen().length >= statuses.length, SOON_MS);
       expect(client.ended()).toBe(false);
       client.halfClose();
-    } else if (then === 'open') {
+    } else if (after === 'open') {
       await client.until(() => client.ended() || seen().length >= statuses.length, SOON_MS);
       expect(seen()).toEqual([...statuses]);
       client.send(NEXT);
@@ -62,8 +62,8 @@ async function check({ wire, statuses, reached, then }: Case, body: string, send
     }
     await client.until(client.ended, SOON_MS);
     // A connection that is closed while more comes is reset, and now and then before its answer was read.
-    if (then === 'closed' && body === LARGE) expect([...statuses].slice(0, seen().length)).toEqual(seen());
-    else if (then !== 'open') expect(seen()).toEqual([...statuses]);
+    if (after === 'closed' && body === LARGE) expect([...statuses].slice(0, seen().length)).toEqual(seen());
+    else if (after !== 'open') expect(seen()).toEqual([...statuses]);
   } finally {
     client.close();
   }

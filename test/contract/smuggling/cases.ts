@@ -17,7 +17,7 @@ export interface Case {
    */
   readonly reached: 0 | 1 | 'perhaps';
   /** `open`: the next request on the connection is answered. `waits`: for bytes that never come, until the client ends it. */
-  readonly then: 'open' | 'closed' | 'waits';
+  readonly after: 'open' | 'closed' | 'waits';
 }
 
 const CHAT = '/v1/chat/completions';
@@ -30,21 +30,21 @@ export function bodyOf(bytes: number): string {
   return JSON.stringify({ model: MODEL, messages: [{ role: 'user', content }] });
 }
 
-type Outcome = Pick<Case, 'statuses' | 'reached' | 'then'>;
-const SERVED: Outcome = { statuses: [200], reached: 1, then: 'open' };
-const SERVED_LAST: Outcome = { statuses: [200], reached: 1, then: 'closed' };
+type Outcome = Pick<Case, 'statuses' | 'reached' | 'after'>;
+const SERVED: Outcome = { statuses: [200], reached: 1, after: 'open' };
+const SERVED_LAST: Outcome = { statuses: [200], reached: 1, after: 'closed' };
 /** By the runtime, before FLM sees it. */
-const REFUSED: Outcome = { statuses: [400], reached: 0, then: 'closed' };
+const REFUSED: Outcome = { statuses: [400], reached: 0, after: 'closed' };
 /** The body is taken for the next request, which is none. */
-const REFUSED_TWICE: Outcome = { statuses: [400, 400], reached: 0, then: 'closed' };
-const WRONG_VERSION: Outcome = { statuses: [505], reached: 0, then: 'closed' };
-const answered = (...statuses: number[]): Outcome => ({ statuses, reached: 0, then: 'open' });
+const REFUSED_TWICE: Outcome = { statuses: [400, 400], reached: 0, after: 'closed' };
+const WRONG_VERSION: Outcome = { statuses: [505], reached: 0, after: 'closed' };
+const answered = (...statuses: number[]): Outcome => ({ statuses, reached: 0, after: 'open' });
 /** The request is good, its end is not: the engine may have begun (docs/security-http.md). */
-const REFUSED_LATE: Outcome = { statuses: [400], reached: 'perhaps', then: 'closed' };
-const HUNG_UP: Outcome = { statuses: [], reached: 0, then: 'closed' };
+const REFUSED_LATE: Outcome = { statuses: [400], reached: 'perhaps', after: 'closed' };
+const HUNG_UP: Outcome = { statuses: [], reached: 0, after: 'closed' };
 /** The runtime hangs up on requests that come before the answer to the one before them. */
 const HUNG_UP_LATE: Outcome = { ...HUNG_UP, reached: 'perhaps' };
-const WAITS: Outcome = { statuses: [], reached: 0, then: 'waits' };
+const WAITS: Outcome = { statuses: [], reached: 0, after: 'waits' };
 
 const request = (auth: string, headers: readonly string[], rest = '', line = LINE) =>
   `${[line, 'Host: localhost', auth, ...headers].join('\r\n')}\r\n\r\n${rest}`;
@@ -250,7 +250,7 @@ const LENGTHS: readonly Case[] = (
     [
       '2^32 and the length',
       (n) => [`Content-Length: ${2 ** 32 + n}`],
-      { ...WAITS, statuses: [413], then: 'closed' },
+      { ...WAITS, statuses: [413], after: 'closed' },
     ],
     ['40 digits', () => [`Content-Length: ${'9'.repeat(40)}`], REFUSED],
     ['folded', (n) => [`Content-Length:\r\n ${n}`], REFUSED],
@@ -366,17 +366,17 @@ const HEADS: readonly Case[] = (
     [
       '300 headers',
       (auth, b) => request(auth, [...manyHeaders(300), length(b)], b),
-      { statuses: [431], reached: 0, then: 'closed' },
+      { statuses: [431], reached: 0, after: 'closed' },
     ],
     [
       'a header of 100 kB',
       (auth, b) => request(auth, [`X: ${'a'.repeat(100_000)}`, length(b)], b),
-      { statuses: [431], reached: 0, then: 'closed' },
+      { statuses: [431], reached: 0, after: 'closed' },
     ],
     [
       'a target of 100 kB',
       (auth, b) => request(auth, [length(b)], b, `POST ${CHAT}?${'a'.repeat(100_000)} HTTP/1.1`),
-      { statuses: [431], reached: 0, then: 'closed' },
+      { statuses: [431], reached: 0, after: 'closed' },
     ],
     ['100 headers', (auth, b) => request(auth, [...manyHeaders(100), length(b)], b), SERVED],
     [
@@ -590,7 +590,7 @@ const METHODS: readonly Case[] = [
     name: 'CONNECT',
     wire: (auth) => request(auth, [], '', 'CONNECT localhost:22 HTTP/1.1'),
     ...answered(405),
-    then: 'closed',
+    after: 'closed',
   },
 ];
 
@@ -654,7 +654,7 @@ const SECOND_REQUESTS: readonly Case[] = (
     [
       'in the chunk of a refused one',
       (auth) => request('X: y', [CHUNKED], chunked(hidden(auth))),
-      { statuses: [401], reached: 0, then: 'closed' },
+      { statuses: [401], reached: 0, after: 'closed' },
     ],
     [
       'in the body of one for no route',
@@ -700,17 +700,17 @@ const SECOND_REQUESTS: readonly Case[] = (
     [
       'behind a refused one, in its own right',
       (auth, b) => request('X: y', [length(b)], b) + request(auth, [length(b)], b),
-      { statuses: [401, 200], reached: 1, then: 'open' },
+      { statuses: [401, 200], reached: 1, after: 'open' },
     ],
     [
       'behind health, in its own right',
       (auth, b) => request(auth, [], '', 'GET /health HTTP/1.1') + request(auth, [length(b)], b),
-      { statuses: [200, 200], reached: 1, then: 'open' },
+      { statuses: [200, 200], reached: 1, after: 'open' },
     ],
     [
       'behind a body that is no JSON, in its own right',
       (auth, b) => request(auth, ['Content-Length: 5'], '{"a":') + request(auth, [length(b)], b),
-      { statuses: [400, 200], reached: 1, then: 'open' },
+      { statuses: [400, 200], reached: 1, after: 'open' },
     ],
     ['behind one that is under way', (auth, b) => request(auth, [length(b)], b) + hidden(auth), HUNG_UP_LATE],
     [
@@ -721,7 +721,7 @@ const SECOND_REQUESTS: readonly Case[] = (
     [
       'half of it, behind a refused one',
       (auth) => request('X: y', ['Content-Length: 2'], '{}') + hidden(auth).slice(0, 40),
-      { statuses: [401], reached: 0, then: 'waits' },
+      { statuses: [401], reached: 0, after: 'waits' },
     ],
   ] as const satisfies readonly (readonly [string, Case['wire'], Outcome])[]
 ).map(([name, wire, outcome]) => ({ name: `a second request ${name}`, wire, ...outcome }));
@@ -757,7 +757,7 @@ const ENCODINGS: readonly Case[] = [
     wire: (auth) => request(auth, [CHUNKED], chunked(bomb)),
     statuses: [400],
     reached: 0,
-    then: 'closed',
+    after: 'closed',
   },
   withHeader('Content-Encoding: identity', 'Content-Encoding: identity', SERVED),
 ];
