@@ -418,21 +418,24 @@ export async function openApp(options: AppOptions): Promise<App> {
             meta: { reason: 'requests wait to be written, and the disk does not take them' },
           });
         await admin?.leave();
-        await requestLog.stop(() => {
-          telemetry?.pause();
-          onQuiet();
-        });
-        audit.pause();
-        db.pause();
+        try {
+          await requestLog.stop(() => {
+            telemetry?.pause();
+            onQuiet();
+          });
+          audit.pause();
+          db.pause();
+        } catch (error) {
+          // Nobody comes to take the place of this process, which must not be left without its doors.
+          await comeBack();
+          throw error;
+        }
       },
       async resume() {
         db.resume(0);
-        audit.resume();
-        requestLog.start();
-        telemetry?.resume();
         // Commands may have worked on the data directory in between.
         await keys.refresh();
-        await openDoors();
+        await comeBack();
       },
       refreshKeys: keys.refresh,
       onReplaced: () => onReplaced(),
@@ -458,6 +461,13 @@ export async function openApp(options: AppOptions): Promise<App> {
         return stopped;
       },
     };
+
+    async function comeBack(): Promise<void> {
+      audit.resume();
+      requestLog.start();
+      telemetry?.resume();
+      await openDoors();
+    }
 
     async function openDoors(): Promise<void> {
       admin?.listen(paths.adminSocket);
