@@ -252,6 +252,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       bus,
       log,
       trial,
+      record: audit.record,
       processes: createProcessTable(),
       isOwnPort: (port) => proxies.ports().includes(port) || adminPort.url === adminUrl(port),
       onChange: models.update,
@@ -389,8 +390,9 @@ export async function openApp(options: AppOptions): Promise<App> {
         others: [() => checkAudit(audit), async () => checkRequestLog(requestLog.counters())],
       });
 
-    const support = () =>
-      supportBundle({
+    const support = async () => {
+      await audit.record({ type: 'support.bundled', severity: 'low', target: null, details: null });
+      return supportBundle({
         paths,
         env,
         clock,
@@ -402,6 +404,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         check,
         metrics: telemetry?.metrics ?? null,
       });
+    };
 
     const daemon = createDaemon({
       version: VERSION,
