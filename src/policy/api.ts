@@ -143,7 +143,7 @@ export interface PolicyApi {
   show(): Promise<PolicyView>;
   /** Replaces the policy. @throws POLICY_INVALID, POLICY_CONFLICT; what was in force stays */
   set(input: PolicyInput): Promise<PolicyChange>;
-  validate(document: unknown): Promise<PolicyReview>;
+  validate(document: PolicyInput['document']): Promise<PolicyReview>;
   /** @throws INVALID_INPUT for a cursor that is none */
   history(query: HistoryQuery): Promise<PolicyHistory>;
   /** @throws POLICY_VERSION_NOT_FOUND */

@@ -18,8 +18,8 @@ import {
 } from './api';
 import { POLICY_SCHEMA } from './schema';
 
-/** What comes as text in a path or a query is a number only for Elysia's own types. */
-const params = t.Object({ version: t.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }) });
+const params = t.Object({ version: t.String({ pattern: '^[1-9]\\d{0,14}$' }) });
+/** What comes as text in a query is a number only for Elysia's own types. */
 const limit = t.Optional(t.Integer({ minimum: 1, maximum: 200, description: 'Default: 20.' }));
 
 export function policyRoutes(policy: PolicyApi, guard: ScopeGuard) {
@@ -53,7 +53,7 @@ export function policyRoutes(policy: PolicyApi, guard: ScopeGuard) {
       response: PolicyHistory,
       detail: { operationId: 'listPolicyVersions', summary: 'Who changed the policy, when, and what' },
     })
-    .get('/versions/:version', ({ params: { version } }) => policy.version(version), {
+    .get('/versions/:version', ({ params: { version } }) => policy.version(Number(version)), {
       scope: 'policy:read',
       params,
       response: PastPolicy,

@@ -223,7 +223,7 @@ export async function createPolicies(options: PoliciesOptions): Promise<Policies
       return addVersion(document, { type: 'policy.set', note, details: {} }, ifVersion, false);
     },
 
-    async validate(document): Promise<PolicyReview> {
+    async validate(document: unknown): Promise<PolicyReview> {
       const problems = await problemsOf(document);
       const warnings = problems.length === 0 && fits(document) ? warningsOf(document) : [];
       return { valid: problems.length === 0, problems, warnings };
