@@ -123,7 +123,8 @@ export function createKeeper(options: KeeperOptions): Keeper {
     if (reading === before) return;
     const { version } = reading.policy;
     highest = { version, seal: reading.head.row.seal.toString('hex') };
-    if (before.policy === null && !isFirst) log.info('the security policy can be read again', { version });
+    if (isFirst) return;
+    if (before.policy === null) log.info('the security policy can be read again', { version });
     bus.publish({ name: 'policy.changed', version });
   }
 

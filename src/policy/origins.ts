@@ -14,7 +14,7 @@ export function originProblem(entry: string): string | null {
     return `"${entry}": * stands alone and means every page; name each of the pages otherwise`;
   const [, scheme, rest = ''] = SCHEME.exec(entry) ?? [];
   if (scheme !== undefined) return urlProblem(entry, scheme.toLowerCase(), rest);
-  if (/^[^/]+:\d+$/.test(entry)) return `"${entry}": with a port goes a scheme, as in http://${entry}`;
+  if (/^[^/:]+:\d+$/.test(entry)) return `"${entry}": with a port goes a scheme, as in http://${entry}`;
   if (entry.includes('/')) return `"${entry}" is no origin: it takes a scheme, such as https://, and no path`;
   return hostProblem(entry, entry);
 }

@@ -1,6 +1,6 @@
 /** What a policy has to be beyond its schema, and what in it was probably not meant. */
 import type { TSchema } from '@sinclair/typebox';
-import { ipReach, parseIpSet } from '../lib/ip';
+import { type IpReach, ipReach, parseIpSet } from '../lib/ip';
 import { isRecord } from '../lib/json';
 import { suggest } from '../lib/suggest';
 import { PolicyDocument } from './model';
@@ -117,9 +117,11 @@ export function findWarnings(document: PolicyDocument, { isPublic, clients }: Su
 
 const SHOWN = 5;
 
+const NEAR: ReadonlySet<IpReach> = new Set<IpReach>(['loopback', 'private', 'link-local']);
+
 function isPrivate(entry: string): boolean {
   const [address = ''] = (readNetwork(entry).network ?? '').split('/');
-  return address !== '' && address !== '0.0.0.0' && address !== '::' && ipReach(address) !== 'public';
+  return address !== '' && NEAR.has(ipReach(address));
 }
 
 /** Those clients that a list of networks does not let in. An empty list lets everybody in. */
