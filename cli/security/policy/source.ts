@@ -10,7 +10,7 @@ export const SOURCE_ARGS = {
   from: {
     type: 'positional',
     required: false,
-    description: '- or default: the policy is piped in.',
+    description: 'Where it comes from: - or default, when it is piped in.',
   },
   json: { type: 'string', valueHint: 'policy', description: 'The policy itself, or a file that holds it.' },
   file: {
@@ -71,14 +71,6 @@ export function readText(path: string): string {
   } catch (error) {
     throw new FlmError('IO_ERROR', { meta: { path, reason: reasonOf(error) }, cause: error });
   }
-}
-
-/** @throws INVALID_INPUT: there is one policy, and its name is default */
-export function requireDefault(name: string | undefined): void {
-  if (name === undefined || name === 'default') return;
-  throw new FlmError('INVALID_INPUT', {
-    meta: { field: 'NAME', reason: `there is no policy "${name}", only "default"` },
-  });
 }
 
 function usage(reason: string, hint: string): FlmError {
