@@ -9,6 +9,7 @@ import {
   type AdminPort,
   type CheckReport,
   checkAudit,
+  checkPolicy,
   checkRequestLog,
   createAdmin,
   createIdempotency,
@@ -34,6 +35,7 @@ import {
 import { adminUrl, openAdminPort } from './app/admin-port';
 import { postVia } from './app/collector';
 import { alsoToFile, boundedStdout, logEvents } from './app/logs';
+import { createRecentClients, policyOnRecord, surroundingsOf } from './app/policy-seams';
 import { createRequestLog } from './app/request-log';
 import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
@@ -66,6 +68,7 @@ import {
   type ProxyView,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
+import { createPolicies, createPolicyStore, type Policies } from './policy';
 import { createScreen } from './security';
 import { createTelemetry, type Telemetry } from './telemetry';
 import { VERSION } from './version';
@@ -91,6 +94,7 @@ export interface App {
   readonly models: Models;
   readonly config: Config;
   readonly audit: Audit;
+  readonly policy: Policies;
   readonly trial: Trial;
   readonly sessions: Sessions;
   readonly egress: Egress;
@@ -201,8 +205,23 @@ export async function openApp(options: AppOptions): Promise<App> {
       log = both.log;
       undo.push(both.file.close);
     }
-    const keys = await createKeys(createKeyStore(db.security, audit.inSecurityDb), clock, bus);
+    const keyStore = createKeyStore(db.security, audit.inSecurityDb);
+    const keys = await createKeys(keyStore, clock, bus);
     undo.push(keys.close);
+    const clients = createRecentClients(bus, clock);
+    undo.push(clients.close);
+    const policy = await createPolicies({
+      store: createPolicyStore(db.security, audit.inSecurityDb),
+      secret: await keyStore.pepper(clock.nowMs()),
+      onRecord: () => policyOnRecord(audit),
+      record: audit.record,
+      surroundings: () => surroundingsOf(proxies, clients),
+      clock,
+      bus,
+      log,
+      running,
+    });
+    undo.push(policy.close);
     const egress = createEgress({ clock });
     undo.push(egress.close);
 
@@ -274,6 +293,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
       openEntrance: (options) => openGateway().edge(options),
       whoListens: (bind, port) => whoListens(egress, bind, port),
+      policyVersion: policy.refresh,
     });
     let closeGateway = (): void => {};
     undo.push(() => closeGateway());
@@ -387,7 +407,11 @@ export async function openApp(options: AppOptions): Promise<App> {
         trial,
         status,
         clock,
-        others: [() => checkAudit(audit), async () => checkRequestLog(requestLog.counters())],
+        others: [
+          () => checkAudit(audit),
+          () => checkPolicy(policy),
+          async () => checkRequestLog(requestLog.counters()),
+        ],
       });
 
     const support = async () => {
@@ -469,6 +493,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       audit.resume();
       requestLog.start();
       telemetry?.resume();
+      await policy.refresh();
       await openDoors();
     }
 
@@ -490,7 +515,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       });
       undo.push(logEvents(bus, log));
       const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
-      const rooms = { keys, engines, config, models, audit, sessions, status, check, support };
+      const rooms = { keys, engines, config, models, policy, audit, sessions, status, check, support };
       admin = createAdmin({
         ...rooms,
         activity: requestLog.api,
@@ -512,6 +537,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       models,
       config,
       audit,
+      policy,
       trial,
       sessions,
       egress,
