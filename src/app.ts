@@ -155,6 +155,8 @@ const GOODBYE_MS = 2_000;
 /** Idle connections of a process that was replaced close by themselves in this time. */
 const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
 
+const NO_POLICY = { version: 0, document: {} };
+
 /** @throws as openDatabases and createConfig */
 export async function openApp(options: AppOptions): Promise<App> {
   const { paths, env, clock } = options;
@@ -348,6 +350,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         catalogue: models,
         admission,
         screen,
+        policy: () => NO_POLICY,
         mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
         engines,
         liveness: engines.liveness,

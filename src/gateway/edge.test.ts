@@ -4,6 +4,7 @@ import { type ConfigSnapshot, SETTING_KEYS, SETTINGS } from '../config';
 import { createBus } from '../lib/bus';
 import { manualClock } from '../lib/clock';
 import { silentLog } from '../lib/log';
+import { createCors } from './cors';
 import { createEdge, type Door, type RequestContext } from './edge';
 
 const config = Object.fromEntries(SETTING_KEYS.map((key) => [key, SETTINGS[key].default])) as ConfigSnapshot;
@@ -22,6 +23,7 @@ function edgeWith(door: Door, trustedProxies: readonly string[] = []) {
     busy: () => 0,
     loopback: true,
     screen: { arrive() {}, stranger() {}, hold: () => null, known() {} },
+    cors: createCors(() => null),
     tracing: null,
     trustedProxies,
     door,

@@ -10,6 +10,7 @@ import { FlmError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { clientIp, parseIp, parseIpSet } from '../lib/ip';
 import type { Log } from '../lib/log';
+import type { Cors } from './cors';
 import { errorResponse } from './errors';
 import { ownHeaders } from './headers';
 import { RequestRecord } from './record';
@@ -46,6 +47,7 @@ export interface Connection {
 export interface EdgeOptions {
   /** Answers what the edge lets through. A route that throws has its error rendered by `failed`. */
   readonly screen: Screen;
+  readonly cors: Cors;
   readonly routes: (context: RequestContext) => Response | Promise<Response>;
   readonly config: () => ConfigSnapshot;
   readonly clock: Clock;
@@ -78,6 +80,7 @@ const SWALLOW_BYTES = 1024 * 1024;
 export function createEdge(options: EdgeOptions): Edge {
   const {
     screen,
+    cors,
     routes,
     config,
     clock,
@@ -150,9 +153,12 @@ export function createEdge(options: EdgeOptions): Edge {
       if (door.stance === 'draining' && !PROBES.test(context.request.url))
         throw new FlmError('SHUTTING_DOWN', { meta: { retryAfterSeconds: 1 } });
       screen.arrive(context);
-      // Before authentication: browsers send no credentials with a preflight. No origin is allowed yet.
-      if (context.request.method === 'OPTIONS')
-        return new Response(null, { status: 204, headers: ownHeaders(context.id) });
+      // Before authentication: browsers send no credentials with a preflight.
+      if (context.request.method === 'OPTIONS') {
+        const headers = { ...ownHeaders(context.id), ...cors.preflight(context.request) };
+        return new Response(null, { status: 204, headers });
+      }
+      cors.admit(context.request);
       return await routes(context);
     } catch (error) {
       return failed(error, context, log);
@@ -166,6 +172,7 @@ export function createEdge(options: EdgeOptions): Edge {
       const context = contextFor(request, connection);
       const response = await answer(context);
       if (context.record.principalId === null) await screen.hold(context);
+      cors.mark(request, response);
       if (door.stance !== 'open') response.headers.set('connection', 'close');
       context.record.answered(response.status);
       return response;
@@ -182,7 +189,8 @@ export function failed(error: unknown, { request, id, record }: RequestContext, 
   else if (error.status >= 500)
     log.info('a request was refused', { requestId: id, code: error.code, reason: error.message });
   const response = errorResponse(error, id, request);
-  if (hasLargeBody(request)) response.headers.set('connection', 'close');
+  // After a CONNECT the runtime takes whatever comes for the tunnel's, and answers nothing.
+  if (hasLargeBody(request) || request.method === 'CONNECT') response.headers.set('connection', 'close');
   return response;
 }
 

@@ -2,6 +2,8 @@
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
+import type { CurrentPolicy } from '../policy/model';
+import { createCors } from './cors';
 import { createEdge, type Door, type Edge, type Stance } from './edge';
 import { createExchanges, type ExchangesOptions } from './exchanges';
 import type { GatewayDeps } from './infer';
@@ -42,6 +44,8 @@ export interface GatewayOptions
   extends Omit<GatewayDeps, 'exchanges'>,
     Pick<ExchangesOptions, 'liveness'>,
     Pick<RoutesOptions, 'catalogue' | 'isReady' | 'metrics'> {
+  /** Whose pages may read answers. */
+  readonly policy: CurrentPolicy;
   readonly bus: Bus;
   readonly log: Log;
 }
@@ -53,6 +57,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const { clock, config, log, bus, tracing, screen } = options;
   const exchanges = createExchanges({ clock, config, liveness: options.liveness });
   const routes = createRoutes({ ...options, deps: { ...options, exchanges } });
+  const cors = createCors(options.policy);
   const timer = setInterval(() => exchanges.sweep(), SWEEP_MS);
   timer.unref();
 
@@ -69,7 +74,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       const door: Door = { stance: 'open' };
       const busy = () => exchanges.size;
       return {
-        ...createEdge({ screen, routes, config, clock, bus, log, tracing, ...entrance, door, busy }),
+        ...createEdge({ screen, cors, routes, config, clock, bus, log, tracing, ...entrance, door, busy }),
         become(stance) {
           door.stance = stance;
         },

@@ -76,6 +76,7 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
       },
     },
     screen: { arrive: () => trip('screen'), stranger() {}, hold: () => null, known() {} },
+    policy: () => null,
     admission: {
       admit(id): Ticket {
         trip('admit');
