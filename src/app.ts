@@ -9,6 +9,7 @@ import {
   type AdminPort,
   type CheckReport,
   checkAudit,
+  checkConnections,
   checkRequestLog,
   createAdmin,
   createIdempotency,
@@ -56,6 +57,7 @@ import { FlmError, toFlmError } from './lib/errors';
 import type { Log } from './lib/log';
 import type { Env, Paths } from './lib/paths';
 import {
+  createConnections,
   createProxies,
   createProxyStore,
   IDLE_SECONDS,
@@ -66,6 +68,7 @@ import {
   type ProxyView,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
+import type { CurrentPolicy, Policy } from './policy/model';
 import { createScreen } from './security';
 import { createTelemetry, type Telemetry } from './telemetry';
 import { VERSION } from './version';
@@ -146,6 +149,7 @@ export interface SavedOrder {
   readonly onReplaced: () => void;
 }
 
+const NO_POLICY: Policy = { version: 0, document: {} };
 /** How long requests under way may take to say goodbye when FLM stops. */
 const GOODBYE_MS = 2_000;
 /** Idle connections of a process that was replaced close by themselves in this time. */
@@ -274,6 +278,19 @@ export async function openApp(options: AppOptions): Promise<App> {
       openEntrance: (options) => openGateway().edge(options),
       whoListens: (bind, port) => whoListens(egress, bind, port),
     });
+    const policy: CurrentPolicy = () => NO_POLICY;
+    const connections = createConnections({
+      policy,
+      isExposed: proxies.isExposed,
+      config: config.current,
+      ports: proxies.ports,
+      trustedProxies: proxies.trustedProxies,
+      visitServed: (visit) => gateway?.visitServed(visit),
+      clock,
+      bus,
+      log,
+    });
+    undo.push(connections.close);
     let closeGateway = (): void => {};
     undo.push(() => closeGateway());
     undo.push(() => proxies.close(async () => gateway?.drain(GOODBYE_MS), GOODBYE_MS));
@@ -301,6 +318,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         version: VERSION,
         config: config.current,
         open: () => open(),
+        connections: { open: connections.open, cut: connections.cut },
         engines: engines.states,
         loadOf: slots.load,
         activity: () => requestLog.counters() ?? { queued: 0, dropped: 0 },
@@ -333,6 +351,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         metrics: async () => requireOpen(telemetry).metrics(),
         tracing: requireOpen(telemetry).tracing,
         isReady: () => engines.states().some((state) => state.status.startsWith('running-')),
+        minBodyBytesPerSecond: connections.minBodyBytesPerSecond,
         config: config.current,
         clock,
         bus,
@@ -386,7 +405,11 @@ export async function openApp(options: AppOptions): Promise<App> {
         trial,
         status,
         clock,
-        others: [() => checkAudit(audit), async () => checkRequestLog(requestLog.counters())],
+        others: [
+          () => checkAudit(audit),
+          async () => checkRequestLog(requestLog.counters()),
+          async () => checkConnections(connections),
+        ],
       });
 
     const support = () =>
