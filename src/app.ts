@@ -9,6 +9,7 @@ import {
   type AdminPort,
   type CheckReport,
   checkAudit,
+  checkConnections,
   checkPolicy,
   checkRequestLog,
   createAdmin,
@@ -58,6 +59,7 @@ import { FlmError, toFlmError } from './lib/errors';
 import type { Log } from './lib/log';
 import type { Env, Paths } from './lib/paths';
 import {
+  createConnections,
   createProxies,
   createProxyStore,
   IDLE_SECONDS,
@@ -154,8 +156,6 @@ export interface SavedOrder {
 const GOODBYE_MS = 2_000;
 /** Idle connections of a process that was replaced close by themselves in this time. */
 const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
-
-const NO_POLICY = { version: 0, document: {} };
 
 /** @throws as openDatabases and createConfig */
 export async function openApp(options: AppOptions): Promise<App> {
@@ -297,6 +297,18 @@ export async function openApp(options: AppOptions): Promise<App> {
       whoListens: (bind, port) => whoListens(egress, bind, port),
       policyVersion: policy.refresh,
     });
+    const connections = createConnections({
+      policy: policy.current,
+      isExposed: proxies.isExposed,
+      config: config.current,
+      ports: proxies.ports,
+      trustedProxies: proxies.trustedProxies,
+      visitServed: (visit) => gateway?.visitServed(visit),
+      clock,
+      bus,
+      log,
+    });
+    undo.push(connections.close);
     let closeGateway = (): void => {};
     undo.push(() => closeGateway());
     undo.push(() => proxies.close(async () => gateway?.drain(GOODBYE_MS), GOODBYE_MS));
@@ -324,6 +336,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         version: VERSION,
         config: config.current,
         open: () => open(),
+        connections: { open: connections.open, cut: connections.cut },
         engines: engines.states,
         loadOf: slots.load,
         activity: () => requestLog.counters() ?? { queued: 0, dropped: 0 },
@@ -350,13 +363,14 @@ export async function openApp(options: AppOptions): Promise<App> {
         catalogue: models,
         admission,
         screen,
-        policy: () => NO_POLICY,
+        policy: policy.current,
         mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
         engines,
         liveness: engines.liveness,
         metrics: async () => requireOpen(telemetry).metrics(),
         tracing: requireOpen(telemetry).tracing,
         isReady: () => engines.states().some((state) => state.status.startsWith('running-')),
+        minBodyBytesPerSecond: connections.minBodyBytesPerSecond,
         config: config.current,
         clock,
         bus,
@@ -414,6 +428,7 @@ export async function openApp(options: AppOptions): Promise<App> {
           () => checkAudit(audit),
           () => checkPolicy(policy),
           async () => checkRequestLog(requestLog.counters()),
+          async () => checkConnections(connections),
         ],
       });
 

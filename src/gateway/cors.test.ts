@@ -63,7 +63,7 @@ function edgeWith(policy: () => Policy | null, { refuses }: Screened = {}) {
         method,
         headers: { host: 'localhost:8080', ...headers },
       });
-      return edge.fetch(request, { requestIP: () => ({ address: '127.0.0.1' }), timeout() {} });
+      return edge.fetch(request, { requestIP: () => ({ address: '127.0.0.1', port: 1 }), timeout() {} });
     },
   };
 }

@@ -30,7 +30,7 @@ function edgeWith(door: Door, trustedProxies: readonly string[] = []) {
   });
   const ask = (path: string, headers: Record<string, string> = {}) =>
     edge.fetch(new Request(`http://localhost${path}`, { headers: { host: 'localhost', ...headers } }), {
-      requestIP: () => ({ address: '10.1.2.3' }),
+      requestIP: () => ({ port: 50_000, address: '10.1.2.3' }),
       timeout() {},
     });
   return { ask, seen };

@@ -267,6 +267,13 @@ export const ERRORS = {
     message: 'The engine did not finish within {limitMs} ms.',
     hint: 'Ask for a stream, or raise proxy.request_timeout_ms.',
   },
+  BODY_TOO_SLOW: {
+    status: 408,
+    type: 'timeout_error',
+    exit: 1,
+    message: 'The body of the request came too slowly: on average less than {bytesPerSecond} bytes a second.',
+    hint: 'Send it again on a better connection, or lower connections.min_body_bytes_per_s of the policy.',
+  },
   STREAMING_TIMEOUT: {
     status: 408,
     type: 'timeout_error',

@@ -8,7 +8,7 @@ import { FlmError, reasonOf, toFlmError } from '../lib/errors';
 import { parseIp, parseIpSet } from '../lib/ip';
 import type { Log } from '../lib/log';
 import { endpointsOf } from './endpoints';
-import { checkExposure } from './exposure';
+import { checkExposure, type Exposure } from './exposure';
 import { isShared } from './hand-on';
 import {
   MODES,
@@ -68,6 +68,10 @@ export interface Proxies extends ProxiesApi {
   isEmpty(): boolean;
   /** The ports on which this FLM listens. */
   ports(): readonly number[];
+  /** Reverse proxies whose word is believed, at one of them or by the settings. */
+  trustedProxies(): readonly string[];
+  /** Whether one of them can be reached from other machines. */
+  isExposed(): boolean;
   /** Whether the process before this one still listens on one of them. */
   areShared(): boolean;
   /** The first of those that run, or null. */
@@ -88,6 +92,7 @@ interface Running {
   readonly handle: ProxyHandle;
   readonly profile: ProxyProfile;
   readonly listener: Listener;
+  readonly exposure: Exposure;
   readonly entrance: Entrance;
   readonly isWanted: boolean;
   stopping: Promise<void> | null;
@@ -128,7 +133,13 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     if (running.has(idOf(port))) throw new FlmError('PROXY_EXISTS', { meta: { port, id: idOf(port) } });
     const exposure = checkExposure(bind, allowPlaintext);
     const entrance = openEntrance({ loopback: exposure === 'loopback', trustedProxies });
-    const listener = await listenOrExplain({ bind, port, handler: entrance, tenancy });
+    const listener = await listenOrExplain({
+      bind,
+      port,
+      handler: entrance,
+      tenancy,
+      isExposed: exposure !== 'loopback',
+    });
     const handle: ProxyHandle = {
       id: idOf(listener.port),
       pid: process.pid,
@@ -142,6 +153,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       handle,
       profile: { ...profile, port: listener.port },
       listener,
+      exposure,
       entrance,
       isWanted,
       stopping: null,
@@ -334,6 +346,11 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     forgetDead: store.clear,
     isEmpty: () => running.size === 0 && resting().length === 0,
     ports: () => [...running.values()].map(({ listener }) => listener.port),
+    trustedProxies: () => [
+      ...config.current()['proxy.trusted_proxies'],
+      ...[...running.values()].flatMap(({ profile }) => profile.trustedProxies),
+    ],
+    isExposed: () => [...running.values()].some(({ exposure }) => exposure !== 'loopback'),
     areShared: () => [...running.values()].some(({ listener }) => isShared(listener.port)),
     first() {
       const [first] = running.values();
