@@ -9,6 +9,8 @@ import {
   type AdminPort,
   type CheckReport,
   checkAudit,
+  checkConnections,
+  checkPolicy,
   checkRequestLog,
   createAdmin,
   createIdempotency,
@@ -34,6 +36,7 @@ import {
 import { adminUrl, openAdminPort } from './app/admin-port';
 import { postVia } from './app/collector';
 import { alsoToFile, boundedStdout, logEvents } from './app/logs';
+import { createRecentClients, policyOnRecord, surroundingsOf } from './app/policy-seams';
 import { createRequestLog } from './app/request-log';
 import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
@@ -56,6 +59,7 @@ import { FlmError, toFlmError } from './lib/errors';
 import type { Log } from './lib/log';
 import type { Env, Paths } from './lib/paths';
 import {
+  createConnections,
   createProxies,
   createProxyStore,
   IDLE_SECONDS,
@@ -66,6 +70,7 @@ import {
   type ProxyView,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
+import { createPolicies, createPolicyStore, type Policies } from './policy';
 import { createScreen } from './security';
 import { createTelemetry, type Telemetry } from './telemetry';
 import { VERSION } from './version';
@@ -91,6 +96,7 @@ export interface App {
   readonly models: Models;
   readonly config: Config;
   readonly audit: Audit;
+  readonly policy: Policies;
   readonly trial: Trial;
   readonly sessions: Sessions;
   readonly egress: Egress;
@@ -151,8 +157,6 @@ const GOODBYE_MS = 2_000;
 /** Idle connections of a process that was replaced close by themselves in this time. */
 const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
 
-const NO_POLICY = { version: 0, document: {} };
-
 /** @throws as openDatabases and createConfig */
 export async function openApp(options: AppOptions): Promise<App> {
   const { paths, env, clock } = options;
@@ -203,8 +207,23 @@ export async function openApp(options: AppOptions): Promise<App> {
       log = both.log;
       undo.push(both.file.close);
     }
-    const keys = await createKeys(createKeyStore(db.security, audit.inSecurityDb), clock, bus);
+    const keyStore = createKeyStore(db.security, audit.inSecurityDb);
+    const keys = await createKeys(keyStore, clock, bus);
     undo.push(keys.close);
+    const clients = createRecentClients(bus, clock);
+    undo.push(clients.close);
+    const policy = await createPolicies({
+      store: createPolicyStore(db.security, audit.inSecurityDb),
+      secret: await keyStore.pepper(clock.nowMs()),
+      onRecord: () => policyOnRecord(audit),
+      record: audit.record,
+      surroundings: () => surroundingsOf(proxies, clients),
+      clock,
+      bus,
+      log,
+      running,
+    });
+    undo.push(policy.close);
     const egress = createEgress({ clock });
     undo.push(egress.close);
 
@@ -276,7 +295,20 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
       openEntrance: (options) => openGateway().edge(options),
       whoListens: (bind, port) => whoListens(egress, bind, port),
+      policyVersion: policy.refresh,
     });
+    const connections = createConnections({
+      policy: policy.current,
+      isExposed: proxies.isExposed,
+      config: config.current,
+      ports: proxies.ports,
+      trustedProxies: proxies.trustedProxies,
+      visitServed: (visit) => gateway?.visitServed(visit),
+      clock,
+      bus,
+      log,
+    });
+    undo.push(connections.close);
     let closeGateway = (): void => {};
     undo.push(() => closeGateway());
     undo.push(() => proxies.close(async () => gateway?.drain(GOODBYE_MS), GOODBYE_MS));
@@ -304,6 +336,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         version: VERSION,
         config: config.current,
         open: () => open(),
+        connections: { open: connections.open, cut: connections.cut },
         engines: engines.states,
         loadOf: slots.load,
         activity: () => requestLog.counters() ?? { queued: 0, dropped: 0 },
@@ -330,13 +363,14 @@ export async function openApp(options: AppOptions): Promise<App> {
         catalogue: models,
         admission,
         screen,
-        policy: () => NO_POLICY,
+        policy: policy.current,
         mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
         engines,
         liveness: engines.liveness,
         metrics: async () => requireOpen(telemetry).metrics(),
         tracing: requireOpen(telemetry).tracing,
         isReady: () => engines.states().some((state) => state.status.startsWith('running-')),
+        minBodyBytesPerSecond: connections.minBodyBytesPerSecond,
         config: config.current,
         clock,
         bus,
@@ -390,7 +424,12 @@ export async function openApp(options: AppOptions): Promise<App> {
         trial,
         status,
         clock,
-        others: [() => checkAudit(audit), async () => checkRequestLog(requestLog.counters())],
+        others: [
+          () => checkAudit(audit),
+          () => checkPolicy(policy),
+          async () => checkRequestLog(requestLog.counters()),
+          async () => checkConnections(connections),
+        ],
       });
 
     const support = async () => {
@@ -472,6 +511,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       audit.resume();
       requestLog.start();
       telemetry?.resume();
+      await policy.refresh();
       await openDoors();
     }
 
@@ -493,7 +533,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       });
       undo.push(logEvents(bus, log));
       const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
-      const rooms = { keys, engines, config, models, audit, sessions, status, check, support };
+      const rooms = { keys, engines, config, models, policy, audit, sessions, status, check, support };
       admin = createAdmin({
         ...rooms,
         activity: requestLog.api,
@@ -515,6 +555,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       models,
       config,
       audit,
+      policy,
       trial,
       sessions,
       egress,

@@ -18,6 +18,8 @@ import type { ProxiesApi } from '../listeners';
 import { proxiesRoutes } from '../listeners/routes';
 import type { ModelsApi } from '../models';
 import { modelsRoutes } from '../models/routes';
+import type { PolicyApi } from '../policy';
+import { policyRoutes } from '../policy/routes';
 import { CheckReport, Status, SupportBundle } from './model';
 import type { Sessions } from './sessions';
 import type { SessionsApi } from './sessions/model';
@@ -31,6 +33,7 @@ export interface Rooms {
   readonly models: ModelsApi;
   readonly proxies: ProxiesApi;
   readonly daemon: DaemonApi;
+  readonly policy: PolicyApi;
   readonly audit: Audit;
   readonly activity: ActivityApi;
   readonly sessions: Omit<Sessions, keyof SessionsApi> & SessionsApi;
@@ -71,6 +74,7 @@ export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
     .use(configRoutes(rooms.config, guard))
     .use(proxiesRoutes(rooms.proxies, guard))
     .use(daemonRoutes(rooms.daemon, guard))
+    .use(policyRoutes(rooms.policy, guard))
     .use(auditRoutes(rooms.audit, guard))
     .use(activityRoutes(rooms.activity, guard));
 }

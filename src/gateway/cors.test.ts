@@ -5,7 +5,7 @@ import { createBus } from '../lib/bus';
 import { manualClock } from '../lib/clock';
 import { type ErrorCode, FlmError } from '../lib/errors';
 import { silentLog } from '../lib/log';
-import type { Policy, PolicyDocument } from '../policy/model';
+import type { Policy, PolicyDocument } from '../policy';
 import { createCors } from './cors';
 import { createEdge, type RequestContext } from './edge';
 import { ownHeaders, relayedHeaders } from './headers';
@@ -63,7 +63,7 @@ function edgeWith(policy: () => Policy | null, { refuses }: Screened = {}) {
         method,
         headers: { host: 'localhost:8080', ...headers },
       });
-      return edge.fetch(request, { requestIP: () => ({ address: '127.0.0.1' }), timeout() {} });
+      return edge.fetch(request, { requestIP: () => ({ address: '127.0.0.1', port: 1 }), timeout() {} });
     },
   };
 }

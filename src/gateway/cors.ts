@@ -4,7 +4,7 @@
  */
 import { FlmError } from '../lib/errors';
 import { isOrigin, type OriginSet, parseOrigins } from '../lib/origins';
-import type { CurrentPolicy, Policy } from '../policy/model';
+import type { CurrentPolicy, Policy } from '../policy';
 
 export interface Cors {
   /**

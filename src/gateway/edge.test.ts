@@ -32,7 +32,7 @@ function edgeWith(door: Door, trustedProxies: readonly string[] = []) {
     edge.fetch(
       new Request(`http://localhost${path}`, { method, headers: { host: 'localhost', ...headers } }),
       {
-        requestIP: () => ({ address: '10.1.2.3' }),
+        requestIP: () => ({ port: 50_000, address: '10.1.2.3' }),
         timeout() {},
       },
     );

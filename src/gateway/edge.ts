@@ -27,12 +27,18 @@ export interface Door {
   stance: Stance;
 }
 
+/** The other end of a connection. */
+export interface Peer {
+  readonly address: string;
+  readonly port: number;
+}
+
 /** What the edge knows of a request before any route sees it. */
 export interface RequestContext extends Visit {
   /** What will be told of it once it is over. */
   readonly record: RequestRecord;
-  /** The address at the other end of the connection: the client's, or that of a proxy in between. */
-  readonly peer: string;
+  /** The other end of the connection: the client's, or that of a proxy in between. */
+  readonly peer: Peer;
   readonly door: Door;
   /** Switches off the runtime's idle time-out for this connection: engines think for minutes. */
   readonly keepOpen: () => void;
@@ -40,7 +46,7 @@ export interface RequestContext extends Visit {
 
 /** The part of Bun's server that the edge uses. */
 export interface Connection {
-  requestIP(request: Request): { readonly address: string } | null;
+  requestIP(request: Request): Peer | null;
   timeout(request: Request, seconds: number): void;
 }
 
@@ -66,7 +72,12 @@ export interface EdgeOptions {
 
 export interface Edge {
   fetch(request: Request, connection: Connection): Promise<Response>;
+  /** Calls `visit` for the other end of the connection of each request that has no answer yet. */
+  visitPeers(visit: (address: string, port: number) => void): void;
 }
+
+/** Of a connection that has gone. */
+const NOBODY: Peer = { address: 'unknown', port: 0 };
 
 /** Paths by which others learn that FLM is stopping. */
 const PROBES = /^https?:\/\/[^/]+\/(?:health|ready)(?:\?|$)/;
@@ -93,6 +104,7 @@ export function createEdge(options: EdgeOptions): Edge {
     trustedProxies: own = [],
   } = options;
   let active = 0;
+  const unanswered = new Set<Peer>();
   let trustedNames: readonly string[] = [];
   let trusted = parseIpSet(own);
   let goodHost: string | null = null;
@@ -116,8 +128,8 @@ export function createEdge(options: EdgeOptions): Edge {
   function contextFor(request: Request, connection: Connection): RequestContext {
     const id = newId();
     // Later the connection may be gone, and its address with it.
-    const peer = connection.requestIP(request)?.address ?? 'unknown';
-    const ip = clientIp(peer, forwardedFor(request), trusted);
+    const peer = connection.requestIP(request) ?? NOBODY;
+    const ip = clientIp(peer.address, forwardedFor(request), trusted);
     return {
       request,
       id,
@@ -175,12 +187,20 @@ export function createEdge(options: EdgeOptions): Edge {
   return {
     async fetch(request, connection) {
       const context = contextFor(request, connection);
-      const response = await answer(context);
-      if (context.record.principalId === null) await screen.hold(context);
-      cors.mark(request, response);
-      if (door.stance !== 'open') response.headers.set('connection', 'close');
-      context.record.answered(response.status);
-      return response;
+      unanswered.add(context.peer);
+      try {
+        const response = await answer(context);
+        if (context.record.principalId === null) await screen.hold(context);
+        cors.mark(request, response);
+        if (door.stance !== 'open') response.headers.set('connection', 'close');
+        context.record.answered(response.status);
+        return response;
+      } finally {
+        unanswered.delete(context.peer);
+      }
+    },
+    visitPeers(visit) {
+      for (const { address, port } of unanswered) visit(address, port);
     },
   };
 }
@@ -194,8 +214,10 @@ export function failed(error: unknown, { request, id, record }: RequestContext, 
   else if (error.status >= 500)
     log.info('a request was refused', { requestId: id, code: error.code, reason: error.message });
   const response = errorResponse(error, id, request);
+  const isSlow = error instanceof FlmError && error.code === 'BODY_TOO_SLOW';
   // After a CONNECT the runtime takes whatever comes for the tunnel's, and answers nothing.
-  if (hasLargeBody(request) || request.method === 'CONNECT') response.headers.set('connection', 'close');
+  if (isSlow || hasLargeBody(request) || request.method === 'CONNECT')
+    response.headers.set('connection', 'close');
   return response;
 }
 

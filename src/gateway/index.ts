@@ -2,7 +2,7 @@
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
-import type { CurrentPolicy } from '../policy/model';
+import type { CurrentPolicy } from '../policy';
 import { createCors } from './cors';
 import { createEdge, type Door, type Edge, type Stance } from './edge';
 import { createExchanges, type ExchangesOptions } from './exchanges';
@@ -35,6 +35,8 @@ export interface Gateway {
   edge(options: EntranceOptions): Entrance;
   /** Requests that engines work on, or that wait for one. */
   busy(): number;
+  /** Calls `visit` for the other end of every connection on whose request FLM or an engine works. */
+  visitServed(visit: (address: string, port: number) => void): void;
   /** Takes no new request, ends every other with SHUTTING_DOWN, and resolves when they are gone or after `waitMs`. */
   drain(waitMs: number): Promise<void>;
   close(): void;
@@ -58,6 +60,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   const exchanges = createExchanges({ clock, config, liveness: options.liveness });
   const routes = createRoutes({ ...options, deps: { ...options, exchanges } });
   const cors = createCors(options.policy);
+  const edges: Edge[] = [];
   const timer = setInterval(() => exchanges.sweep(), SWEEP_MS);
   timer.unref();
 
@@ -73,8 +76,22 @@ export function createGateway(options: GatewayOptions): Gateway {
     edge(entrance) {
       const door: Door = { stance: 'open' };
       const busy = () => exchanges.size;
+      const edge = createEdge({
+        screen,
+        cors,
+        routes,
+        config,
+        clock,
+        bus,
+        log,
+        tracing,
+        ...entrance,
+        door,
+        busy,
+      });
+      edges.push(edge);
       return {
-        ...createEdge({ screen, cors, routes, config, clock, bus, log, tracing, ...entrance, door, busy }),
+        ...edge,
         become(stance) {
           door.stance = stance;
         },
@@ -87,6 +104,10 @@ export function createGateway(options: GatewayOptions): Gateway {
       };
     },
     busy: () => exchanges.size,
+    visitServed(visit) {
+      for (const edge of edges) edge.visitPeers(visit);
+      exchanges.visitPeers(visit);
+    },
     async drain(waitMs) {
       exchanges.shutDown();
       const deadlineMs = clock.monotonicMs() + waitMs;

@@ -61,6 +61,8 @@ export interface GatewayDeps {
   /** Null where FLM keeps no traces. */
   readonly tracing: Tracing | null;
   readonly config: () => ConfigSnapshot;
+  /** The rate below which a body is given up; null: it may take its time. */
+  readonly minBodyBytesPerSecond: () => number | null;
   readonly clock: Clock;
   readonly bus: Bus;
 }
@@ -119,10 +121,10 @@ export async function infer(
   const dialect: Dialect = DIALECTS[route];
   const { request, id, record } = context;
   record.path = route;
-  const exchange = deps.exchanges.open(record, principal.id, request.signal, context.door);
+  const exchange = deps.exchanges.open(record, principal.id, request.signal, context.door, context.peer);
   let inference: Inference;
   try {
-    const body = await readBody(request, deps.config()['proxy.max_body_bytes'], exchange.signal);
+    const body = await readBody(request, deps.config()['proxy.max_body_bytes'], exchange, deps);
     const scan = scanBody(body.text, body.units, dialect.controlKeys);
     const streams = scan.stream && dialect.streams;
     record.model = scan.model;

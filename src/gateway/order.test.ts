@@ -107,6 +107,7 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
     mayUse: () => true,
     catalogue: { openAiListJson: () => '[]', openAiModel: async () => null },
     metrics: async () => ({ type: 'text/plain', text: '' }),
+    minBodyBytesPerSecond: () => null,
     tracing: null,
     isReady: () => true,
     liveness: async () => 'alive',

@@ -1,4 +1,5 @@
 /** The listeners room: the sockets of the proxies, who may reach them, and which of them run. */
+export { type Connections, type CutReason, createConnections } from './connections';
 export { type Endpoints, endpointsOf } from './endpoints';
 export { checkExposure, type Exposure, exposureOf } from './exposure';
 export {

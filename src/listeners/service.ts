@@ -8,7 +8,7 @@ import { FlmError, reasonOf, toFlmError } from '../lib/errors';
 import { parseIp, parseIpSet } from '../lib/ip';
 import type { Log } from '../lib/log';
 import { endpointsOf } from './endpoints';
-import { checkExposure } from './exposure';
+import { checkExposure, type Exposure } from './exposure';
 import { isShared } from './hand-on';
 import {
   MODES,
@@ -43,6 +43,8 @@ export interface ProxiesOptions {
   }) => Entrance;
   /** Names the program that listens there, for an error. */
   readonly whoListens: (bind: string, port: number) => Promise<string>;
+  /** Reads the security policy again, and says which version is in force; null when it cannot be read. */
+  readonly policyVersion: () => Promise<number | null>;
 }
 
 export interface StartOptions {
@@ -66,6 +68,10 @@ export interface Proxies extends ProxiesApi {
   isEmpty(): boolean;
   /** The ports on which this FLM listens. */
   ports(): readonly number[];
+  /** Reverse proxies whose word is believed, at one of them or by the settings. */
+  trustedProxies(): readonly string[];
+  /** Whether one of them can be reached from other machines. */
+  isExposed(): boolean;
   /** Whether the process before this one still listens on one of them. */
   areShared(): boolean;
   /** The first of those that run, or null. */
@@ -86,6 +92,7 @@ interface Running {
   readonly handle: ProxyHandle;
   readonly profile: ProxyProfile;
   readonly listener: Listener;
+  readonly exposure: Exposure;
   readonly entrance: Entrance;
   readonly isWanted: boolean;
   stopping: Promise<void> | null;
@@ -126,7 +133,13 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     if (running.has(idOf(port))) throw new FlmError('PROXY_EXISTS', { meta: { port, id: idOf(port) } });
     const exposure = checkExposure(bind, allowPlaintext);
     const entrance = openEntrance({ loopback: exposure === 'loopback', trustedProxies });
-    const listener = await listenOrExplain({ bind, port, handler: entrance, tenancy });
+    const listener = await listenOrExplain({
+      bind,
+      port,
+      handler: entrance,
+      tenancy,
+      isExposed: exposure !== 'loopback',
+    });
     const handle: ProxyHandle = {
       id: idOf(listener.port),
       pid: process.pid,
@@ -140,6 +153,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       handle,
       profile: { ...profile, port: listener.port },
       listener,
+      exposure,
       entrance,
       isWanted,
       stopping: null,
@@ -310,6 +324,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       const ids = select(selector).filter((id) => running.has(id));
       if (ids.length === 0) throw new FlmError('PROXY_NOT_RUNNING');
       const { changed, waits } = await config.reload();
+      const policyVersion = await options.policyVersion();
       for (const id of ids) await store.reloaded(id, changed);
       return {
         status: 'reloaded',
@@ -318,6 +333,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
         handle_ids: ids,
         changed: [...changed],
         restart_required: [...waits],
+        policy_version: policyVersion,
         errors: [],
       };
     },
@@ -330,6 +346,11 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     forgetDead: store.clear,
     isEmpty: () => running.size === 0 && resting().length === 0,
     ports: () => [...running.values()].map(({ listener }) => listener.port),
+    trustedProxies: () => [
+      ...config.current()['proxy.trusted_proxies'],
+      ...[...running.values()].flatMap(({ profile }) => profile.trustedProxies),
+    ],
+    isExposed: () => [...running.values()].some(({ exposure }) => exposure !== 'loopback'),
     areShared: () => [...running.values()].some(({ listener }) => isShared(listener.port)),
     first() {
       const [first] = running.values();

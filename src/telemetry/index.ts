@@ -46,6 +46,11 @@ export interface TelemetryOptions {
   readonly config: () => TelemetrySettings;
   /** What is under way. */
   readonly open: () => { readonly exchanges: number; readonly tickets: number; readonly leases: number };
+  /** Connections of clients: how many are open, where somebody counts them, and how many were cut, by reason. */
+  readonly connections: {
+    readonly open: () => number | null;
+    readonly cut: Readonly<Record<string, number>>;
+  };
   readonly engines: () => readonly EngineState[];
   /** Requests that an engine works on, and that wait for it. */
   readonly loadOf: (engineId: string) => { readonly active: number; readonly waiting: number };
@@ -150,10 +155,22 @@ function wantsOtlp(env: Env): boolean {
 }
 
 /** What is under way, and who works on it. */
-function watchWork(registry: Registry, { open, engines, loadOf }: TelemetryOptions): void {
+function watchWork(registry: Registry, { open, connections, engines, loadOf }: TelemetryOptions): void {
   const gauge = (name: string, help: string, value: () => number) =>
     registry.read('gauge', name, help, value);
-  gauge('flm_proxy_connections_active', 'Requests of clients that are being served.', () => open().exchanges);
+  gauge(
+    'flm_proxy_connections_active',
+    'Connections of clients; where FLM does not watch them, only those with a request under way.',
+    () => connections.open() ?? open().exchanges,
+  );
+  registry.readMany(
+    'counter',
+    'flm_proxy_connections_cut_total',
+    'Connections that FLM cut because they were too slow or too many.',
+    ['reason'],
+    () => Object.entries(connections.cut).map(([reason, value]) => ({ labels: [reason], value })),
+  );
+  gauge('flm_proxy_requests_active', 'Requests of clients that are being served.', () => open().exchanges);
   gauge('flm_open_tickets', 'Requests that were let in and are not over.', () => open().tickets);
   gauge('flm_open_leases', 'Requests that engines work on.', () => open().leases);
   const ofEngines = (name: string, help: string, value: (state: EngineState) => number) =>

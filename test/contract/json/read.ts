@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readBody, wireBody } from '../../../src/gateway/body';
 import { type Scan, scanBody } from '../../../src/gateway/scan';
 import { spliceBody } from '../../../src/gateway/splice';
+import { manualClock } from '../../../src/lib/clock';
 import { FlmError } from '../../../src/lib/errors';
 import { isRecord } from '../../../src/lib/json';
 
@@ -21,7 +22,8 @@ export interface Sent {
 
 /** The engine's name of a model that clients call otherwise. */
 export const RENAMED = 'o/n\u00e9\ud83d\udd11"\\';
-const ENDLESS = new AbortController().signal;
+const ENDLESS = { signal: new AbortController().signal, abort() {}, whileReading() {} };
+const PATIENT = { clock: manualClock(), minBodyBytesPerSecond: () => null };
 
 /** As it is sent on, and as it is when the model has another name there and usage is asked for. Null: it is refused. */
 export async function readAsFlm(
@@ -33,7 +35,7 @@ export async function readAsFlm(
     const headers: HeadersInit = framing === 'length' ? { 'content-length': String(bytes.length) } : {};
     const request = new Request('http://flm/', { method: 'POST', body: bytes, headers });
     if (framing === 'chunks') request.headers.delete('content-length');
-    const read = await readBody(request, 2 ** 30, ENDLESS);
+    const read = await readBody(request, 2 ** 30, ENDLESS, PATIENT);
     const scan = scanBody(read.text, read.units);
     const stream = scan.stream;
     const changed = spliceBody(read.text, scan, read.units, {

@@ -30,6 +30,8 @@ export interface GatewayOptions {
   readonly settings?: Partial<ConfigSnapshot>;
   readonly clock?: Clock;
   readonly env?: Env;
+  /** Default 127.0.0.1. Clients come from this machine either way. */
+  readonly bind?: string;
 }
 
 export interface EngineOptions {
@@ -78,6 +80,7 @@ export async function startGateway({
   settings = {},
   clock = systemClock,
   env = {},
+  bind = '127.0.0.1',
 }: GatewayOptions = {}): Promise<Gateway> {
   const dir = testDir();
   const faults: unknown[] = [];
@@ -91,7 +94,7 @@ export async function startGateway({
     running: true,
     lockWaitMs: 0,
   });
-  const handle = await app.serve({ bind: '127.0.0.1', port: 0, allowPlaintext: false });
+  const handle = await app.serve({ bind, port: 0, allowPlaintext: bind !== '127.0.0.1' });
   const url = `http://127.0.0.1:${handle.port}`;
   const { id: keyId, plain_key: key } = await app.keys.create({ label: 'contract' });
   const auth: HeaderPair = ['Authorization', `Bearer ${key}`];

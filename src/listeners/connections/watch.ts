@@ -1,0 +1,285 @@
+/**
+ * Watches the connections of clients and cuts those that cost more than they bring: that do not finish a request, do not
+ * take their answer, or are more than one source or all together may have. Whoever has a request under way is never cut
+ * here, so among too many it hits those that have waited longest: an honest client asks as soon as it is connected.
+ */
+import type { IpSet } from '../../lib/ip';
+import { Connection, type Source, type State } from './connection';
+import type { Limits } from './limits';
+import type { Sockets } from './sockets';
+
+/** Why a connection was cut. */
+export const CUT_REASONS = [
+  'silent',
+  'slow_request',
+  'unread_answer',
+  'address_limit',
+  'total_limit',
+] as const;
+export type CutReason = (typeof CUT_REASONS)[number];
+
+export interface WatchOptions {
+  readonly sockets: Sockets;
+  /** Null while connections are left alone. */
+  readonly limits: () => Limits | null;
+  /** How many may be open in all. */
+  readonly maxOpen: () => number;
+  /** The ports of the proxies. */
+  readonly ports: () => readonly number[];
+  /** Who may have any number of connections, besides those that the policy names. */
+  readonly trusted: () => IpSet;
+  /** `ipBucket`, of an address that parseIp wrote. */
+  readonly bucketOf: (ip: string) => string;
+  /** Calls `visit` for the other end of every connection whose request is under way. */
+  readonly visitServed: (visit: (address: string, port: number) => void) => void;
+  readonly onCut: (reason: CutReason, connection: Connection) => void;
+}
+
+export interface Watch {
+  /** Looks at the next part of all descriptors: after SLICES calls at all of them. */
+  step(nowMs: number): void;
+  /** Connections that are open. */
+  open(): number;
+}
+
+/** In so many steps all descriptors are looked at once: what one costs must not be felt by a request. */
+export const SLICES = 10;
+const MIN_SLICE = 64;
+/** Each costs the runtime some microseconds more when it sees that it was closed. */
+const MAX_CUTS_PER_STEP = 100;
+/** Whoever has just come has not had the time to ask. */
+const FRESH_MS = 1_000;
+/** A client may take this many times as long over taking anything of its answer as over its request. */
+const UNREAD_FACTOR = 4;
+/** After a pause of the whole process nobody is blamed for what the process has not read yet. */
+const PAUSE_MS = 1_000;
+const CALM_MS = 2_000;
+
+/** Something else that has a descriptor: a file, an engine, another listener. */
+interface Foreign {
+  readonly identity: number;
+  readonly source: null;
+}
+
+const FAREWELLS: Readonly<Record<CutReason, string | null>> = {
+  silent: null,
+  slow_request: '408 Request Timeout',
+  unread_answer: null,
+  address_limit: '429 Too Many Requests',
+  total_limit: '503 Service Unavailable',
+};
+
+export function createWatch(options: WatchOptions): Watch {
+  const { sockets, visitServed, onCut, bucketOf } = options;
+  const farewells = new Map<CutReason, Uint8Array | null>(
+    CUT_REASONS.map((reason) => [reason, farewellOf(FAREWELLS[reason])]),
+  );
+  let entries: (Connection | Foreign | undefined)[] = [];
+  const sources = new Map<string, Source>();
+  let open = 0;
+  let cursor = 0;
+  let bound = 0;
+  let ports: ReadonlySet<number> = new Set();
+  /** Those that are too many, worst first. */
+  let surplus: { readonly connection: Connection; readonly reason: CutReason }[] = [];
+  let lastStepMs: number | null = null;
+  let calmUntilMs = Number.NEGATIVE_INFINITY;
+
+  function forget(descriptor: number): void {
+    const entry = entries[descriptor];
+    entries[descriptor] = undefined;
+    if (!(entry instanceof Connection)) return;
+    open--;
+    entry.source.open--;
+    if (entry.source.open === 0) sources.delete(entry.source.bucket);
+  }
+
+  /** The connection behind a descriptor, or null for anything else. */
+  function meet(descriptor: number, nowMs: number, limits: Limits): Connection | null {
+    const identity = sockets.identify(descriptor);
+    const known = entries[descriptor];
+    if (known !== undefined) {
+      if (known.identity === identity) return known.source === null ? null : known;
+      forget(descriptor);
+    }
+    if (identity === 0) return null;
+    const ends = sockets.endsOf(descriptor);
+    if (ends === null || !ports.has(ends.localPort)) {
+      entries[descriptor] = { identity, source: null };
+      return null;
+    }
+    const bucket = bucketOf(ends.address);
+    const source = sources.get(bucket) ?? { bucket, open: 0 };
+    sources.set(bucket, source);
+    const from = { address: ends.address, peerPort: ends.peerPort, source };
+    const connection = new Connection({ descriptor, identity }, from, nowMs, nowMs + limits.headerTimeoutMs);
+    entries[descriptor] = connection;
+    open++;
+    source.open++;
+    return connection;
+  }
+
+  function beginPass(): void {
+    const now = options.ports();
+    // What was none of ours may have come to a port that is ours since.
+    if (now.length !== ports.size || now.some((port) => !ports.has(port))) {
+      ports = new Set(now);
+      entries = entries.map((entry) => (entry?.source === null ? undefined : entry));
+    }
+    bound = sockets.bound();
+  }
+
+  /** Those of `connections` on whose requests nobody works. */
+  function unserved(connections: readonly Connection[], nowMs: number): Connection[] {
+    if (connections.length === 0) return [];
+    const byPort = new Map<number, Connection[]>();
+    for (const connection of connections) {
+      const same = byPort.get(connection.peerPort);
+      if (same === undefined) byPort.set(connection.peerPort, [connection]);
+      else same.push(connection);
+    }
+    const served = new Set<Connection>();
+    visitServed((address, port) => {
+      for (const connection of byPort.get(port) ?? [])
+        if (connection.address === address) served.add(connection);
+    });
+    for (const connection of served) connection.isServed(nowMs);
+    return connections.filter((connection) => !served.has(connection));
+  }
+
+  /** Looks at it once more. Null when it is over or somebody else has its descriptor. */
+  function look(connection: Connection, nowMs: number, limits: Limits): Connection | null {
+    const { descriptor, identity } = connection;
+    if (sockets.identify(descriptor) !== identity) return null;
+    const passed = sockets.passed(descriptor);
+    if (passed === null) return null;
+    connection.see(passed, nowMs);
+    connection.dueMs = dueOf(connection, nowMs, limits);
+    return connection;
+  }
+
+  function cut(connection: Connection, reason: CutReason): void {
+    // Words are only for those who are about to read some.
+    sockets.cut(connection.descriptor, connection.isBegun ? (farewells.get(reason) ?? null) : null);
+    onCut(reason, connection);
+    forget(connection.descriptor);
+  }
+
+  function endLate(suspects: readonly Connection[], nowMs: number, limits: Limits): void {
+    const late = suspects.filter(
+      (suspect) => look(suspect, nowMs, limits) !== null && isLate(suspect, nowMs, limits),
+    );
+    const doomed = new Set(unserved(late, nowMs));
+    for (const connection of late) {
+      if (doomed.has(connection)) cut(connection, reasonFor(connection));
+      else connection.dueMs = dueOf(connection, nowMs, limits);
+    }
+  }
+
+  function endSurplus(nowMs: number, limits: Limits): void {
+    const now = surplus.splice(0, MAX_CUTS_PER_STEP).filter(({ connection }) => {
+      const { state } = connection;
+      // What has moved since it was chosen is not the worst any more.
+      return look(connection, nowMs, limits) !== null && connection.state === state;
+    });
+    const doomed = new Set(
+      unserved(
+        now.map(({ connection }) => connection),
+        nowMs,
+      ),
+    );
+    for (const { connection, reason } of now) if (doomed.has(connection)) cut(connection, reason);
+  }
+
+  /** Chooses those that are more than one source, or all together, may have. */
+  function choose(nowMs: number, limits: Limits): void {
+    surplus = [];
+    const excess = open - options.maxOpen();
+    const crowded = new Set([...sources.values()].filter((source) => source.open > limits.maxPerAddress));
+    if (excess <= 0 && crowded.size === 0) return;
+    const all = entries.filter((entry): entry is Connection => entry instanceof Connection);
+    const others = unserved(excess > 0 ? all : all.filter(({ source }) => crowded.has(source)), nowMs);
+    const candidates = others
+      .filter(({ state, sinceMs }) => state === 'idle' || nowMs - sinceMs >= FRESH_MS)
+      .toSorted(worstFirst);
+    const trusted = options.trusted();
+    const chosen = new Set<Connection>();
+    for (const source of crowded) {
+      const own = others.filter((connection) => connection.source === source);
+      const [first] = own;
+      if (first === undefined || trusted.has(first.address) || limits.isExempt(first.address)) continue;
+      const tooMany = Math.max(0, own.length - limits.maxPerAddress);
+      for (const connection of candidates.filter(({ source: of }) => of === source).slice(0, tooMany)) {
+        chosen.add(connection);
+        surplus.push({ connection, reason: 'address_limit' });
+      }
+    }
+    for (const connection of candidates) {
+      if (chosen.size >= excess) break;
+      if (chosen.has(connection)) continue;
+      chosen.add(connection);
+      surplus.push({ connection, reason: 'total_limit' });
+    }
+  }
+
+  return {
+    step(nowMs) {
+      const limits = options.limits();
+      if (limits === null) {
+        for (let descriptor = 0; descriptor < entries.length; descriptor++) forget(descriptor);
+        entries = [];
+        cursor = 0;
+        lastStepMs = null;
+        return;
+      }
+      if (lastStepMs !== null && nowMs - lastStepMs > PAUSE_MS) calmUntilMs = nowMs + CALM_MS;
+      lastStepMs = nowMs;
+      const isCalm = nowMs < calmUntilMs;
+      if (cursor === 0) beginPass();
+      const end = Math.min(bound, cursor + Math.max(MIN_SLICE, Math.ceil(bound / SLICES)));
+      const suspects: Connection[] = [];
+      for (; cursor < end; cursor++) {
+        const connection = meet(cursor, nowMs, limits);
+        if (connection !== null && nowMs >= connection.dueMs && !isCalm) suspects.push(connection);
+      }
+      endLate(suspects, nowMs, limits);
+      if (cursor >= bound) {
+        cursor = 0;
+        choose(nowMs, limits);
+      }
+      if (!isCalm) endSurplus(nowMs, limits);
+    },
+    open: () => open,
+  };
+}
+
+/** How long it may remain in its state. */
+function patienceMs(state: State, { headerTimeoutMs }: Limits): number {
+  if (state === 'waiting') return headerTimeoutMs;
+  return state === 'blocked' ? UNREAD_FACTOR * headerTimeoutMs : Number.POSITIVE_INFINITY;
+}
+
+function isLate({ state, sinceMs }: Connection, nowMs: number, limits: Limits): boolean {
+  return nowMs - sinceMs >= patienceMs(state, limits);
+}
+
+function dueOf({ state, sinceMs }: Connection, nowMs: number, limits: Limits): number {
+  // Looked at in between, to see when an idle one begins a request.
+  return Math.min(sinceMs + patienceMs(state, limits), nowMs + limits.headerTimeoutMs / 2);
+}
+
+function reasonFor({ state, isBegun }: Connection): CutReason {
+  if (state === 'blocked') return 'unread_answer';
+  return isBegun ? 'slow_request' : 'silent';
+}
+
+/** First those who have not finished a request, the slowest first, then those who have nothing to ask. */
+function worstFirst(a: Connection, b: Connection): number {
+  const rank = ({ state }: Connection) => (state === 'idle' ? 1 : 0);
+  return rank(a) - rank(b) || a.sinceMs - b.sinceMs;
+}
+
+function farewellOf(status: string | null): Uint8Array | null {
+  if (status === null) return null;
+  return new TextEncoder().encode(`HTTP/1.1 ${status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+}
