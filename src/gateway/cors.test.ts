@@ -234,7 +234,7 @@ test('a page that is allowed may read why the screen refuses it', async () => {
   }
 });
 
-/* Requests that a page can send without asking: they come without a key (ADR 0011). */
+/* Requests that a page can send without asking: they come without a key (ADR 0012). */
 
 test.each([
   ['a page of somebody else', { origin: 'https://evil.example' }, 403],
