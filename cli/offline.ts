@@ -13,6 +13,13 @@ import { EngineInput } from '../src/engines';
 import { FlmError } from '../src/lib/errors';
 import { requireValid } from '../src/lib/validate';
 import { AliasInput, StrategyInput } from '../src/models';
+import {
+  AlertDeliveryQuery,
+  AlertId,
+  AlertRuleInput,
+  AlertTargetInput,
+  AlertTestInput,
+} from '../src/telemetry';
 import type { Cli } from './cli';
 import { stderrLog } from './log';
 
@@ -59,9 +66,9 @@ function once(act: () => void): () => void {
 }
 
 function checked(
-  { keys, engines, config, models, sessions, audit, activity }: App,
+  { keys, engines, config, models, sessions, audit, activity, alerts }: App,
   onChange: () => void,
-): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'audit' | 'activity'> {
+): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'audit' | 'activity' | 'alerts'> {
   /** The same change, of which is told once it is made. */
   function told<Args extends readonly unknown[], Result>(
     change: (...args: Args) => Promise<Result>,
@@ -111,6 +118,20 @@ function checked(
       verify: async (checkpoint) => audit.verify(requireValid(CheckpointQuery, checkpoint)),
       checkpoint: told(audit.checkpoint),
       erase: told(async (input) => audit.erase(requireValid(EraseInput, input))),
+    },
+    alerts: {
+      rules: alerts.rules,
+      setRule: told(async (id, input) =>
+        alerts.setRule(requireValid(AlertId, id), requireValid(AlertRuleInput, input)),
+      ),
+      removeRule: told(alerts.removeRule),
+      targets: alerts.targets,
+      setTarget: told(async (id, input) =>
+        alerts.setTarget(requireValid(AlertId, id), requireValid(AlertTargetInput, input)),
+      ),
+      removeTarget: told(alerts.removeTarget),
+      deliveries: async (query) => alerts.deliveries(requireValid(AlertDeliveryQuery, query)),
+      test: async (input) => alerts.test(requireValid(AlertTestInput, input)),
     },
     activity: {
       ...activity,

@@ -2,6 +2,7 @@
  * The composition root: the only place that joins rooms. `openApp` opens the data directory and the rooms that any
  * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
  */
+import { hostname } from 'node:os';
 import { checkDatabases, openDatabases } from '../db';
 import type { ActivityApi } from './activity';
 import {
@@ -32,7 +33,7 @@ import {
   type Slots,
 } from './admission';
 import { adminUrl, openAdminPort } from './app/admin-port';
-import { postVia } from './app/collector';
+import { postVia, webhookVia } from './app/collector';
 import { alsoToFile, boundedStdout, logEvents } from './app/logs';
 import { createRequestLog } from './app/request-log';
 import { type Audit, createAudit, createAuditStore } from './audit';
@@ -67,7 +68,7 @@ import {
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
 import { createScreen } from './security';
-import { createTelemetry, type Telemetry } from './telemetry';
+import { type Alerts, createAlertStore, createAlerts, createTelemetry, type Telemetry } from './telemetry';
 import { VERSION } from './version';
 
 export interface AppOptions {
@@ -97,6 +98,7 @@ export interface App {
   readonly proxies: Proxies;
   /** The request log. */
   readonly activity: ActivityApi;
+  readonly alerts: Alerts;
   /** What happened, for whoever records it. */
   readonly bus: Bus;
   readonly firstStart: boolean;
@@ -206,6 +208,19 @@ export async function openApp(options: AppOptions): Promise<App> {
     const egress = createEgress({ clock });
     undo.push(egress.close);
 
+    const alerts = createAlerts({
+      store: createAlertStore(db.security, audit.inSecurityDb),
+      bus,
+      clock,
+      log,
+      post: webhookVia(egress),
+      checkUrl: egress.checkDeliveryUrl,
+      config: config.current,
+      host: hostname(),
+      version: VERSION,
+      random: Math.random,
+    });
+    undo.push(alerts.close);
     const requestLog = createRequestLog({
       dir: paths.activityDir,
       seal: db.daySeal,
@@ -304,6 +319,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         engines: engines.states,
         loadOf: slots.load,
         activity: () => requestLog.counters() ?? { queued: 0, dropped: 0 },
+        alerts: alerts.counts,
         post: postVia(egress, ending.signal),
         stdout: boundedStdout(),
       });
@@ -418,6 +434,7 @@ export async function openApp(options: AppOptions): Promise<App> {
             meta: { reason: 'requests wait to be written, and the disk does not take them' },
           });
         await admin?.leave();
+        await alerts.pause();
         await requestLog.stop(() => {
           telemetry?.pause();
           onQuiet();
@@ -429,6 +446,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         db.resume(0);
         audit.resume();
         requestLog.start();
+        alerts.start();
         telemetry?.resume();
         // Commands may have worked on the data directory in between.
         await keys.refresh();
@@ -481,6 +499,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       admin = createAdmin({
         ...rooms,
         activity: requestLog.api,
+        alerts,
         proxies: guarded,
         daemon: daemon.api,
         idempotency,
@@ -489,6 +508,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       });
       undo.push(admin.close);
       await openDoors();
+      alerts.start();
       engines.start();
       log.info('FLM can be managed', { socket: paths.adminSocket, port: adminPort.url });
     }
@@ -504,6 +524,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       egress,
       proxies,
       activity: requestLog.api,
+      alerts,
       bus,
       log,
       firstStart: db.firstStart,

@@ -161,6 +161,30 @@ export type EraseFromActivityBody = { ip: string };
 
 export type EraseFromActivityResult = { days: number; places: number };
 
+export type ListAlertRulesResult = { items: ({ id: string; event_type: "intrusion" | "anomaly" | "rate_limit" | "api_error" | "ban" | "auth_failure" | "policy" | "resource"; severity: "low" | "medium" | "high" | "critical"; threshold: number | null; enabled: boolean; targets: (string)[] })[]; next: null };
+
+export type SetAlertRuleBody = { event_type?: "intrusion" | "anomaly" | "rate_limit" | "api_error" | "ban" | "auth_failure" | "policy" | "resource"; severity?: "low" | "medium" | "high" | "critical"; threshold?: number | null; enabled?: boolean; targets?: (string)[] };
+
+export type SetAlertRuleResult = { id: string; event_type: "intrusion" | "anomaly" | "rate_limit" | "api_error" | "ban" | "auth_failure" | "policy" | "resource"; severity: "low" | "medium" | "high" | "critical"; threshold: number | null; enabled: boolean; targets: (string)[] };
+
+export type RemoveAlertRuleResult = { id: string; removed: true };
+
+export type ListAlertTargetsResult = { items: ({ id: string; kind: "log" | "webhook"; url: string | null; allow_private: boolean; public_key: string | null; enabled: boolean; updated_at: string })[]; next: null };
+
+export type SetAlertTargetBody = { url: string; allow_private?: boolean };
+
+export type SetAlertTargetResult = { id: string; kind: "log" | "webhook"; url: string | null; allow_private: boolean; public_key: string | null; enabled: boolean; updated_at: string };
+
+export type RemoveAlertTargetResult = { id: string; removed: true };
+
+export type ListAlertDeliveriesQuery = { state?: "waiting" | "sent" | "failed" | undefined; limit?: number | undefined; cursor?: string | undefined };
+
+export type ListAlertDeliveriesResult = { items: ({ id: string; target: string; type: string; message: string; state: "waiting" | "sent" | "failed"; attempts: number; last_error: string | null; created_at: string; next_at: string | null })[]; next: string | null };
+
+export type TestAlertsBody = { target?: string };
+
+export type TestAlertsResult = { items: ({ target: string; ok: boolean; id: string; status: number | null; answer: string | null; error: string | null; duration_ms: number })[]; next: null };
+
 /** Every operation of the admin API. */
 export function operationsOver(send: Send) {
   return {
@@ -262,5 +286,21 @@ export function operationsOver(send: Send) {
     verifyActivity: (input: Cancellable = {}) => send<VerifyActivityResult>('GET', '/api/v1/activity/verify', input),
     /** Erase the address of a client. Scope: `activity:write` */
     eraseFromActivity: (input: { body: EraseFromActivityBody } & Cancellable) => send<EraseFromActivityResult>('POST', '/api/v1/activity/erase', input),
+    /** List all alert rules. Scope: `alerts:read` */
+    listAlertRules: (input: Cancellable = {}) => send<ListAlertRulesResult>('GET', '/api/v1/alerts/rules', input),
+    /** Make or change an alert rule. Scope: `alerts:write` */
+    setAlertRule: (input: { params: { id: string }; body: SetAlertRuleBody } & Cancellable) => send<SetAlertRuleResult>('PUT', '/api/v1/alerts/rules/{id}', input),
+    /** Remove an alert rule. Scope: `alerts:write` */
+    removeAlertRule: (input: { params: { id: string } } & Cancellable) => send<RemoveAlertRuleResult>('DELETE', '/api/v1/alerts/rules/{id}', input),
+    /** List where alerts go. Scope: `alerts:read` */
+    listAlertTargets: (input: Cancellable = {}) => send<ListAlertTargetsResult>('GET', '/api/v1/alerts/targets', input),
+    /** Make a webhook, or change where it leads. Scope: `alerts:write` */
+    setAlertTarget: (input: { params: { id: string }; body: SetAlertTargetBody } & Cancellable) => send<SetAlertTargetResult>('PUT', '/api/v1/alerts/targets/{id}', input),
+    /** Remove a webhook. Scope: `alerts:write` */
+    removeAlertTarget: (input: { params: { id: string } } & Cancellable) => send<RemoveAlertTargetResult>('DELETE', '/api/v1/alerts/targets/{id}', input),
+    /** List what was sent, and what waits. Scope: `alerts:read` */
+    listAlertDeliveries: (input: { query?: ListAlertDeliveriesQuery } & Cancellable = {}) => send<ListAlertDeliveriesResult>('GET', '/api/v1/alerts/deliveries', input),
+    /** Send a test message, and say what came back. Scope: `alerts:write` */
+    testAlerts: (input: { body: TestAlertsBody } & Cancellable) => send<TestAlertsResult>('POST', '/api/v1/alerts/test', input),
   };
 }

@@ -11,6 +11,7 @@ import type { Egress } from '../egress';
 import type { EnginesApi } from '../engines';
 import type { ProxiesApi } from '../listeners';
 import type { ModelsApi } from '../models';
+import type { AlertsApi } from '../telemetry';
 import { askAt, eventsOf, jsonOf, textOf } from './ask';
 import { operationsOver } from './client.gen';
 import type { CheckReport, Status, SupportBundle } from './model';
@@ -30,6 +31,7 @@ export interface OwnerApi {
   readonly proxies: Omit<ProxiesApi, 'start'>;
   readonly audit: AuditApi;
   readonly activity: ActivityApi;
+  readonly alerts: AlertsApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
   support(): Promise<SupportBundle>;
@@ -130,6 +132,16 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
         textOf(ask('GET', '/api/v1/activity/export', { query: { ...filterOf(filter), format } })),
       verify: () => api.verifyActivity(),
       erase: (body) => api.eraseFromActivity({ body }),
+    },
+    alerts: {
+      rules: () => api.listAlertRules(),
+      setRule: (id, body) => api.setAlertRule({ params: { id }, body }),
+      removeRule: (id) => api.removeAlertRule({ params: { id } }),
+      targets: () => api.listAlertTargets(),
+      setTarget: (id, body) => api.setAlertTarget({ params: { id }, body }),
+      removeTarget: (id) => api.removeAlertTarget({ params: { id } }),
+      deliveries: (query) => api.listAlertDeliveries({ query }),
+      test: (body) => api.testAlerts({ body }),
     },
     status: (signal) => api.getStatus({ signal }),
     check: () => api.runChecks(),
