@@ -95,6 +95,8 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
   let timer: ReturnType<typeof setTimeout> | null = null;
   /** Targets that are being written to. */
   const busy = new Map<string, Promise<void>>();
+  /** Until when a target wants to be left alone. */
+  const resting = new Map<string, number>();
   let sent = 0;
   let retried = 0;
   let failed = 0;
@@ -169,8 +171,9 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     }
   }
 
-  function finish({ delivery: { id }, attempts }: Waiting): void {
+  function finish({ delivery: { id, targetId }, attempts }: Waiting): void {
     queue = queue.filter(({ delivery }) => delivery.id !== id);
+    resting.delete(targetId);
     sent++;
     written('that an alert has arrived', () =>
       store.update({ id, state: 'sent', attempts, lastError: null, nextAtMs: null }),
@@ -182,9 +185,10 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     const { delivery, attempts } = waiting;
     const pauseMs = pauseAfter(attempts, answer);
     retried++;
-    const nowMs = clock.monotonicMs();
+    const untilMs = clock.monotonicMs() + pauseMs;
+    resting.set(delivery.targetId, untilMs);
     for (const other of queue)
-      if (other.delivery.targetId === delivery.targetId) other.dueMs = Math.max(other.dueMs, nowMs + pauseMs);
+      if (other.delivery.targetId === delivery.targetId) other.dueMs = Math.max(other.dueMs, untilMs);
     written('that an alert is to be sent again', () =>
       store.update({
         id: delivery.id,
@@ -237,6 +241,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
   }
 
   function drop(targetId: string): void {
+    resting.delete(targetId);
     queue = queue.filter(({ delivery }) => delivery.targetId !== targetId);
   }
 
@@ -273,7 +278,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
       add(rows);
       for (const row of rows) {
         if (row.state === 'sent') sent++;
-        else queue.push(waitingFor(row, clock));
+        else queue.push(waitingFor(row, clock, resting.get(row.targetId)));
         if (row.state === 'sent') writeToLog(log, message);
       }
       giveUp(queue.slice(0, Math.max(0, queue.length - MAX_WAITING)), 'too many alerts wait');
@@ -299,6 +304,7 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     start() {
       ending = new AbortController();
       isRunning = true;
+      resting.clear();
       queue = store.waiting().map((row) => waitingFor(row, clock));
       schedule();
     },
@@ -316,13 +322,13 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
 }
 
 /** A row as it waits now. A wall clock that was set meanwhile makes nothing wait for longer than the longest pause. */
-function waitingFor(delivery: StoredDelivery, clock: Clock): Waiting {
+function waitingFor(delivery: StoredDelivery, clock: Clock, restsUntilMs = 0): Waiting {
   const [wallMs, nowMs] = [clock.nowMs(), clock.monotonicMs()];
   const between = (ms: number, most: number) => Math.min(Math.max(ms, 0), most);
   return {
     delivery,
     attempts: delivery.attempts,
-    dueMs: nowMs + between((delivery.nextAtMs ?? wallMs) - wallMs, LONGEST_PAUSE_MS),
+    dueMs: Math.max(restsUntilMs, nowMs + between((delivery.nextAtMs ?? wallMs) - wallMs, LONGEST_PAUSE_MS)),
     endsMs: nowMs + between(delivery.createdAtMs + MAX_AGE_MS - wallMs, MAX_AGE_MS),
   };
 }
@@ -351,6 +357,6 @@ function reasonFor(error: unknown): string {
 export function parseRetryAfter(value: string | null, nowMs: number): number | null {
   if (value === null) return null;
   if (/^\d{1,9}$/.test(value.trim())) return Number(value) * 1_000;
-  const atMs = Date.parse(value);
+  const atMs = / GMT$/.test(value) ? Date.parse(value) : Number.NaN;
   return Number.isNaN(atMs) ? null : Math.max(0, atMs - nowMs);
 }
