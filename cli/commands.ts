@@ -110,8 +110,10 @@ export const PROGRAM: FlmGroup = {
             erase: verb(() => import('./security/audit-logs/erase')),
           },
         },
+        exposure: verb(() => import('./security/exposure')),
         alerts: {
-          about: 'What you are told of, and where: rules, webhooks, and what became of messages. Alone: list.',
+          about:
+            'What you are told of, and where: rules, webhooks, and what became of messages. Alone: list.',
           bare: 'list',
           commands: {
             list: verb(() => import('./security/alerts/list')),

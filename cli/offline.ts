@@ -36,7 +36,7 @@ export async function openOffline(cli: Cli, lockWaitMs: number): Promise<Offline
   const { paths, env, clock } = cli;
   const log = stderrLog(cli, () => 'warn');
   const app = await openApp({ paths, env, clock, log, flags: {}, running: false, lockWaitMs });
-  const { proxies, check, support, close } = app;
+  const { proxies, check, exposure, support, close } = app;
   return {
     mode: 'offline',
     ...checked(
@@ -45,6 +45,7 @@ export async function openOffline(cli: Cli, lockWaitMs: number): Promise<Offline
     ),
     proxies,
     check,
+    exposure,
     support,
     close,
     status: async () => app.status(),

@@ -10,6 +10,7 @@ import {
   type AdminPort,
   type CheckReport,
   checkAudit,
+  checkExposed,
   checkRequestLog,
   createAdmin,
   createIdempotency,
@@ -42,6 +43,7 @@ import type { Clock } from './contract';
 import { createDaemon, type Legacy, type RunBy } from './daemon';
 import { createEgress, type Egress } from './egress';
 import {
+  adapterOf,
   createEngineStore,
   createEngines,
   createHistoryStore,
@@ -49,6 +51,7 @@ import {
   createTrial,
   type Engines,
   type Trial,
+  whoIsAt,
   whoListens,
 } from './engines';
 import { createGateway, type Gateway } from './gateway';
@@ -59,12 +62,15 @@ import type { Env, Paths } from './lib/paths';
 import {
   createProxies,
   createProxyStore,
+  type ExposureReport,
   IDLE_SECONDS,
+  interfaceAddresses,
   type Proxies,
   type ProxiesApi,
   type ProxyInput,
   type ProxyProfile,
   type ProxyView,
+  reportExposure,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
 import { createScreen } from './security';
@@ -108,6 +114,7 @@ export interface App {
   /** What is under way: all zero when nothing is being served, else something was not given back. */
   open(): OpenWork;
   check(): Promise<CheckReport>;
+  exposure(): Promise<ExposureReport>;
   support(): Promise<SupportBundle>;
   /**
    * Serves through one proxy, until `close`. It is not saved, and nobody takes its port over. May be tried again after
@@ -150,6 +157,8 @@ export interface SavedOrder {
 
 /** How long requests under way may take to say goodbye when FLM stops. */
 const GOODBYE_MS = 2_000;
+/** A look at the engines that is this old will do to say where they are. */
+const FRESH_MS = 5_000;
 /** Idle connections of a process that was replaced close by themselves in this time. */
 const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
 
@@ -287,6 +296,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       clock,
       log,
       openEntrance: (options) => openGateway().edge(options),
+      hasKey: keys.anyUsable,
       whoListens: (bind, port) => whoListens(egress, bind, port),
     });
     let closeGateway = (): void => {};
@@ -391,6 +401,21 @@ export async function openApp(options: AppOptions): Promise<App> {
       };
     };
 
+    const exposure = () =>
+      reportExposure({
+        proxies: proxies.all,
+        adminUrl: () => adminPort.url,
+        hasKey: keys.anyUsable,
+        async engines() {
+          await engines.refresh(FRESH_MS);
+          return engines.states();
+        },
+        addresses: interfaceAddresses,
+        knock: egress.knock,
+        whoIsAt: (ip, port) => whoIsAt(egress, ip, port),
+        stayHome: (kind) => adapterOf(kind).stayHome,
+      });
+
     const check = () =>
       runChecks({
         paths,
@@ -402,7 +427,11 @@ export async function openApp(options: AppOptions): Promise<App> {
         trial,
         status,
         clock,
-        others: [() => checkAudit(audit), async () => checkRequestLog(requestLog.counters())],
+        others: [
+          () => checkAudit(audit),
+          async () => checkRequestLog(requestLog.counters()),
+          async () => checkExposed(await exposure()),
+        ],
       });
 
     const support = () =>
@@ -495,7 +524,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       });
       undo.push(logEvents(bus, log));
       const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
-      const rooms = { keys, engines, config, models, audit, sessions, status, check, support };
+      const rooms = { keys, engines, config, models, audit, sessions, status, check, support, exposure };
       admin = createAdmin({
         ...rooms,
         activity: requestLog.api,
@@ -531,6 +560,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       status,
       open: () => open(),
       check,
+      exposure,
       support,
       stop: daemon.stop,
       over: daemon.over,

@@ -109,7 +109,7 @@ export type ExplainSettingResult = { key: string; about: string; takes: string; 
 
 export type ListProxiesResult = { items: ({ id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct"; fail_open: boolean; socks5_endpoint: null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; next: string | null };
 
-export type StartProxyBody = { port?: number; bind?: string; mode?: string; trusted_proxies?: (string)[]; allow_plaintext?: boolean };
+export type StartProxyBody = { port?: number; bind?: string; mode?: string; trusted_proxies?: (string)[]; allow_plaintext?: boolean; allow_no_key?: boolean };
 
 export type StartProxyResult = { id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct"; fail_open: boolean; socks5_endpoint: null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
 
@@ -123,7 +123,7 @@ export type ReloadProxiesResult = { status: "reloaded"; reloaded: number; total:
 
 export type StopFlmResult = { status: "stopping"; pid: number };
 
-export type HandOverResult = { pid: number; version: string; proxies: ({ mode: "local-http"; bind: string; port: number; trustedProxies: (string)[]; allowPlaintext: boolean })[]; elders: (number)[] };
+export type HandOverResult = { pid: number; version: string; proxies: ({ mode: "local-http"; bind: string; port: number; trustedProxies: (string)[]; allowPlaintext: boolean; allowNoKey?: boolean })[]; elders: (number)[] };
 
 export type TellOfElderBody = { pid: number; requests: number; opened: ({ requestId: string; atMs: number; ip: string; method: string; path: string; principalId: string | null; model: string | null; engineId: string | null; engineModel: string | null; attempts: number; isStream: boolean; outcome: "done" | "aborted" | "failed" | "refused"; status: number; errorCode: string | null; waitedMs: number; firstByteMs: number | null; firstTokenMs: number | null; durationMs: number; usage: { promptTokens: number; completionTokens: number; cachedTokens: number | null; reasoningTokens: number | null } | null; trace: { traceId: string; spanId: string; parentSpanId: string | null; isSampled: boolean } })[]; finished: ({ requestId: string; atMs: number; ip: string; method: string; path: string; principalId: string | null; model: string | null; engineId: string | null; engineModel: string | null; attempts: number; isStream: boolean; outcome: "done" | "aborted" | "failed" | "refused"; status: number; errorCode: string | null; waitedMs: number; firstByteMs: number | null; firstTokenMs: number | null; durationMs: number; usage: { promptTokens: number; completionTokens: number; cachedTokens: number | null; reasoningTokens: number | null } | null; trace: { traceId: string; spanId: string; parentSpanId: string | null; isSampled: boolean } })[] };
 
@@ -184,6 +184,8 @@ export type ListAlertDeliveriesResult = { items: ({ id: string; target: string; 
 export type TestAlertsBody = { target?: string };
 
 export type TestAlertsResult = { items: ({ target: string; ok: boolean; id: string; status: number | null; answer: string | null; error: string | null; duration_ms: number })[]; next: null };
+
+export type GetExposureResult = { status: "ok" | "warning" | "open"; listeners: ({ id: string; address: string; running: boolean; reach: "this-machine" | "this-network" | "internet"; urls: (string)[]; tls: boolean; verdict: "ok" | "warning" | "open"; advice: string | null })[]; engines: ({ engine: string; kind: string; port: number; open_at: ({ address: string; reach: "this-machine" | "this-network" | "internet"; answers: "without-key" | "with-key" | "unknown" })[]; verdict: "ok" | "warning" | "open"; advice: string | null })[]; addresses: (string)[] };
 
 /** Every operation of the admin API. */
 export function operationsOver(send: Send) {
@@ -302,5 +304,7 @@ export function operationsOver(send: Send) {
     listAlertDeliveries: (input: { query?: ListAlertDeliveriesQuery } & Cancellable = {}) => send<ListAlertDeliveriesResult>('GET', '/api/v1/alerts/deliveries', input),
     /** Send a test message, and say what came back. Scope: `alerts:write` */
     testAlerts: (input: { body: TestAlertsBody } & Cancellable) => send<TestAlertsResult>('POST', '/api/v1/alerts/test', input),
+    /** Find out what can be reached from where, and which engines answer without FLM in front. Scope: `security:read` */
+    getExposure: (input: Cancellable = {}) => send<GetExposureResult>('GET', '/api/v1/security/exposure', input),
   };
 }

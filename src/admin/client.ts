@@ -9,7 +9,7 @@ import type { ConfigApi } from '../config';
 import type { DaemonApi } from '../daemon';
 import type { Egress } from '../egress';
 import type { EnginesApi } from '../engines';
-import type { ProxiesApi } from '../listeners';
+import type { ExposureApi, ProxiesApi } from '../listeners';
 import type { ModelsApi } from '../models';
 import type { AlertsApi } from '../telemetry';
 import { askAt, eventsOf, jsonOf, textOf } from './ask';
@@ -32,6 +32,7 @@ export interface OwnerApi {
   readonly audit: AuditApi;
   readonly activity: ActivityApi;
   readonly alerts: AlertsApi;
+  readonly exposure: ExposureApi['exposure'];
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
   support(): Promise<SupportBundle>;
@@ -143,6 +144,7 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       deliveries: (query) => api.listAlertDeliveries({ query }),
       test: (body) => api.testAlerts({ body }),
     },
+    exposure: () => api.getExposure(),
     status: (signal) => api.getStatus({ signal }),
     check: () => api.runChecks(),
     support: () => api.collectSupport(),

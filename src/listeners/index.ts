@@ -1,6 +1,8 @@
 /** The listeners room: the sockets of the proxies, who may reach them, and which of them run. */
-export { type Endpoints, endpointsOf } from './endpoints';
+export { type Endpoints, endpointsOf, interfaceAddresses } from './endpoints';
 export { checkExposure, type Exposure, exposureOf } from './exposure';
+export { type ExposureApi, ExposureReport } from './exposure-model';
+export { reportExposure } from './exposure-report';
 export {
   type ProxiesApi,
   ProxiesReloaded,
