@@ -14,6 +14,13 @@ import { FlmError } from '../src/lib/errors';
 import { requireValid } from '../src/lib/validate';
 import { AliasInput, StrategyInput } from '../src/models';
 import { HistoryQuery, NetworkInput, PolicyInput, RollbackInput } from '../src/policy';
+import {
+  AlertDeliveryQuery,
+  AlertId,
+  AlertRuleInput,
+  AlertTargetInput,
+  AlertTestInput,
+} from '../src/telemetry';
 import type { Cli } from './cli';
 import { stderrLog } from './log';
 
@@ -30,7 +37,7 @@ export async function openOffline(cli: Cli, lockWaitMs: number): Promise<Offline
   const { paths, env, clock } = cli;
   const log = stderrLog(cli, () => 'warn');
   const app = await openApp({ paths, env, clock, log, flags: {}, running: false, lockWaitMs });
-  const { proxies, check, support, close } = app;
+  const { proxies, check, exposure, support, close } = app;
   return {
     mode: 'offline',
     ...checked(
@@ -39,6 +46,7 @@ export async function openOffline(cli: Cli, lockWaitMs: number): Promise<Offline
     ),
     proxies,
     check,
+    exposure,
     support,
     close,
     status: async () => app.status(),
@@ -60,9 +68,12 @@ function once(act: () => void): () => void {
 }
 
 function checked(
-  { keys, engines, config, models, sessions, policy, audit, activity }: App,
+  { keys, engines, config, models, sessions, policy, audit, activity, alerts }: App,
   onChange: () => void,
-): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'policy' | 'audit' | 'activity'> {
+): Pick<
+  OwnerApi,
+  'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'policy' | 'audit' | 'activity' | 'alerts'
+> {
   /** The same change, of which is told once it is made. */
   function told<Args extends readonly unknown[], Result>(
     change: (...args: Args) => Promise<Result>,
@@ -120,6 +131,20 @@ function checked(
       verify: async (checkpoint) => audit.verify(requireValid(CheckpointQuery, checkpoint)),
       checkpoint: told(audit.checkpoint),
       erase: told(async (input) => audit.erase(requireValid(EraseInput, input))),
+    },
+    alerts: {
+      rules: alerts.rules,
+      setRule: told(async (id, input) =>
+        alerts.setRule(requireValid(AlertId, id), requireValid(AlertRuleInput, input)),
+      ),
+      removeRule: told(alerts.removeRule),
+      targets: alerts.targets,
+      setTarget: told(async (id, input) =>
+        alerts.setTarget(requireValid(AlertId, id), requireValid(AlertTargetInput, input)),
+      ),
+      removeTarget: told(alerts.removeTarget),
+      deliveries: async (query) => alerts.deliveries(requireValid(AlertDeliveryQuery, query)),
+      test: async (input) => alerts.test(requireValid(AlertTestInput, input)),
     },
     activity: {
       ...activity,

@@ -2,6 +2,7 @@
  * The composition root: the only place that joins rooms. `openApp` opens the data directory and the rooms that any
  * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
  */
+import { hostname } from 'node:os';
 import { checkDatabases, openDatabases } from '../db';
 import type { ActivityApi } from './activity';
 import {
@@ -10,6 +11,7 @@ import {
   type CheckReport,
   checkAudit,
   checkConnections,
+  checkExposed,
   checkPolicy,
   checkRequestLog,
   createAdmin,
@@ -34,7 +36,7 @@ import {
   type Slots,
 } from './admission';
 import { adminUrl, openAdminPort } from './app/admin-port';
-import { postVia } from './app/collector';
+import { postVia, webhookVia } from './app/collector';
 import { alsoToFile, boundedStdout, logEvents } from './app/logs';
 import { createRecentClients, policyOnRecord, surroundingsOf } from './app/policy-seams';
 import { createRequestLog } from './app/request-log';
@@ -44,6 +46,7 @@ import type { Clock } from './contract';
 import { createDaemon, type Legacy, type RunBy } from './daemon';
 import { createEgress, type Egress } from './egress';
 import {
+  adapterOf,
   createEngineStore,
   createEngines,
   createHistoryStore,
@@ -51,6 +54,7 @@ import {
   createTrial,
   type Engines,
   type Trial,
+  whoIsAt,
   whoListens,
 } from './engines';
 import { createGateway, type Gateway } from './gateway';
@@ -62,17 +66,20 @@ import {
   createConnections,
   createProxies,
   createProxyStore,
+  type ExposureReport,
   IDLE_SECONDS,
+  interfaceAddresses,
   type Proxies,
   type ProxiesApi,
   type ProxyInput,
   type ProxyProfile,
   type ProxyView,
+  reportExposure,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
 import { createPolicies, createPolicyStore, type Policies } from './policy';
 import { createScreen } from './security';
-import { createTelemetry, type Telemetry } from './telemetry';
+import { type Alerts, createAlertStore, createAlerts, createTelemetry, type Telemetry } from './telemetry';
 import { VERSION } from './version';
 
 export interface AppOptions {
@@ -103,6 +110,7 @@ export interface App {
   readonly proxies: Proxies;
   /** The request log. */
   readonly activity: ActivityApi;
+  readonly alerts: Alerts;
   /** What happened, for whoever records it. */
   readonly bus: Bus;
   readonly firstStart: boolean;
@@ -112,6 +120,7 @@ export interface App {
   /** What is under way: all zero when nothing is being served, else something was not given back. */
   open(): OpenWork;
   check(): Promise<CheckReport>;
+  exposure(): Promise<ExposureReport>;
   support(): Promise<SupportBundle>;
   /**
    * Serves through one proxy, until `close`. It is not saved, and nobody takes its port over. May be tried again after
@@ -154,6 +163,8 @@ export interface SavedOrder {
 
 /** How long requests under way may take to say goodbye when FLM stops. */
 const GOODBYE_MS = 2_000;
+/** A look at the engines that is this old will do to say where they are. */
+const FRESH_MS = 5_000;
 /** Idle connections of a process that was replaced close by themselves in this time. */
 const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
 
@@ -227,6 +238,19 @@ export async function openApp(options: AppOptions): Promise<App> {
     const egress = createEgress({ clock });
     undo.push(egress.close);
 
+    const alerts = createAlerts({
+      store: createAlertStore(db.security, audit.inSecurityDb),
+      bus,
+      clock,
+      log,
+      post: webhookVia(egress),
+      checkUrl: egress.checkDeliveryUrl,
+      config: config.current,
+      host: hostname(),
+      version: VERSION,
+      random: Math.random,
+    });
+    undo.push(alerts.close);
     const requestLog = createRequestLog({
       dir: paths.activityDir,
       seal: db.daySeal,
@@ -294,6 +318,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       clock,
       log,
       openEntrance: (options) => openGateway().edge(options),
+      hasKey: keys.anyUsable,
       whoListens: (bind, port) => whoListens(egress, bind, port),
       policyVersion: policy.refresh,
     });
@@ -340,6 +365,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         engines: engines.states,
         loadOf: slots.load,
         activity: () => requestLog.counters() ?? { queued: 0, dropped: 0 },
+        alerts: alerts.counts,
         post: postVia(egress, ending.signal),
         stdout: boundedStdout(),
       });
@@ -413,6 +439,21 @@ export async function openApp(options: AppOptions): Promise<App> {
       };
     };
 
+    const exposure = () =>
+      reportExposure({
+        proxies: proxies.all,
+        adminUrl: () => adminPort.url,
+        hasKey: keys.anyUsable,
+        async engines() {
+          await engines.refresh(FRESH_MS);
+          return engines.states();
+        },
+        addresses: interfaceAddresses,
+        knock: egress.knock,
+        whoIsAt: (ip, port) => whoIsAt(egress, ip, port),
+        stayHome: (kind) => adapterOf(kind).stayHome,
+      });
+
     const check = () =>
       runChecks({
         paths,
@@ -429,6 +470,7 @@ export async function openApp(options: AppOptions): Promise<App> {
           () => checkPolicy(policy),
           async () => checkRequestLog(requestLog.counters()),
           async () => checkConnections(connections),
+          async () => checkExposed(await exposure()),
         ],
       });
 
@@ -464,6 +506,7 @@ export async function openApp(options: AppOptions): Promise<App> {
           });
         await admin?.leave();
         try {
+          await alerts.pause();
           await requestLog.stop(() => {
             telemetry?.pause();
             onQuiet();
@@ -510,6 +553,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     async function comeBack(): Promise<void> {
       audit.resume();
       requestLog.start();
+      alerts.start();
       telemetry?.resume();
       await policy.refresh();
       await openDoors();
@@ -533,10 +577,23 @@ export async function openApp(options: AppOptions): Promise<App> {
       });
       undo.push(logEvents(bus, log));
       const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
-      const rooms = { keys, engines, config, models, policy, audit, sessions, status, check, support };
+      const rooms = {
+        keys,
+        engines,
+        config,
+        models,
+        policy,
+        audit,
+        sessions,
+        status,
+        check,
+        support,
+        exposure,
+      };
       admin = createAdmin({
         ...rooms,
         activity: requestLog.api,
+        alerts,
         proxies: guarded,
         daemon: daemon.api,
         idempotency,
@@ -545,6 +602,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       });
       undo.push(admin.close);
       await openDoors();
+      alerts.start();
       engines.start();
       log.info('FLM can be managed', { socket: paths.adminSocket, port: adminPort.url });
     }
@@ -561,12 +619,14 @@ export async function openApp(options: AppOptions): Promise<App> {
       egress,
       proxies,
       activity: requestLog.api,
+      alerts,
       bus,
       log,
       firstStart: db.firstStart,
       status,
       open: () => open(),
       check,
+      exposure,
       support,
       stop: daemon.stop,
       over: daemon.over,

@@ -487,6 +487,36 @@ export const ERRORS = {
     message: 'Binding {bind} would offer FLM without TLS on a public address ({address}).',
     hint: 'Bind a private address, put a TLS proxy in front, or say --allow-plaintext if the network in between is yours.',
   },
+  EXPOSURE_WITHOUT_KEY: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 3,
+    message: 'Binding {bind} would offer FLM to other machines ({address}), and nobody has an API key yet.',
+    hint: 'Make a key first: flm api-keys create --label my-app. Or bind 127.0.0.1, or say --allow-no-key and make keys later.',
+  },
+
+  // Alerts
+  ALERT_RULE_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is no alert rule "{id}".',
+    hint: '"flm security alerts list" shows the rules.',
+  },
+  ALERT_TARGET_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is no target of alerts "{id}".',
+    hint: '"flm security alerts targets list" shows the targets.',
+  },
+  ALERT_TARGET_IN_USE: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'Rules still send to "{id}": {rules}.',
+    hint: 'Give them another target first: flm security alerts set <rule> --target log',
+  },
 
   // Configuration
   CONFIG_NOT_SET: {
