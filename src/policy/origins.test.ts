@@ -20,7 +20,7 @@ test.each([
   'chrome-extension://abcdefghijklmnop',
   'tauri://localhost',
   'app://obsidian.md',
-])('%s is an origin', (entry) => {
+])('FLM-109 [X]: %s is an origin', (entry) => {
   expect(originProblem(entry)).toBeNull();
 });
 

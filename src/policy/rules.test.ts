@@ -70,7 +70,6 @@ describe('FLM-109: a policy', () => {
       '/ip_whitelist/0',
       '/ip_whitelist/1',
       '/ip_whitelist/2',
-      '/ip_whitelist/2',
       '/ip_whitelist/4',
       '/log_level',
       '/rate_limit/burst',
@@ -179,7 +178,7 @@ describe('the published schema', () => {
       type: 'object',
       properties: {
         rate_limit: { additionalProperties: false, required: ['rpm'] },
-        log_level: { type: 'string', enum: ['low', 'medium', 'high', 'critical'] },
+        log_level: { enum: ['low', 'medium', 'high', 'critical'] },
       },
     });
     expect(POLICY_SCHEMA).not.toHaveProperty('additionalProperties');

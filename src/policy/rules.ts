@@ -47,6 +47,7 @@ export function findProblems(document: unknown): Remark[] {
 function networkProblems(path: string, list: unknown): Remark[] {
   const seen = new Map<string, { readonly entry: string; readonly index: number }>();
   return textsIn(list).flatMap(([entry, index]) => {
+    if (entry === '') return [];
     const { network, problem } = readNetwork(entry);
     const here = `${path}/${index}`;
     if (problem !== null) return [{ path: here, message: problem }];
