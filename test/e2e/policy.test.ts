@@ -108,7 +108,12 @@ describe('validate', () => {
 
 describe('edit', () => {
   const edit = (home: TestDir, script: string) =>
-    flm({ ...home.env, EDITOR: editor(script) }, [...POLICY, 'edit', '--note', 'by hand']);
+    flm({ ...home.env, EDITOR: editor(script), TMPDIR: scratch.dir }, [
+      ...POLICY,
+      'edit',
+      '--note',
+      'by hand',
+    ]);
   /** Where the work was left, as the hint tells. */
   const keptIn = (hint: string | null) => /What you wrote is in (\S+)\. Mend/.exec(hint ?? '')?.[1] ?? '';
 
