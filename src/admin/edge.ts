@@ -7,6 +7,7 @@ import { type Actor, actingAs } from '../lib/actor';
 import { FlmError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import type { Log } from '../lib/log';
+import { SECURITY_HEADERS } from '../lib/security-headers';
 import { formatTraceparent, newSpanId, newTraceparent, parseTraceparent } from '../lib/trace';
 import { readCookie } from './cookie';
 import { adminError } from './errors';
@@ -144,10 +145,11 @@ export function createAdminEdge(options: EdgeOptions): AdminEdge {
       const actor: Actor = { kind: 'anonymous', id: 'anonymous', via: door.via, requestId, traceId, ip };
       const response = await actingAs(actor, async () => {
         try {
-          // A malformed Host leaves the path alone for a URL (design §5).
-          if (!/^https?:\/\//.test(request.url))
+          // A malformed Host leaves the path alone for a URL, or makes one that is none (design §5).
+          const url = /^https?:\/\//.test(request.url) ? URL.parse(request.url) : null;
+          if (url === null)
             throw new FlmError('INVALID_REQUEST', { meta: { reason: 'its target is not a path' } });
-          return await answer({ request, url: new URL(request.url), door, onBody }, actor);
+          return await answer({ request, url, door, onBody }, actor);
         } catch (error) {
           return adminError(error, requestId, log);
         }
@@ -155,7 +157,9 @@ export function createAdminEdge(options: EdgeOptions): AdminEdge {
       const { headers } = response;
       headers.set('x-request-id', requestId);
       headers.set('traceparent', formatTraceparent({ ...trace, spanId: newSpanId() }));
-      headers.set('x-content-type-options', 'nosniff');
+      // Pages have a policy of their own.
+      for (const [name, value] of Object.entries(SECURITY_HEADERS))
+        if (!headers.has(name)) headers.set(name, value);
       if (!headers.has('cache-control')) headers.set('cache-control', 'no-store');
       // The rest of a refused body is not worth waiting for.
       const isCutShort = CUT_SHORT.has(response.status) || !request.bodyUsed;

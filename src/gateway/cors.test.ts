@@ -5,7 +5,7 @@ import { createBus } from '../lib/bus';
 import { manualClock } from '../lib/clock';
 import { type ErrorCode, FlmError } from '../lib/errors';
 import { silentLog } from '../lib/log';
-import type { Policy, PolicyDocument } from '../policy/model';
+import type { Policy, PolicyDocument } from '../policy';
 import { createCors } from './cors';
 import { createEdge, type RequestContext } from './edge';
 import { ownHeaders, relayedHeaders } from './headers';
@@ -234,7 +234,7 @@ test('a page that is allowed may read why the screen refuses it', async () => {
   }
 });
 
-/* Requests that a page can send without asking: they come without a key (ADR 0011). */
+/* Requests that a page can send without asking: they come without a key (ADR 0012). */
 
 test.each([
   ['a page of somebody else', { origin: 'https://evil.example' }, 403],

@@ -1,10 +1,10 @@
 /**
  * Web pages of other origins (FLM-087, HL-006; Fetch standard §3.3): which may read FLM's answers, and which are refused
- * (ADR 0011). What the policy says is taken apart once for each policy.
+ * (ADR 0012). What the policy says is taken apart once for each policy.
  */
 import { FlmError } from '../lib/errors';
 import { isOrigin, type OriginSet, parseOrigins } from '../lib/origins';
-import type { CurrentPolicy, Policy } from '../policy/model';
+import type { CurrentPolicy, Policy } from '../policy';
 
 export interface Cors {
   /**

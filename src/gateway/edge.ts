@@ -110,21 +110,26 @@ export function createEdge(options: EdgeOptions): Edge {
   let goodHost: string | null = null;
   let goodNames: readonly string[] = [];
 
-  /** The list is parsed again only when it is another one. */
-  function trustedProxies(): typeof trusted {
+  /**
+   * Whom proxies say that they ask for; null where there are none. `X-Real-IP` counts where there is no `X-Forwarded-For`
+   * (FLM-086), `Forwarded` never: a proxy that is not told to set it passes on whatever a client says there.
+   */
+  function forwardedFor({ headers }: Request): string | null {
     const names = config()['proxy.trusted_proxies'];
+    // The list is parsed again only when it is another one.
     if (names !== trustedNames) {
       trustedNames = names;
       trusted = parseIpSet([...own, ...names]);
     }
-    return trusted;
+    if (own.length === 0 && names.length === 0) return null;
+    return headers.get('x-forwarded-for') ?? headers.get('x-real-ip');
   }
 
   function contextFor(request: Request, connection: Connection): RequestContext {
     const id = newId();
     // Later the connection may be gone, and its address with it.
     const peer = connection.requestIP(request) ?? NOBODY;
-    const ip = clientIp(peer.address, request.headers.get('x-forwarded-for'), trustedProxies());
+    const ip = clientIp(peer.address, forwardedFor(request), trusted);
     return {
       request,
       id,

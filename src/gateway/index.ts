@@ -2,7 +2,7 @@
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
-import type { CurrentPolicy } from '../policy/model';
+import type { CurrentPolicy } from '../policy';
 import { createCors } from './cors';
 import { createEdge, type Door, type Edge, type Stance } from './edge';
 import { createExchanges, type ExchangesOptions } from './exchanges';

@@ -38,7 +38,13 @@ function isOurs(bytes: readonly number[]): boolean {
 
 const NETWORKS: readonly (readonly number[])[] = [
   [10],
+  [10],
+  [10, 1],
   [192, 168, 7],
+  [192, 168, 7],
+  [172, 16],
+  [100, 64],
+  [198, 18],
   [192, 168, 8],
   [203, 0, 113],
   [203, 0, 113, 7],
@@ -104,8 +110,8 @@ function write(bytes: readonly number[], below: (n: number) => number): Written 
     const [a = 0, b = 0, c = 0, d = 0] = bytes;
     const groups = `${((a << 8) | b).toString(16)}:${((c << 8) | d).toString(16)}`;
     const ways = [
-      ip,
-      ip,
+      ...Array<string>(12).fill(ip),
+      `${ip}:${port}`,
       `${ip}:${port}`,
       `::ffff:${ip}`,
       `::FFFF:${ip}`,
@@ -187,6 +193,15 @@ describe('the client of a request', () => {
     // A property that never met a case says nothing about it.
     for (const [kind, count] of Object.entries(seen)) expect([kind, count > 50_000]).toEqual([kind, true]);
   }, 60_000);
+
+  test('costs a stranger nothing to claim a thousand addresses', () => {
+    let looks = 0;
+    const counting = { has: (ip: string) => ++looks > 0 && trusted.has(ip) };
+    const claims = '::1,'.repeat(4_000);
+    expect(clientIp('198.51.100.1', claims, counting)).toBe('198.51.100.1');
+    expect(clientIp('10.0.0.1', `${claims}198.51.100.1`, counting)).toBe('198.51.100.1');
+    expect(looks).toBe(3);
+  });
 
   test('is the peer itself unless that is a proxy of ours, whatever it says', () => {
     for (let round = 0; round < 50_000; round++) {

@@ -9,7 +9,7 @@ export interface OriginSet {
   has(origin: string): boolean;
 }
 
-const DOMAIN = /^[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\d{1,5})?$/;
+const DOMAIN = /^(?:\[[0-9a-f:]+\]|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?::\d{1,5})?$/;
 const WEB_URL = /^https?:\/\/[^/?#@*\s]+\/?$/;
 /** Of browser extensions and desktop apps: `chrome-extension://…`, `tauri://localhost`. */
 const APP = /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/;

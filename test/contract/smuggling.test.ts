@@ -4,6 +4,7 @@
  * every byte that a recording engine received, and by a next request on the same connection.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import type { FakeEngine } from '../fake';
 import { parseHead, readBody } from '../fake/message';
 import { BODY, bodyOf, CASES, type Case, FRAMINGS } from './smuggling/cases';
 import { type Heard, type RecordingEngine, startRecordingEngine } from './smuggling/engine';
@@ -14,6 +15,7 @@ import { ask, connectRaw, type RawClient } from './support/raw';
 const SOON_MS = 2_000;
 /** Larger than any buffer on the way. */
 const LARGE = bodyOf(1_500_000);
+const SLOW = 'slow';
 const NEXT = 'GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n';
 
 let gateway: Gateway;
@@ -129,6 +131,34 @@ describe('the same around a large body', () => {
   test.each(FRAMINGS.map((each) => [each.name, each] as const))('%s', (_, each) =>
     check(each, LARGE, atOnce),
   );
+});
+
+describe('what the runtime hands over before it hangs up', () => {
+  const slow = { model: SLOW, messages: [{ role: 'user', content: 'x' }] };
+  const body = JSON.stringify(slow);
+  const head = (framing: string) =>
+    `POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n${auth}\r\n${framing}\r\n\r\n`;
+  const chunk = `${body.length.toString(16)}\r\n${body}\r\n`;
+
+  test.each([
+    ['a trailer', () => `${head('Transfer-Encoding: chunked')}${chunk}0\r\nX: y\r\n\r\n`, [400]],
+    ['a second request', () => `${head(`Content-Length: ${body.length}`)}${body}${NEXT}`, []],
+  ] as const)('is not worked on to its end: %s', async (_, wire, statuses) => {
+    await using fake = await slowEngine();
+    const client = await connectRaw(gateway.url);
+    client.send(Buffer.from(wire(), 'latin1'));
+    await client.until(client.ended, SOON_MS);
+    expect(statusesIn(client.received())).toEqual([...statuses]);
+    client.close();
+    await gateway.settled();
+    expect([fake.served(), fake.busy()]).toEqual([0, 0]);
+  });
+
+  /** One that takes longer than any of this. */
+  async function slowEngine(): Promise<FakeEngine & AsyncDisposable> {
+    const fake = await gateway.addFake('openai', { models: [SLOW], tokenDelayMs: 60_000 }, { id: SLOW });
+    return { ...fake, [Symbol.asyncDispose]: async () => void (await gateway.app.engines.remove(SLOW)) };
+  }
 });
 
 test('there are hundreds of them, each another one', () => {
