@@ -36,19 +36,23 @@ export interface WatchOptions {
 }
 
 export interface Watch {
-  /** Looks at the next part of all descriptors: after SLICES calls at all of them. */
+  /** Looks at the next part of all descriptors. Called every STEP_MS. */
   step(nowMs: number): void;
   /** Connections that are open. */
   open(): number;
 }
 
-/** In so many steps all descriptors are looked at once: what one costs must not be felt by a request. */
-export const SLICES = 10;
+/** What one step costs must not be felt by a request: half a millisecond beside ten thousand connections. */
+export const STEP_MS = 50;
+/** In so many steps all descriptors are looked at once; in more where they are thousands. */
+const STEPS = 10;
 const MIN_SLICE = 64;
-/** In one step; each costs the runtime something more when it sees that it was closed, and whoever comes again more still. */
-const MAX_CUTS = 40;
-/** In one step; each costs two microseconds. */
-const MAX_LOOKS = 400;
+const MAX_SLICE = 512;
+const MAX_LOOKS = 200;
+/** Whoever is cut comes again, which costs more than to leave them for some seconds more. */
+const MAX_CUTS = 20;
+/** When there are more than allowed by a tenth, descriptors may run out before anything else: then it is done faster. */
+const HURRY = 10;
 /** Whoever has just come has not had the time to ask. */
 const FRESH_MS = 1_000;
 /** A client may take this many times as long over taking anything of its answer as over its request. */
@@ -81,6 +85,7 @@ export function createWatch(options: WatchOptions): Watch {
   let open = 0;
   let cursor = 0;
   let bound = 0;
+  let haste = 1;
   let ports: ReadonlySet<number> = new Set();
   /** Those that are too many. */
   let surplus: { readonly connection: Connection; readonly reason: CutReason }[] = [];
@@ -129,6 +134,7 @@ export function createWatch(options: WatchOptions): Watch {
       entries = entries.map((entry) => (entry?.source === null ? undefined : entry));
     }
     bound = sockets.bound();
+    haste = open > 1.1 * options.maxOpen() ? HURRY : 1;
   }
 
   /** Those of `connections` on whose requests nobody works. */
@@ -177,7 +183,7 @@ export function createWatch(options: WatchOptions): Watch {
   }
 
   function endSurplus(nowMs: number, limits: Limits): void {
-    const now = surplus.splice(0, MAX_CUTS).filter(({ connection }) => {
+    const now = surplus.splice(0, MAX_CUTS * haste).filter(({ connection }) => {
       const { state } = connection;
       // What has moved since it was chosen is not the worst any more.
       return look(connection, nowMs, limits) && connection.state === state;
@@ -237,13 +243,14 @@ export function createWatch(options: WatchOptions): Watch {
       lastStepMs = nowMs;
       const isCalm = nowMs < calmUntilMs;
       if (cursor === 0) beginPass();
-      const end = Math.min(bound, cursor + Math.max(MIN_SLICE, Math.ceil(bound / SLICES)));
+      const slice = Math.min(MAX_SLICE * haste, Math.max(MIN_SLICE, Math.ceil(bound / STEPS)));
+      const end = Math.min(bound, cursor + slice);
       const late: Connection[] = [];
       for (let looks = 0; cursor < end; cursor++) {
         const connection = meet(cursor, nowMs, limits);
         if (connection === null || nowMs < connection.dueMs || isCalm) continue;
         // Those beyond remain due, for the next time round.
-        if (looks++ >= MAX_LOOKS || late.length >= MAX_CUTS) continue;
+        if (looks++ >= MAX_LOOKS || late.length >= MAX_CUTS * haste) continue;
         if (look(connection, nowMs, limits) && isLate(connection, nowMs, limits)) late.push(connection);
       }
       endLate(late, nowMs, limits);
@@ -284,7 +291,9 @@ function reasonFor({ state, isBegun }: Connection): CutReason {
 function worstOf(connections: readonly Connection[], count: number): Connection[] {
   if (count <= 0) return [];
   const rankOf = ({ state, sinceMs }: Connection) => (state === 'idle' ? AFTER_ALL_OTHERS : 0) + sinceMs;
-  const ranks = Float64Array.from(connections, rankOf).sort();
+  const ranks = new Float64Array(connections.length);
+  for (const [index, connection] of connections.entries()) ranks[index] = rankOf(connection);
+  ranks.sort();
   const last = ranks[Math.min(count, ranks.length) - 1] ?? 0;
   return connections.filter((connection) => rankOf(connection) <= last).slice(0, count);
 }
