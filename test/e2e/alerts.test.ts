@@ -8,7 +8,7 @@ import { isRecord } from '../../src/lib/json';
 import type { ExposureReport } from '../../src/listeners';
 import { interfaceAddresses } from '../../src/listeners';
 import { type FakeEngine, startFake } from '../fake';
-import { startDaemon } from '../support/daemon';
+import { endDaemon, startDaemon } from '../support/daemon';
 import type { TestDir } from '../support/data-dir';
 import { eventually } from '../support/eventually';
 import { dataOf, errorOf, executable, flm, leftovers, startFlm } from '../support/executable';
@@ -196,13 +196,13 @@ describe('FLM-006: exposure', () => {
       const { report } = await exposure(home);
       expect(report.listeners[0]).toMatchObject({ running: true, verdict: 'warning' });
     } finally {
-      await flm(home.env, ['proxy', 'stop', '--all']);
+      await endDaemon(home);
     }
     await dataOf(home.env, ['api-keys', 'create', '--label', 'one']);
     try {
       expect(await dataOf(home.env, words)).toMatchObject({ running: true });
     } finally {
-      await flm(home.env, ['proxy', 'stop', '--all']);
+      await endDaemon(home);
     }
   });
 });

@@ -389,7 +389,7 @@ const STEPS: readonly Step[] = [
   },
   { name: 'remove an alert rule', words: words('security alerts remove bans'), schema: AlertRemoved },
   {
-    name: 'remove it again',
+    name: 'remove the alert rule again',
     words: words('security alerts remove bans'),
     fails: 'ALERT_RULE_NOT_FOUND',
   },
@@ -675,4 +675,5 @@ test('every setting can be got and explained, and says the same everywhere', asy
       apply,
     });
   }
-});
+  // Two commands for each.
+}, 60_000);
