@@ -14,13 +14,7 @@ import { FlmError } from '../src/lib/errors';
 import { requireValid } from '../src/lib/validate';
 import { AliasInput, StrategyInput } from '../src/models';
 import { HistoryQuery, NetworkInput, PolicyInput, RollbackInput } from '../src/policy';
-import {
-  AlertDeliveryQuery,
-  AlertId,
-  AlertRuleInput,
-  AlertTargetInput,
-  AlertTestInput,
-} from '../src/telemetry';
+import { AlertDeliveryQuery, AlertRuleInput, AlertTargetInput, AlertTestInput } from '../src/telemetry';
 import type { Cli } from './cli';
 import { stderrLog } from './log';
 
@@ -134,14 +128,10 @@ function checked(
     },
     alerts: {
       rules: alerts.rules,
-      setRule: told(async (id, input) =>
-        alerts.setRule(requireValid(AlertId, id), requireValid(AlertRuleInput, input)),
-      ),
+      setRule: told(async (id, input) => alerts.setRule(id, requireValid(AlertRuleInput, input))),
       removeRule: told(alerts.removeRule),
       targets: alerts.targets,
-      setTarget: told(async (id, input) =>
-        alerts.setTarget(requireValid(AlertId, id), requireValid(AlertTargetInput, input)),
-      ),
+      setTarget: told(async (id, input) => alerts.setTarget(id, requireValid(AlertTargetInput, input))),
       removeTarget: told(alerts.removeTarget),
       deliveries: async (query) => alerts.deliveries(requireValid(AlertDeliveryQuery, query)),
       test: async (input) => alerts.test(requireValid(AlertTestInput, input)),

@@ -22,7 +22,6 @@ export {
   ALERT_SEVERITIES,
   type AlertDelivery,
   AlertDeliveryQuery,
-  AlertId,
   type AlertRule,
   AlertRuleInput,
   type AlertsApi,

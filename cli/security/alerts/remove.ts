@@ -3,7 +3,7 @@ import { withBackend } from '../../backend';
 import { command } from '../../command';
 
 export default command({
-  about: 'Remove a rule. To keep it for later: flm security alerts set <rule> --off',
+  about: 'Remove a rule. "flm security alerts set RULE --off" keeps it for later.',
   args: { id: { type: 'positional', required: true, description: 'The rule.' } },
   examples: ['flm security alerts remove bans'],
   async run({ cli, args }) {

@@ -55,7 +55,7 @@ export const MAX_SUBJECTS = 10;
 /** Subjects that are told apart where many are told together. */
 const MAX_SOURCES = 10_000;
 /** Subjects whose occurrences of this minute are counted. */
-const MAX_COUNTED = 10_000;
+const MAX_COUNTED = 5_000;
 const MINUTE_MS = 60_000;
 
 /** What ends by itself when it is quiet. A policy that was changed and an address that was banned stay so. */
@@ -84,19 +84,27 @@ interface Episode {
   repeatAtMs: number;
 }
 
+interface Counted {
+  count: number;
+  readonly fromMs: number;
+}
+
 export function createEpisodes({ newId, tell }: EpisodesOptions): Episodes {
   let byEvent = new Map<AlertEvent, readonly AlertRule[]>();
   /** By rule, then by subject; null: all the others. */
   const open = new Map<string, Map<string | null, Episode>>();
-  const counted = new Map<string, { count: number; fromMs: number }>();
+  let counted = new Map<string, Counted>();
+  let older = counted;
 
   function countOf(event: AlertEvent, subject: string, nowMs: number): number {
     const key = `${event} ${subject}`;
-    const known = counted.get(key);
+    const known = counted.get(key) ?? older.get(key);
     if (known !== undefined && nowMs - known.fromMs < MINUTE_MS) return ++known.count;
-    counted.delete(key);
-    const [oldest] = counted.keys();
-    if (counted.size >= MAX_COUNTED && oldest !== undefined) counted.delete(oldest);
+    if (counted.size >= MAX_COUNTED) {
+      // Half of what is remembered goes at once: to look for the oldest each time would cost more than all the rest.
+      older = counted;
+      counted = new Map();
+    }
     counted.set(key, { count: 1, fromMs: nowMs });
     return 1;
   }
@@ -216,7 +224,7 @@ export function createEpisodes({ newId, tell }: EpisodesOptions): Episodes {
 
     clear() {
       open.clear();
-      counted.clear();
+      counted = older = new Map();
     },
   };
 }
@@ -231,7 +239,8 @@ function rankOf(severity: AlertRule['severity']): number {
 
 /** Addresses are told apart as they are counted: an attacker has a whole /64. */
 function placeOf(subject: string): string {
-  return parseIp(subject) === null ? subject : ipBucket(subject);
+  // An IPv4 address is one place, and most of what comes in an attack.
+  return !subject.includes(':') || parseIp(subject) === null ? subject : ipBucket(subject);
 }
 
 function alertOf(episode: Episode, state: Alert['state']): Alert {

@@ -182,6 +182,7 @@ export function createAlerts(options: AlertsOptions): Alerts {
     },
 
     async setRule(id, input) {
+      checkId(id);
       const rule = ruleFrom(id, input);
       requireTargets(rule.targets);
       if (rules.length >= MAX_RULES && !rules.some((each) => each.id === id))
@@ -203,6 +204,7 @@ export function createAlerts(options: AlertsOptions): Alerts {
 
     async setTarget(id, { url, allow_private: allowPrivate = false }: AlertTargetInput) {
       if (id === LOG_TARGET) throw invalid('id', 'that is the log of FLM itself; choose another name');
+      checkId(id);
       const old = findTarget(id);
       if (old === null && targets.length >= MAX_TARGETS) throw tooMany('target', MAX_TARGETS);
       if (URL.parse(url)?.protocol === 'http:' && !allowPrivate)
@@ -321,6 +323,10 @@ function deliveryView({ id, targetId, body, ...row }: StoredDelivery): AlertDeli
     created_at: new Date(row.createdAtMs).toISOString(),
     next_at: row.nextAtMs === null ? null : new Date(row.nextAtMs).toISOString(),
   };
+}
+
+function checkId(id: string): void {
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(id)) throw invalid('id', 'it takes 1 to 64 letters, digits, - and _');
 }
 
 function missing(field: string): FlmError {

@@ -25,7 +25,8 @@ export const LOG_TARGET = 'log';
 export const MAX_RULES = 50;
 export const MAX_TARGETS = 20;
 
-export const AlertId = Type.String({ pattern: '^[A-Za-z0-9_-]{1,64}$', examples: ['ops'] });
+/** What it is made of is checked where one is made. */
+export const AlertId = Type.String({ minLength: 1, maxLength: 100 });
 const Time = Type.String({ format: 'date-time' });
 const TargetIds = Type.Array(AlertId, { maxItems: MAX_TARGETS, uniqueItems: true });
 const Threshold = Type.Integer({ minimum: 1, maximum: 1_000_000 });
