@@ -26,18 +26,22 @@ import {
   createAdmission,
   createKeyStore,
   createKeys,
+  createLimitRows,
+  createLimits,
   createSlots,
   type Keys,
-  mayUse,
+  type Limits,
   type Slots,
 } from './admission';
 import { adminUrl, openAdminPort } from './app/admin-port';
 import { postVia } from './app/collector';
+import { recordLimits } from './app/limits';
 import { alsoToFile, boundedStdout, logEvents } from './app/logs';
 import { createRequestLog } from './app/request-log';
+import { rotateKeys } from './app/rotation';
 import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
-import type { Clock } from './contract';
+import type { Clock, Screen } from './contract';
 import { createDaemon, type Legacy, type RunBy } from './daemon';
 import { createEgress, type Egress } from './egress';
 import {
@@ -53,6 +57,7 @@ import {
 import { createGateway, type Gateway } from './gateway';
 import { type Bus, createBus } from './lib/bus';
 import { FlmError, toFlmError } from './lib/errors';
+import { isLoopback, parseIp } from './lib/ip';
 import type { Log } from './lib/log';
 import type { Env, Paths } from './lib/paths';
 import {
@@ -66,6 +71,7 @@ import {
   type ProxyView,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
+import type { CurrentPolicy, Policy } from './policy';
 import { createScreen } from './security';
 import { createTelemetry, type Telemetry } from './telemetry';
 import { VERSION } from './version';
@@ -259,6 +265,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     undo.push(engines.close);
 
     let gateway: Gateway | null = null;
+    let limits: Limits | null = null;
     let admin: Admin | null = null;
     let adminPort: AdminPort = { url: null, reason: null };
     let telemetry: Telemetry | null = null;
@@ -274,6 +281,8 @@ export async function openApp(options: AppOptions): Promise<App> {
       openEntrance: (options) => openGateway().edge(options),
       whoListens: (bind, port) => whoListens(egress, bind, port),
     });
+    // After the last request has given back what it had taken.
+    undo.push(() => limits?.close());
     let closeGateway = (): void => {};
     undo.push(() => closeGateway());
     undo.push(() => proxies.close(async () => gateway?.drain(GOODBYE_MS), GOODBYE_MS));
@@ -286,7 +295,25 @@ export async function openApp(options: AppOptions): Promise<App> {
       queueLimit: () => config.current()['engine.queue_limit'],
     });
 
-    const screen = createScreen();
+    const policy: CurrentPolicy = () => NO_POLICY;
+    const isExposed = () => proxies.all().some(({ listen_addr: address }) => !isLoopbackAddress(address));
+    const guard = createScreen();
+    const screen: Screen = {
+      ...guard,
+      stranger(visit, reason) {
+        guard.stranger(visit, reason);
+        limits?.stranger(visit);
+      },
+    };
+
+    /** Takes up the limits as the process before this one left them. */
+    function openLimits(): Limits {
+      if (limits !== null) return limits;
+      const rows = createLimitRows(db.security);
+      limits = createLimits({ rows, policy, rulesOf: keys.rulesOf, isExposed, clock, bus, log });
+      undo.push(recordLimits({ bus, clock, log, record: audit.record }));
+      return limits;
+    }
 
     /** Starts what is told of requests, before there are any. */
     async function openTelemetry(): Promise<void> {
@@ -320,14 +347,14 @@ export async function openApp(options: AppOptions): Promise<App> {
     function openGateway(): Gateway {
       if (gateway !== null) return gateway;
       loadOf = slots.load;
-      const admission = createAdmission({ slots, gate: engines, isAlias: models.isAlias, clock, bus });
+      const { isAlias } = models;
+      const admission = createAdmission({ slots, limits: openLimits(), gate: engines, isAlias, clock, bus });
       const made = createGateway({
         keys,
         models,
         catalogue: models,
         admission,
         screen,
-        mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
         engines,
         liveness: engines.liveness,
         metrics: async () => requireOpen(telemetry).metrics(),
@@ -418,6 +445,7 @@ export async function openApp(options: AppOptions): Promise<App> {
             meta: { reason: 'requests wait to be written, and the disk does not take them' },
           });
         await admin?.leave();
+        limits?.pause();
         await requestLog.stop(() => {
           telemetry?.pause();
           onQuiet();
@@ -428,6 +456,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       async resume() {
         db.resume(0);
         audit.resume();
+        limits?.resume();
         requestLog.start();
         telemetry?.resume();
         // Commands may have worked on the data directory in between.
@@ -475,7 +504,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         // What another process has taken over is not stopped.
         if (daemon.isOwner()) await stopped(audit, log);
       });
-      undo.push(logEvents(bus, log));
+      undo.push(logEvents(bus, log), rotateKeys(keys, daemon.isOwner, log));
       const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
       const rooms = { keys, engines, config, models, audit, sessions, status, check, support };
       admin = createAdmin({
@@ -551,6 +580,14 @@ export async function openApp(options: AppOptions): Promise<App> {
     await close().catch(() => {});
     throw error;
   }
+}
+
+/** Until there are policies. */
+const NO_POLICY: Policy = { version: 0, document: {} };
+
+function isLoopbackAddress(address: string): boolean {
+  const host = parseIp(address.slice(0, address.lastIndexOf(':')));
+  return host !== null && isLoopback(host);
 }
 
 /** The last thing that is put on record; an FLM that cannot write it stops all the same. */

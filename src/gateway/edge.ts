@@ -4,7 +4,7 @@
  * has one Host, an absolute URL and a method some route could have.
  */
 import type { ConfigSnapshot } from '../config';
-import type { Clock, Screen, Visit } from '../contract';
+import type { Clock, Entrant, Screen, Visit } from '../contract';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import { newId } from '../lib/ids';
@@ -12,6 +12,7 @@ import { clientIp, parseIp, parseIpSet } from '../lib/ip';
 import type { Log } from '../lib/log';
 import { errorResponse } from './errors';
 import { ownHeaders } from './headers';
+import { showQuota } from './quota';
 import { RequestRecord } from './record';
 import type { Tracing } from './tracing';
 
@@ -27,7 +28,9 @@ export interface Door {
 }
 
 /** What the edge knows of a request before any route sees it. */
-export interface RequestContext extends Visit {
+export interface RequestContext extends Visit, Entrant {
+  readonly id: string;
+  readonly ip: string;
   /** What will be told of it once it is over. */
   readonly record: RequestRecord;
   /** The address at the other end of the connection: the client's, or that of a proxy in between. */
@@ -114,6 +117,7 @@ export function createEdge(options: EdgeOptions): Edge {
       request,
       id,
       ip,
+      quota: null,
       record: new RequestRecord(id, request, ip, clock, bus, tracing),
       peer,
       door,
@@ -166,6 +170,7 @@ export function createEdge(options: EdgeOptions): Edge {
       const context = contextFor(request, connection);
       const response = await answer(context);
       if (context.record.principalId === null) await screen.hold(context);
+      if (context.quota !== null) showQuota(response.headers, context.quota, clock.nowMs());
       if (door.stance !== 'open') response.headers.set('connection', 'close');
       context.record.answered(response.status);
       return response;

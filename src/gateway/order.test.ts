@@ -66,6 +66,7 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
           ? { principal, refusal: null }
           : { principal: null, refusal: 'invalid_or_revoked_api_key' };
       },
+      rulesOf: () => null,
       anyUsable: () => true,
     },
     models: {
@@ -77,7 +78,10 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
     },
     screen: { arrive: () => trip('screen'), stranger() {}, hold: () => null, known() {} },
     admission: {
-      admit(id): Ticket {
+      count() {},
+      allowedFor: () => null,
+      metersTokens: () => false,
+      admit({ id }): Ticket {
         trip('admit');
         return {
           id,
@@ -103,7 +107,6 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
         return answer();
       },
     },
-    mayUse: () => true,
     catalogue: { openAiListJson: () => '[]', openAiModel: async () => null },
     metrics: async () => ({ type: 'text/plain', text: '' }),
     tracing: null,
