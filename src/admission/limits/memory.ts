@@ -88,8 +88,9 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
   }
 
   function roll({ meter, limit }: Kept, nowMs: number): void {
-    // What another process counts by now, this one must not grant any more.
-    if (meter.roll(limit, nowMs)) meter.written = pausedMs === null ? aheadOf(limit) : 0;
+    // What another process counts by now, this one must not grant any more, and its bucket is not filled twice.
+    const isOver = meter.roll(pausedMs === null ? limit : { ...limit, perMinute: 0 }, nowMs);
+    if (isOver) meter.written = pausedMs === null ? aheadOf(limit) : 0;
   }
 
   /** A meter for somebody who has none here: new, or as the process before this one left it. */
@@ -174,7 +175,8 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
         const entry = entries[index] as Kept;
         const { meter } = entry;
         if (refused === null && cost > 0) {
-          meter.spend(cost, nowMs);
+          // No window begins here any more: it would reach into two of the other process.
+          meter.spend(cost, pausedMs ?? nowMs);
           keepAhead(entry);
         }
         if (refused === index) waitMs = Math.max(1, meter.waitMs(limit, cost, nowMs));
@@ -220,9 +222,12 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
       const wallMs = clock.nowMs();
       pausedMs = Number.NEGATIVE_INFINITY;
       const exact = [...busy(nowMs)].map((entry) => rowOf(entry, entry.meter.count, nowMs, wallMs));
+      // The one before this one may still serve: what it may grant is told on.
+      const isAlone = restored.isExact || nowMs - startedMs >= WINDOW_MS;
       try {
         // Windows that nobody has asked about since the start are as they were.
-        rows.finish([...exact, ...before.values()], wallMs);
+        if (isAlone) rows.finish([...exact, ...before.values()], wallMs);
+        else rows.write(exact, wallMs);
       } catch (error) {
         log.warn('limits could not be written down: the next start takes a quarter as used', { error });
       }
