@@ -68,7 +68,9 @@ export const PROGRAM: FlmGroup = {
       commands: {
         create: verb(() => import('./api-keys/create')),
         list: verb(() => import('./api-keys/list')),
+        update: verb(() => import('./api-keys/update')),
         rotate: verb(() => import('./api-keys/rotate')),
+        collect: verb(() => import('./api-keys/collect')),
         revoke: verb(() => import('./api-keys/revoke')),
       },
     },

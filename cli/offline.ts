@@ -5,7 +5,7 @@
 
 import { EraseInput as ActivityEraseInput } from '../src/activity';
 import type { OwnerApi } from '../src/admin/client';
-import { KeyInput, RotateInput } from '../src/admission';
+import { KeyChange, KeyInput, RotateInput } from '../src/admission';
 import { type App, openApp } from '../src/app';
 import { AuditFilter, AuditQuery, CheckpointQuery, EraseInput } from '../src/audit';
 import { SettingInput } from '../src/config';
@@ -83,6 +83,8 @@ function checked(
     keys: {
       ...keys,
       create: told(async (input) => keys.create(requireValid(KeyInput, input))),
+      update: told(async (id, change) => keys.update(id, requireValid(KeyChange, change))),
+      collect: told(keys.collect),
       rotate: told(async (id, input) => keys.rotate(id, requireValid(RotateInput, input))),
       revoke: told(keys.revoke),
     },

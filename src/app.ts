@@ -30,19 +30,23 @@ import {
   createAdmission,
   createKeyStore,
   createKeys,
+  createLimitRows,
+  createLimits,
   createSlots,
   type Keys,
-  mayUse,
+  type Limits,
   type Slots,
 } from './admission';
 import { adminUrl, openAdminPort } from './app/admin-port';
 import { postVia, webhookVia } from './app/collector';
+import { recordLimits } from './app/limits';
 import { alsoToFile, boundedStdout, logEvents } from './app/logs';
 import { createRecentClients, policyOnRecord, surroundingsOf } from './app/policy-seams';
 import { createRequestLog } from './app/request-log';
+import { rotateKeys } from './app/rotation';
 import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
-import type { Clock } from './contract';
+import type { Clock, Screen } from './contract';
 import { createDaemon, type Legacy, type RunBy } from './daemon';
 import { createEgress, type Egress } from './egress';
 import {
@@ -60,6 +64,7 @@ import {
 import { createGateway, type Gateway } from './gateway';
 import { type Bus, createBus } from './lib/bus';
 import { FlmError, toFlmError } from './lib/errors';
+import { isLoopback, parseIp } from './lib/ip';
 import type { Log } from './lib/log';
 import type { Env, Paths } from './lib/paths';
 import {
@@ -305,6 +310,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     undo.push(engines.close);
 
     let gateway: Gateway | null = null;
+    let limits: Limits | null = null;
     let admin: Admin | null = null;
     let adminPort: AdminPort = { url: null, reason: null };
     let telemetry: Telemetry | null = null;
@@ -334,6 +340,8 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
     });
     undo.push(connections.close);
+    // After the last request has given back what it had taken.
+    undo.push(() => limits?.close());
     let closeGateway = (): void => {};
     undo.push(() => closeGateway());
     undo.push(() => proxies.close(async () => gateway?.drain(GOODBYE_MS), GOODBYE_MS));
@@ -346,7 +354,31 @@ export async function openApp(options: AppOptions): Promise<App> {
       queueLimit: () => config.current()['engine.queue_limit'],
     });
 
-    const screen = createScreen();
+    const guard = createScreen();
+    const screen: Screen = {
+      ...guard,
+      stranger(visit, reason) {
+        guard.stranger(visit, reason);
+        limits?.stranger(visit);
+      },
+    };
+
+    /** Takes up the limits as the process before this one left them. */
+    function openLimits(): Limits {
+      if (limits !== null) return limits;
+      const rows = createLimitRows(db.security);
+      limits = createLimits({
+        rows,
+        policy: policy.current,
+        rulesOf: keys.rulesOf,
+        isExposed: proxies.isExposed,
+        clock,
+        bus,
+        log,
+      });
+      undo.push(recordLimits({ bus, clock, log, record: audit.record }));
+      return limits;
+    }
 
     /** Starts what is told of requests, before there are any. */
     async function openTelemetry(): Promise<void> {
@@ -382,7 +414,8 @@ export async function openApp(options: AppOptions): Promise<App> {
     function openGateway(): Gateway {
       if (gateway !== null) return gateway;
       loadOf = slots.load;
-      const admission = createAdmission({ slots, gate: engines, isAlias: models.isAlias, clock, bus });
+      const { isAlias } = models;
+      const admission = createAdmission({ slots, limits: openLimits(), gate: engines, isAlias, clock, bus });
       const made = createGateway({
         keys,
         models,
@@ -390,7 +423,6 @@ export async function openApp(options: AppOptions): Promise<App> {
         admission,
         screen,
         policy: policy.current,
-        mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
         engines,
         liveness: engines.liveness,
         metrics: async () => requireOpen(telemetry).metrics(),
@@ -507,6 +539,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         await admin?.leave();
         try {
           await alerts.pause();
+          limits?.pause();
           await requestLog.stop(() => {
             telemetry?.pause();
             onQuiet();
@@ -552,6 +585,7 @@ export async function openApp(options: AppOptions): Promise<App> {
 
     async function comeBack(): Promise<void> {
       audit.resume();
+      limits?.resume();
       requestLog.start();
       alerts.start();
       telemetry?.resume();
@@ -575,7 +609,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         // What another process has taken over is not stopped.
         if (daemon.isOwner()) await stopped(audit, log);
       });
-      undo.push(logEvents(bus, log));
+      undo.push(logEvents(bus, log), rotateKeys(keys, daemon.isOwner, log));
       const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
       const rooms = {
         keys,
@@ -668,19 +702,4 @@ export async function openApp(options: AppOptions): Promise<App> {
     await close().catch(() => {});
     throw error;
   }
-}
-
-/** The last thing that is put on record; an FLM that cannot write it stops all the same. */
-async function stopped(audit: Audit, log: Log): Promise<void> {
-  try {
-    await audit.record({ type: 'flm.stopped', severity: 'low', target: null, details: null });
-  } catch (error) {
-    log.warn('that FLM stopped could not be put on record', { error });
-  }
-}
-
-function requireOpen(telemetry: Telemetry | null): Telemetry {
-  if (telemetry === null)
-    throw new FlmError('INTERNAL_ERROR', { cause: new Error('nothing counts requests') });
-  return telemetry;
 }

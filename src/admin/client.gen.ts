@@ -35,13 +35,19 @@ export type ListSessionsResult = { items: ({ id: string; ip: string | null; user
 
 export type RevokeSessionResult = { id: string; closed: true };
 
-export type ListKeysResult = { items: ({ id: string; label: string; status: "active" | "expired" | "revoked"; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; rotated_from: string | null })[]; next: null };
+export type ListKeysResult = { items: ({ id: string; label: string; status: "active" | "expired" | "revoked"; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; rotated_from: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null; is_uncollected: boolean })[]; next: null };
 
-export type CreateKeyBody = { label: string; scopes?: ("inference" | "metrics" | "engine-admin")[]; models?: (string)[]; expires_in_s?: number };
+export type CreateKeyBody = { label: string; scopes?: ("inference" | "metrics" | "engine-admin")[]; models?: (string)[]; expires_in_s?: number; cidrs?: (string)[]; origins?: (string)[]; requests_per_minute?: number; burst?: number; tokens_per_minute?: number; parallel_requests?: number; rotate_every_s?: number; rotate_grace_s?: number };
 
 export type CreateKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null };
 
 export type IssueEphemeralKeyResult = { plain_key: string };
+
+export type UpdateKeyBody = { label?: string; models?: (string)[] | null; cidrs?: (string)[] | null; origins?: (string)[] | null; requests_per_minute?: number | null; burst?: number | null; tokens_per_minute?: number | null; parallel_requests?: number | null; rotate_every_s?: number | null; rotate_grace_s?: number | null };
+
+export type UpdateKeyResult = { id: string; label: string; status: "active" | "expired" | "revoked"; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; rotated_from: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null; is_uncollected: boolean };
+
+export type CollectKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null };
 
 export type RotateKeyBody = { label?: string; grace_s?: number };
 
@@ -244,6 +250,10 @@ export function operationsOver(send: Send) {
     createKey: (input: { body: CreateKeyBody } & Cancellable) => send<CreateKeyResult>('POST', '/api/v1/keys', input),
     /** A key for one minute, kept in memory only. Scope: `keys:write` */
     issueEphemeralKey: (input: Cancellable = {}) => send<IssueEphemeralKeyResult>('POST', '/api/v1/keys/ephemeral', input),
+    /** Change limits, lists or label of an API key. Scope: `keys:write` */
+    updateKey: (input: { params: { id: string }; body: UpdateKeyBody } & Cancellable) => send<UpdateKeyResult>('POST', '/api/v1/keys/{id}', input),
+    /** Fetch, once, the key that a rotation by itself made. Scope: `keys:write` */
+    collectKey: (input: { params: { id: string } } & Cancellable) => send<CollectKeyResult>('POST', '/api/v1/keys/{id}/collect', input),
     /** Replace an API key. Scope: `keys:write` */
     rotateKey: (input: { params: { id: string }; body: RotateKeyBody } & Cancellable) => send<RotateKeyResult>('POST', '/api/v1/keys/{id}/rotate', input),
     /** Revoke an API key. Scope: `keys:write` */

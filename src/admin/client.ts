@@ -64,6 +64,8 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       list: () => api.listKeys(),
       create: (body) => api.createKey({ body }),
       ephemeral: () => api.issueEphemeralKey(),
+      update: (id, body) => api.updateKey({ params: { id }, body }),
+      collect: (id) => api.collectKey({ params: { id } }),
       rotate: (id, body) => api.rotateKey({ params: { id }, body }),
       revoke: (id) => api.revokeKey({ params: { id } }),
     },

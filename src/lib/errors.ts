@@ -172,6 +172,20 @@ export const ERRORS = {
     message: 'Web pages of "{origin}" may not use this.',
     hint: 'Its owner can allow them in cors.allowed_origins: flm security policy edit',
   },
+  KEY_ADDRESS_REFUSED: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'This key may not be used from this address.',
+    hint: 'Its owner can change that: flm api-keys update {key} --cidr <network>',
+  },
+  KEY_ORIGIN_REFUSED: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'This key may not be used by {from}.',
+    hint: 'Its owner can change that: flm api-keys update {key} --origin <origin>',
+  },
   POLICY_UNREADABLE: {
     status: 403,
     type: 'permission_error',
@@ -407,6 +421,13 @@ export const ERRORS = {
     exit: 1,
     message: 'There is no API key "{id}".',
     hint: '"flm api-keys list" shows the keys.',
+  },
+  KEY_NOT_WAITING: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'No new key waits to be collected for "{id}".',
+    hint: '"flm api-keys list" shows which do. A key is handed over once; for another one: flm api-keys rotate {id}',
   },
   KEY_ALREADY_REVOKED: {
     status: 409,
