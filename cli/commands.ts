@@ -68,7 +68,9 @@ export const PROGRAM: FlmGroup = {
       commands: {
         create: verb(() => import('./api-keys/create')),
         list: verb(() => import('./api-keys/list')),
+        update: verb(() => import('./api-keys/update')),
         rotate: verb(() => import('./api-keys/rotate')),
+        collect: verb(() => import('./api-keys/collect')),
         revoke: verb(() => import('./api-keys/revoke')),
       },
     },
@@ -131,6 +133,28 @@ export const PROGRAM: FlmGroup = {
             verify: verb(() => import('./security/audit-logs/verify')),
             checkpoint: verb(() => import('./security/audit-logs/checkpoint')),
             erase: verb(() => import('./security/audit-logs/erase')),
+          },
+        },
+        exposure: verb(() => import('./security/exposure')),
+        alerts: {
+          about:
+            'What you are told of, and where: rules, webhooks, and what became of messages. Alone: list.',
+          bare: 'list',
+          commands: {
+            list: verb(() => import('./security/alerts/list')),
+            set: verb(() => import('./security/alerts/set')),
+            remove: verb(() => import('./security/alerts/remove')),
+            targets: {
+              about: 'Where alerts go: the log, and webhooks.',
+              commands: {
+                list: verb(() => import('./security/alerts/targets/list')),
+                add: verb(() => import('./security/alerts/targets/add')),
+                remove: verb(() => import('./security/alerts/targets/remove')),
+                key: verb(() => import('./security/alerts/targets/key')),
+              },
+            },
+            deliveries: verb(() => import('./security/alerts/deliveries')),
+            test: verb(() => import('./security/alerts/test')),
           },
         },
       },

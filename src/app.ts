@@ -2,6 +2,7 @@
  * The composition root: the only place that joins rooms. `openApp` opens the data directory and the rooms that any
  * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
  */
+import { hostname } from 'node:os';
 import { checkDatabases, openDatabases } from '../db';
 import type { ActivityApi } from './activity';
 import {
@@ -10,6 +11,7 @@ import {
   type CheckReport,
   checkAudit,
   checkConnections,
+  checkExposed,
   checkPolicy,
   checkRequestLog,
   createAdmin,
@@ -28,22 +30,27 @@ import {
   createAdmission,
   createKeyStore,
   createKeys,
+  createLimitRows,
+  createLimits,
   createSlots,
   type Keys,
-  mayUse,
+  type Limits,
   type Slots,
 } from './admission';
 import { adminUrl, openAdminPort } from './app/admin-port';
-import { postVia } from './app/collector';
+import { postVia, webhookVia } from './app/collector';
+import { recordLimits } from './app/limits';
 import { alsoToFile, boundedStdout, logEvents } from './app/logs';
 import { createRecentClients, policyOnRecord, surroundingsOf } from './app/policy-seams';
 import { createRequestLog } from './app/request-log';
+import { rotateKeys } from './app/rotation';
 import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
-import type { Clock } from './contract';
+import type { Clock, Screen } from './contract';
 import { createDaemon, type Legacy, type RunBy } from './daemon';
 import { createEgress, type Egress } from './egress';
 import {
+  adapterOf,
   createEngineStore,
   createEngines,
   createHistoryStore,
@@ -51,28 +58,33 @@ import {
   createTrial,
   type Engines,
   type Trial,
+  whoIsAt,
   whoListens,
 } from './engines';
 import { createGateway, type Gateway } from './gateway';
 import { type Bus, createBus } from './lib/bus';
 import { FlmError, toFlmError } from './lib/errors';
+import { isLoopback, parseIp } from './lib/ip';
 import type { Log } from './lib/log';
 import type { Env, Paths } from './lib/paths';
 import {
   createConnections,
   createProxies,
   createProxyStore,
+  type ExposureReport,
   IDLE_SECONDS,
+  interfaceAddresses,
   type Proxies,
   type ProxiesApi,
   type ProxyInput,
   type ProxyProfile,
   type ProxyView,
+  reportExposure,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
 import { createPolicies, createPolicyStore, type Policies } from './policy';
 import { createScreen } from './security';
-import { createTelemetry, type Telemetry } from './telemetry';
+import { type Alerts, createAlertStore, createAlerts, createTelemetry, type Telemetry } from './telemetry';
 import { VERSION } from './version';
 
 export interface AppOptions {
@@ -103,6 +115,7 @@ export interface App {
   readonly proxies: Proxies;
   /** The request log. */
   readonly activity: ActivityApi;
+  readonly alerts: Alerts;
   /** What happened, for whoever records it. */
   readonly bus: Bus;
   readonly firstStart: boolean;
@@ -112,6 +125,7 @@ export interface App {
   /** What is under way: all zero when nothing is being served, else something was not given back. */
   open(): OpenWork;
   check(): Promise<CheckReport>;
+  exposure(): Promise<ExposureReport>;
   support(): Promise<SupportBundle>;
   /**
    * Serves through one proxy, until `close`. It is not saved, and nobody takes its port over. May be tried again after
@@ -154,6 +168,8 @@ export interface SavedOrder {
 
 /** How long requests under way may take to say goodbye when FLM stops. */
 const GOODBYE_MS = 2_000;
+/** A look at the engines that is this old will do to say where they are. */
+const FRESH_MS = 5_000;
 /** Idle connections of a process that was replaced close by themselves in this time. */
 const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
 
@@ -227,6 +243,19 @@ export async function openApp(options: AppOptions): Promise<App> {
     const egress = createEgress({ clock });
     undo.push(egress.close);
 
+    const alerts = createAlerts({
+      store: createAlertStore(db.security, audit.inSecurityDb),
+      bus,
+      clock,
+      log,
+      post: webhookVia(egress),
+      checkUrl: egress.checkDeliveryUrl,
+      config: config.current,
+      host: hostname(),
+      version: VERSION,
+      random: Math.random,
+    });
+    undo.push(alerts.close);
     const requestLog = createRequestLog({
       dir: paths.activityDir,
       seal: db.daySeal,
@@ -281,6 +310,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     undo.push(engines.close);
 
     let gateway: Gateway | null = null;
+    let limits: Limits | null = null;
     let admin: Admin | null = null;
     let adminPort: AdminPort = { url: null, reason: null };
     let telemetry: Telemetry | null = null;
@@ -294,6 +324,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       clock,
       log,
       openEntrance: (options) => openGateway().edge(options),
+      hasKey: keys.anyUsable,
       whoListens: (bind, port) => whoListens(egress, bind, port),
       policyVersion: policy.refresh,
     });
@@ -309,6 +340,8 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
     });
     undo.push(connections.close);
+    // After the last request has given back what it had taken.
+    undo.push(() => limits?.close());
     let closeGateway = (): void => {};
     undo.push(() => closeGateway());
     undo.push(() => proxies.close(async () => gateway?.drain(GOODBYE_MS), GOODBYE_MS));
@@ -321,7 +354,31 @@ export async function openApp(options: AppOptions): Promise<App> {
       queueLimit: () => config.current()['engine.queue_limit'],
     });
 
-    const screen = createScreen();
+    const guard = createScreen();
+    const screen: Screen = {
+      ...guard,
+      stranger(visit, reason) {
+        guard.stranger(visit, reason);
+        limits?.stranger(visit);
+      },
+    };
+
+    /** Takes up the limits as the process before this one left them. */
+    function openLimits(): Limits {
+      if (limits !== null) return limits;
+      const rows = createLimitRows(db.security);
+      limits = createLimits({
+        rows,
+        policy: policy.current,
+        rulesOf: keys.rulesOf,
+        isExposed: proxies.isExposed,
+        clock,
+        bus,
+        log,
+      });
+      undo.push(recordLimits({ bus, clock, log, record: audit.record }));
+      return limits;
+    }
 
     /** Starts what is told of requests, before there are any. */
     async function openTelemetry(): Promise<void> {
@@ -340,6 +397,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         engines: engines.states,
         loadOf: slots.load,
         activity: () => requestLog.counters() ?? { queued: 0, dropped: 0 },
+        alerts: alerts.counts,
         post: postVia(egress, ending.signal),
         stdout: boundedStdout(),
       });
@@ -356,7 +414,8 @@ export async function openApp(options: AppOptions): Promise<App> {
     function openGateway(): Gateway {
       if (gateway !== null) return gateway;
       loadOf = slots.load;
-      const admission = createAdmission({ slots, gate: engines, isAlias: models.isAlias, clock, bus });
+      const { isAlias } = models;
+      const admission = createAdmission({ slots, limits: openLimits(), gate: engines, isAlias, clock, bus });
       const made = createGateway({
         keys,
         models,
@@ -364,7 +423,6 @@ export async function openApp(options: AppOptions): Promise<App> {
         admission,
         screen,
         policy: policy.current,
-        mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
         engines,
         liveness: engines.liveness,
         metrics: async () => requireOpen(telemetry).metrics(),
@@ -413,6 +471,21 @@ export async function openApp(options: AppOptions): Promise<App> {
       };
     };
 
+    const exposure = () =>
+      reportExposure({
+        proxies: proxies.all,
+        adminUrl: () => adminPort.url,
+        hasKey: keys.anyUsable,
+        async engines() {
+          await engines.refresh(FRESH_MS);
+          return engines.states();
+        },
+        addresses: interfaceAddresses,
+        knock: egress.knock,
+        whoIsAt: (ip, port) => whoIsAt(egress, ip, port),
+        stayHome: (kind) => adapterOf(kind).stayHome,
+      });
+
     const check = () =>
       runChecks({
         paths,
@@ -429,6 +502,7 @@ export async function openApp(options: AppOptions): Promise<App> {
           () => checkPolicy(policy),
           async () => checkRequestLog(requestLog.counters()),
           async () => checkConnections(connections),
+          async () => checkExposed(await exposure()),
         ],
       });
 
@@ -464,6 +538,8 @@ export async function openApp(options: AppOptions): Promise<App> {
           });
         await admin?.leave();
         try {
+          await alerts.pause();
+          limits?.pause();
           await requestLog.stop(() => {
             telemetry?.pause();
             onQuiet();
@@ -509,7 +585,9 @@ export async function openApp(options: AppOptions): Promise<App> {
 
     async function comeBack(): Promise<void> {
       audit.resume();
+      limits?.resume();
       requestLog.start();
+      alerts.start();
       telemetry?.resume();
       await policy.refresh();
       await openDoors();
@@ -531,12 +609,25 @@ export async function openApp(options: AppOptions): Promise<App> {
         // What another process has taken over is not stopped.
         if (daemon.isOwner()) await stopped(audit, log);
       });
-      undo.push(logEvents(bus, log));
+      undo.push(logEvents(bus, log), rotateKeys(keys, daemon.isOwner, log));
       const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
-      const rooms = { keys, engines, config, models, policy, audit, sessions, status, check, support };
+      const rooms = {
+        keys,
+        engines,
+        config,
+        models,
+        policy,
+        audit,
+        sessions,
+        status,
+        check,
+        support,
+        exposure,
+      };
       admin = createAdmin({
         ...rooms,
         activity: requestLog.api,
+        alerts,
         proxies: guarded,
         daemon: daemon.api,
         idempotency,
@@ -545,6 +636,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       });
       undo.push(admin.close);
       await openDoors();
+      alerts.start();
       engines.start();
       log.info('FLM can be managed', { socket: paths.adminSocket, port: adminPort.url });
     }
@@ -561,12 +653,14 @@ export async function openApp(options: AppOptions): Promise<App> {
       egress,
       proxies,
       activity: requestLog.api,
+      alerts,
       bus,
       log,
       firstStart: db.firstStart,
       status,
       open: () => open(),
       check,
+      exposure,
       support,
       stop: daemon.stop,
       over: daemon.over,
@@ -608,19 +702,4 @@ export async function openApp(options: AppOptions): Promise<App> {
     await close().catch(() => {});
     throw error;
   }
-}
-
-/** The last thing that is put on record; an FLM that cannot write it stops all the same. */
-async function stopped(audit: Audit, log: Log): Promise<void> {
-  try {
-    await audit.record({ type: 'flm.stopped', severity: 'low', target: null, details: null });
-  } catch (error) {
-    log.warn('that FLM stopped could not be put on record', { error });
-  }
-}
-
-function requireOpen(telemetry: Telemetry | null): Telemetry {
-  if (telemetry === null)
-    throw new FlmError('INTERNAL_ERROR', { cause: new Error('nothing counts requests') });
-  return telemetry;
 }

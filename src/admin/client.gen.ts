@@ -35,13 +35,19 @@ export type ListSessionsResult = { items: ({ id: string; ip: string | null; user
 
 export type RevokeSessionResult = { id: string; closed: true };
 
-export type ListKeysResult = { items: ({ id: string; label: string; status: "active" | "expired" | "revoked"; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; rotated_from: string | null })[]; next: null };
+export type ListKeysResult = { items: ({ id: string; label: string; status: "active" | "expired" | "revoked"; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; rotated_from: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null; is_uncollected: boolean })[]; next: null };
 
-export type CreateKeyBody = { label: string; scopes?: ("inference" | "metrics" | "engine-admin")[]; models?: (string)[]; expires_in_s?: number };
+export type CreateKeyBody = { label: string; scopes?: ("inference" | "metrics" | "engine-admin")[]; models?: (string)[]; expires_in_s?: number; cidrs?: (string)[]; origins?: (string)[]; requests_per_minute?: number; burst?: number; tokens_per_minute?: number; parallel_requests?: number; rotate_every_s?: number; rotate_grace_s?: number };
 
 export type CreateKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null };
 
 export type IssueEphemeralKeyResult = { plain_key: string };
+
+export type UpdateKeyBody = { label?: string; models?: (string)[] | null; cidrs?: (string)[] | null; origins?: (string)[] | null; requests_per_minute?: number | null; burst?: number | null; tokens_per_minute?: number | null; parallel_requests?: number | null; rotate_every_s?: number | null; rotate_grace_s?: number | null };
+
+export type UpdateKeyResult = { id: string; label: string; status: "active" | "expired" | "revoked"; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; rotated_from: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null; is_uncollected: boolean };
+
+export type CollectKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null };
 
 export type RotateKeyBody = { label?: string; grace_s?: number };
 
@@ -109,7 +115,7 @@ export type ExplainSettingResult = { key: string; about: string; takes: string; 
 
 export type ListProxiesResult = { items: ({ id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct"; fail_open: boolean; socks5_endpoint: null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; next: string | null };
 
-export type StartProxyBody = { port?: number; bind?: string; mode?: string; trusted_proxies?: (string)[]; allow_plaintext?: boolean };
+export type StartProxyBody = { port?: number; bind?: string; mode?: string; trusted_proxies?: (string)[]; allow_plaintext?: boolean; allow_no_key?: boolean };
 
 export type StartProxyResult = { id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct"; fail_open: boolean; socks5_endpoint: null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
 
@@ -123,7 +129,7 @@ export type ReloadProxiesResult = { status: "reloaded"; reloaded: number; total:
 
 export type StopFlmResult = { status: "stopping"; pid: number };
 
-export type HandOverResult = { pid: number; version: string; proxies: ({ mode: "local-http"; bind: string; port: number; trustedProxies: (string)[]; allowPlaintext: boolean })[]; elders: (number)[] };
+export type HandOverResult = { pid: number; version: string; proxies: ({ mode: "local-http"; bind: string; port: number; trustedProxies: (string)[]; allowPlaintext: boolean; allowNoKey?: boolean })[]; elders: (number)[] };
 
 export type TellOfElderBody = { pid: number; requests: number; opened: ({ requestId: string; atMs: number; ip: string; method: string; path: string; principalId: string | null; model: string | null; engineId: string | null; engineModel: string | null; attempts: number; isStream: boolean; outcome: "done" | "aborted" | "failed" | "refused"; status: number; errorCode: string | null; waitedMs: number; firstByteMs: number | null; firstTokenMs: number | null; durationMs: number; usage: { promptTokens: number; completionTokens: number; cachedTokens: number | null; reasoningTokens: number | null } | null; trace: { traceId: string; spanId: string; parentSpanId: string | null; isSampled: boolean } })[]; finished: ({ requestId: string; atMs: number; ip: string; method: string; path: string; principalId: string | null; model: string | null; engineId: string | null; engineModel: string | null; attempts: number; isStream: boolean; outcome: "done" | "aborted" | "failed" | "refused"; status: number; errorCode: string | null; waitedMs: number; firstByteMs: number | null; firstTokenMs: number | null; durationMs: number; usage: { promptTokens: number; completionTokens: number; cachedTokens: number | null; reasoningTokens: number | null } | null; trace: { traceId: string; spanId: string; parentSpanId: string | null; isSampled: boolean } })[] };
 
@@ -193,6 +199,32 @@ export type EraseFromActivityBody = { ip: string };
 
 export type EraseFromActivityResult = { days: number; places: number };
 
+export type ListAlertRulesResult = { items: ({ id: string; event_type: "intrusion" | "anomaly" | "rate_limit" | "api_error" | "ban" | "auth_failure" | "policy" | "resource"; severity: "low" | "medium" | "high" | "critical"; threshold: number | null; enabled: boolean; targets: (string)[] })[]; next: null };
+
+export type SetAlertRuleBody = { event_type?: "intrusion" | "anomaly" | "rate_limit" | "api_error" | "ban" | "auth_failure" | "policy" | "resource"; severity?: "low" | "medium" | "high" | "critical"; threshold?: number | null; enabled?: boolean; targets?: (string)[] };
+
+export type SetAlertRuleResult = { id: string; event_type: "intrusion" | "anomaly" | "rate_limit" | "api_error" | "ban" | "auth_failure" | "policy" | "resource"; severity: "low" | "medium" | "high" | "critical"; threshold: number | null; enabled: boolean; targets: (string)[] };
+
+export type RemoveAlertRuleResult = { id: string; removed: true };
+
+export type ListAlertTargetsResult = { items: ({ id: string; kind: "log" | "webhook"; url: string | null; allow_private: boolean; public_key: string | null; enabled: boolean; updated_at: string })[]; next: null };
+
+export type SetAlertTargetBody = { url: string; allow_private?: boolean };
+
+export type SetAlertTargetResult = { id: string; kind: "log" | "webhook"; url: string | null; allow_private: boolean; public_key: string | null; enabled: boolean; updated_at: string };
+
+export type RemoveAlertTargetResult = { id: string; removed: true };
+
+export type ListAlertDeliveriesQuery = { state?: "waiting" | "sent" | "failed" | undefined; limit?: number | undefined; cursor?: string | undefined };
+
+export type ListAlertDeliveriesResult = { items: ({ id: string; target: string; type: string; message: string; state: "waiting" | "sent" | "failed"; attempts: number; last_error: string | null; created_at: string; next_at: string | null })[]; next: string | null };
+
+export type TestAlertsBody = { target?: string };
+
+export type TestAlertsResult = { items: ({ target: string; ok: boolean; id: string; status: number | null; answer: string | null; error: string | null; duration_ms: number })[]; next: null };
+
+export type GetExposureResult = { status: "ok" | "warning" | "open"; listeners: ({ id: string; address: string; running: boolean; reach: "this-machine" | "this-network" | "internet"; urls: (string)[]; tls: boolean; verdict: "ok" | "warning" | "open"; advice: string | null })[]; engines: ({ engine: string; kind: string; port: number; open_at: ({ address: string; reach: "this-machine" | "this-network" | "internet"; answers: "without-key" | "with-key" | "unknown" })[]; verdict: "ok" | "warning" | "open"; advice: string | null })[]; addresses: (string)[] };
+
 /** Every operation of the admin API. */
 export function operationsOver(send: Send) {
   return {
@@ -218,6 +250,10 @@ export function operationsOver(send: Send) {
     createKey: (input: { body: CreateKeyBody } & Cancellable) => send<CreateKeyResult>('POST', '/api/v1/keys', input),
     /** A key for one minute, kept in memory only. Scope: `keys:write` */
     issueEphemeralKey: (input: Cancellable = {}) => send<IssueEphemeralKeyResult>('POST', '/api/v1/keys/ephemeral', input),
+    /** Change limits, lists or label of an API key. Scope: `keys:write` */
+    updateKey: (input: { params: { id: string }; body: UpdateKeyBody } & Cancellable) => send<UpdateKeyResult>('POST', '/api/v1/keys/{id}', input),
+    /** Fetch, once, the key that a rotation by itself made. Scope: `keys:write` */
+    collectKey: (input: { params: { id: string } } & Cancellable) => send<CollectKeyResult>('POST', '/api/v1/keys/{id}/collect', input),
     /** Replace an API key. Scope: `keys:write` */
     rotateKey: (input: { params: { id: string }; body: RotateKeyBody } & Cancellable) => send<RotateKeyResult>('POST', '/api/v1/keys/{id}/rotate', input),
     /** Revoke an API key. Scope: `keys:write` */
@@ -314,5 +350,23 @@ export function operationsOver(send: Send) {
     verifyActivity: (input: Cancellable = {}) => send<VerifyActivityResult>('GET', '/api/v1/activity/verify', input),
     /** Erase the address of a client. Scope: `activity:write` */
     eraseFromActivity: (input: { body: EraseFromActivityBody } & Cancellable) => send<EraseFromActivityResult>('POST', '/api/v1/activity/erase', input),
+    /** List all alert rules. Scope: `alerts:read` */
+    listAlertRules: (input: Cancellable = {}) => send<ListAlertRulesResult>('GET', '/api/v1/alerts/rules', input),
+    /** Make or change an alert rule. Scope: `alerts:write` */
+    setAlertRule: (input: { params: { id: string }; body: SetAlertRuleBody } & Cancellable) => send<SetAlertRuleResult>('PUT', '/api/v1/alerts/rules/{id}', input),
+    /** Remove an alert rule. Scope: `alerts:write` */
+    removeAlertRule: (input: { params: { id: string } } & Cancellable) => send<RemoveAlertRuleResult>('DELETE', '/api/v1/alerts/rules/{id}', input),
+    /** List where alerts go. Scope: `alerts:read` */
+    listAlertTargets: (input: Cancellable = {}) => send<ListAlertTargetsResult>('GET', '/api/v1/alerts/targets', input),
+    /** Make a webhook, or change where it leads. Scope: `alerts:write` */
+    setAlertTarget: (input: { params: { id: string }; body: SetAlertTargetBody } & Cancellable) => send<SetAlertTargetResult>('PUT', '/api/v1/alerts/targets/{id}', input),
+    /** Remove a webhook. Scope: `alerts:write` */
+    removeAlertTarget: (input: { params: { id: string } } & Cancellable) => send<RemoveAlertTargetResult>('DELETE', '/api/v1/alerts/targets/{id}', input),
+    /** List what was sent, and what waits. Scope: `alerts:read` */
+    listAlertDeliveries: (input: { query?: ListAlertDeliveriesQuery } & Cancellable = {}) => send<ListAlertDeliveriesResult>('GET', '/api/v1/alerts/deliveries', input),
+    /** Send a test message, and say what came back. Scope: `alerts:write` */
+    testAlerts: (input: { body: TestAlertsBody } & Cancellable) => send<TestAlertsResult>('POST', '/api/v1/alerts/test', input),
+    /** Find out what can be reached from where, and which engines answer without FLM in front. Scope: `security:read` */
+    getExposure: (input: Cancellable = {}) => send<GetExposureResult>('GET', '/api/v1/security/exposure', input),
   };
 }

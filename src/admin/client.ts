@@ -9,9 +9,10 @@ import type { ConfigApi } from '../config';
 import type { DaemonApi } from '../daemon';
 import type { Egress } from '../egress';
 import type { EnginesApi } from '../engines';
-import type { ProxiesApi } from '../listeners';
+import type { ExposureApi, ProxiesApi } from '../listeners';
 import type { ModelsApi } from '../models';
 import type { PolicyApi } from '../policy';
+import type { AlertsApi } from '../telemetry';
 import { askAt, eventsOf, jsonOf, textOf } from './ask';
 import { operationsOver } from './client.gen';
 import type { CheckReport, Status, SupportBundle } from './model';
@@ -32,6 +33,8 @@ export interface OwnerApi {
   readonly policy: PolicyApi;
   readonly audit: AuditApi;
   readonly activity: ActivityApi;
+  readonly alerts: AlertsApi;
+  readonly exposure: ExposureApi['exposure'];
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
   support(): Promise<SupportBundle>;
@@ -61,6 +64,8 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       list: () => api.listKeys(),
       create: (body) => api.createKey({ body }),
       ephemeral: () => api.issueEphemeralKey(),
+      update: (id, body) => api.updateKey({ params: { id }, body }),
+      collect: (id) => api.collectKey({ params: { id } }),
       rotate: (id, body) => api.rotateKey({ params: { id }, body }),
       revoke: (id) => api.revokeKey({ params: { id } }),
     },
@@ -144,6 +149,17 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       verify: () => api.verifyActivity(),
       erase: (body) => api.eraseFromActivity({ body }),
     },
+    alerts: {
+      rules: () => api.listAlertRules(),
+      setRule: (id, body) => api.setAlertRule({ params: { id }, body }),
+      removeRule: (id) => api.removeAlertRule({ params: { id } }),
+      targets: () => api.listAlertTargets(),
+      setTarget: (id, body) => api.setAlertTarget({ params: { id }, body }),
+      removeTarget: (id) => api.removeAlertTarget({ params: { id } }),
+      deliveries: (query) => api.listAlertDeliveries({ query }),
+      test: (body) => api.testAlerts({ body }),
+    },
+    exposure: () => api.getExposure(),
     status: (signal) => api.getStatus({ signal }),
     check: () => api.runChecks(),
     support: () => api.collectSupport(),

@@ -14,12 +14,14 @@ import type { EnginesApi } from '../engines';
 import { enginesRoutes } from '../engines/routes';
 import { FlmError } from '../lib/errors';
 import { createScopeGuard, type ScopeGuard, STRICT } from '../lib/scope-guard';
-import type { ProxiesApi } from '../listeners';
-import { proxiesRoutes } from '../listeners/routes';
+import type { ExposureApi, ProxiesApi } from '../listeners';
+import { exposureRoutes, proxiesRoutes } from '../listeners/routes';
 import type { ModelsApi } from '../models';
 import { modelsRoutes } from '../models/routes';
 import type { PolicyApi } from '../policy';
 import { policyRoutes } from '../policy/routes';
+import type { AlertsApi } from '../telemetry';
+import { alertsRoutes } from '../telemetry/routes';
 import { CheckReport, Status, SupportBundle } from './model';
 import type { Sessions } from './sessions';
 import type { SessionsApi } from './sessions/model';
@@ -36,6 +38,8 @@ export interface Rooms {
   readonly policy: PolicyApi;
   readonly audit: Audit;
   readonly activity: ActivityApi;
+  readonly alerts: AlertsApi;
+  readonly exposure: ExposureApi['exposure'];
   readonly sessions: Omit<Sessions, keyof SessionsApi> & SessionsApi;
   readonly status: () => Status;
   readonly check: () => Promise<CheckReport>;
@@ -76,7 +80,9 @@ export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
     .use(daemonRoutes(rooms.daemon, guard))
     .use(policyRoutes(rooms.policy, guard))
     .use(auditRoutes(rooms.audit, guard))
-    .use(activityRoutes(rooms.activity, guard));
+    .use(activityRoutes(rooms.activity, guard))
+    .use(alertsRoutes(rooms.alerts, guard))
+    .use(exposureRoutes(rooms, guard));
 }
 
 /** The routes with nothing behind them, for whoever only reads what they say of themselves. */

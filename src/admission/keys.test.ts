@@ -8,10 +8,12 @@ import { randomBase62 } from '../lib/ids';
 import { makeKey } from './key-format';
 import { createKeys, type Keys } from './keys';
 import type { KeyStore, StoredKey } from './store';
+import { NO_TERMS, termsView } from './terms';
 
 /** A store in memory, which fails on demand. */
 interface MemoryStore extends KeyStore {
   rows: StoredKey[];
+  readonly waiting: Map<string, string>;
   failing: boolean;
 }
 
@@ -25,6 +27,7 @@ function memoryStore(): MemoryStore {
   };
   return {
     rows: [],
+    waiting: new Map(),
     failing: false,
     pepper: async () => pepper,
     async list() {
@@ -34,10 +37,21 @@ function memoryStore(): MemoryStore {
       check(this);
       this.rows = [...this.rows, key];
     },
-    async replace(oldId, endsAtMs, key) {
+    async replace(oldId, endsAtMs, key, plain) {
       check(this);
       end(this, oldId, endsAtMs);
       this.rows = [...this.rows, key];
+      if (plain !== null) this.waiting.set(key.id, plain);
+    },
+    async update(key) {
+      check(this);
+      this.rows = this.rows.map((row) => (row.id === key.id ? key : row));
+    },
+    async collect(id) {
+      const plain = this.waiting.get(id) ?? null;
+      this.waiting.delete(id);
+      this.rows = this.rows.map((row) => (row.id === id ? { ...row, isUncollected: false } : row));
+      return plain;
     },
     async revoke(id, atMs) {
       check(this);
@@ -259,6 +273,8 @@ describe('list', () => {
           expires_at: '2026-11-23T12:01:01.000Z',
           revoked_at: null,
           rotated_from: null,
+          ...termsView(NO_TERMS),
+          is_uncollected: false,
         },
         {
           id: first.id,
@@ -270,6 +286,8 @@ describe('list', () => {
           expires_at: null,
           revoked_at: '2026-11-23T12:01:01.000Z',
           rotated_from: null,
+          ...termsView(NO_TERMS),
+          is_uncollected: false,
         },
       ],
       next: null,

@@ -4,6 +4,7 @@
  */
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { noLimits } from '../../test/support/limits';
 import { codeOf, errorOf } from '../../test/support/thrown';
 import type { Candidate, Event, Lease, LeaseOutcome, Plan, Principal, Scope, Ticket } from '../contract';
 import { createBus } from '../lib/bus';
@@ -32,6 +33,13 @@ const isAlias = (name: string) => ['fast', 'faster', 'onlya', 'tagless'].include
 /** Breakers that never open. */
 const openGate = { enter: () => {}, answered: () => {}, leave: () => {} };
 
+/** Lets a request in that is not measured, so that nothing has to be waited for. */
+function admit(admission: Admission, id: string, who: Principal, plan: Plan): Ticket {
+  const ticket = admission.admit({ id, ip: '192.0.2.1', quota: null }, who, plan, 0);
+  if (ticket instanceof Promise) throw new Error('unreachable');
+  return ticket;
+}
+
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 function fixture(capacity: (engine: string) => number = () => 1, limit = () => 2) {
@@ -46,7 +54,7 @@ function fixture(capacity: (engine: string) => number = () => 1, limit = () => 2
     bus,
     events,
     slots,
-    admission: createAdmission({ slots, gate: openGate, isAlias, clock, bus }),
+    admission: createAdmission({ slots, limits: noLimits(), gate: openGate, isAlias, clock, bus }),
   };
 }
 
@@ -54,7 +62,7 @@ describe('admit', () => {
   test('refuses a principal without the scope inference', async () => {
     const { admission } = fixture();
     const error = await errorOf(() =>
-      admission.admit('r', principal(null, ['metrics']), planFor(candidate('e1'))),
+      admit(admission, 'r', principal(null, ['metrics']), planFor(candidate('e1'))),
     );
     expect([error.code, error.meta]).toEqual(['FORBIDDEN', { scope: 'inference' }]);
     expect(admission.open()).toEqual({ tickets: 0, leases: 0 });
@@ -76,11 +84,11 @@ describe('admit', () => {
     const { admission } = fixture();
     const plan = planFor(candidate('e1', 'a'), candidate('e2', 'a'), candidate('e2', 'b:7b'));
     if (allowed === null) {
-      const error = await errorOf(() => admission.admit('r', principal(models), plan));
+      const error = await errorOf(() => admit(admission, 'r', principal(models), plan));
       expect([error.code, error.param, error.meta]).toEqual(['MODEL_NOT_ALLOWED', 'model', { model: 'm' }]);
       expect(admission.open()).toEqual({ tickets: 0, leases: 0 });
     } else {
-      const ticket = admission.admit('r', principal(models), plan);
+      const ticket = admit(admission, 'r', principal(models), plan);
       expect(ticket.plan.candidates.map(({ engine, model }) => `${engine.id}/${model}`)).toEqual(allowed);
     }
     // What the lists of models show is what a request is let in for.
@@ -93,7 +101,7 @@ describe('the name that was asked for', () => {
   const allowed = (list: readonly string[], requested: string, ...candidates: Candidate[]) => {
     const { admission } = fixture();
     const plan = { requested, candidates };
-    const ticket = admission.admit('r', principal(list), plan);
+    const ticket = admit(admission, 'r', principal(list), plan);
     return ticket.plan.candidates.map(({ engine, model }) => `${engine.id}/${model}`);
   };
   const targets = [candidate('e1', 'a'), candidate('e2', 'b:latest')];
@@ -188,7 +196,7 @@ describe('a name that an alias holds', () => {
 describe('a Ticket', () => {
   test('tells once how the request ended, with what it used and how long it took', async () => {
     const { admission, clock, events } = fixture();
-    const ticket = admission.admit('r1', principal(), planFor(candidate('e1')));
+    const ticket = admit(admission, 'r1', principal(), planFor(candidate('e1')));
     clock.advance(250);
     ticket.close('done', { promptTokens: 3, completionTokens: 4, cachedTokens: null, reasoningTokens: null });
     await settle();
@@ -207,7 +215,7 @@ describe('a Ticket', () => {
 
   test('cannot be closed twice, nor while a Lease is open, nor give one afterwards', async () => {
     const { admission } = fixture();
-    const ticket = admission.admit('r', principal(), planFor(candidate('e1')));
+    const ticket = admit(admission, 'r', principal(), planFor(candidate('e1')));
     const lease = await ticket.lease(candidate('e1'), new CancelSource());
     expect(await codeOf(() => ticket.close('done', null))).toBe('INTERNAL_ERROR');
     lease.close('done', null);
@@ -219,9 +227,9 @@ describe('a Ticket', () => {
 
   test('cannot be closed while one of its Leases still waits: nobody would give that slot back', async () => {
     const { admission, slots } = fixture();
-    const first = admission.admit('r1', principal(), planFor(candidate('e1')));
+    const first = admit(admission, 'r1', principal(), planFor(candidate('e1')));
     const held = await first.lease(candidate('e1'), new CancelSource());
-    const second = admission.admit('r2', principal(), planFor(candidate('e1')));
+    const second = admit(admission, 'r2', principal(), planFor(candidate('e1')));
     const waiting = second.lease(candidate('e1'), new CancelSource());
     expect(await codeOf(() => second.close('done', null))).toBe('INTERNAL_ERROR');
     held.close('done', null);
@@ -235,7 +243,9 @@ describe('a Ticket', () => {
       () => 1,
       () => 1,
     );
-    const [a, b, c] = ['a', 'b', 'c'].map((id) => admission.admit(id, principal(), planFor(candidate('e1'))));
+    const [a, b, c] = ['a', 'b', 'c'].map((id) =>
+      admit(admission, id, principal(), planFor(candidate('e1'))),
+    );
     if (a === undefined || b === undefined || c === undefined) throw new Error('unreachable');
     const held = await a.lease(candidate('e1'), new CancelSource());
     const leaver = new CancelSource();
@@ -254,7 +264,7 @@ describe('a Ticket', () => {
 describe('a Lease', () => {
   test('tells once how the attempt ended and how long it waited', async () => {
     const { admission, clock, events } = fixture();
-    const [a, b] = ['a', 'b'].map((id) => admission.admit(id, principal(), planFor(candidate('e1'))));
+    const [a, b] = ['a', 'b'].map((id) => admit(admission, id, principal(), planFor(candidate('e1'))));
     const held = await a?.lease(candidate('e1'), new CancelSource());
     const waiting = b?.lease(candidate('e1'), new CancelSource());
     clock.advance(40);
@@ -278,7 +288,7 @@ describe('a Lease', () => {
 
   test('gives its slot back once: a second close throws and frees nothing', async () => {
     const { admission, slots } = fixture(() => 2);
-    const ticket = admission.admit('r', principal(), planFor(candidate('e1')));
+    const ticket = admit(admission, 'r', principal(), planFor(candidate('e1')));
     const [one, two] = [
       await ticket.lease(candidate('e1'), new CancelSource()),
       await ticket.lease(candidate('e1'), new CancelSource()),
@@ -371,7 +381,7 @@ function command(name: string, check: (model: Model) => boolean, run: Command['r
   return { check, run, toString: () => name };
 }
 
-const admit = fc.constant(
+const letIn = fc.constant(
   command(
     'admit',
     () => true,
@@ -380,7 +390,7 @@ const admit = fc.constant(
       model.tickets.set(id, 'open');
       real.tickets.set(
         id,
-        real.admission.admit(String(id), principal(), planFor(...ENGINES.map((e) => candidate(e)))),
+        admit(real.admission, String(id), principal(), planFor(...ENGINES.map((e) => candidate(e)))),
       );
       await compare(model, real, []);
     },
@@ -533,7 +543,7 @@ async function wind(model: Model, real: Real): Promise<void> {
 
 test('never works on more than an engine takes, serves in order, and loses no slot, whatever happens', async () => {
   const commands = fc.commands<Model, Real, false>(
-    [admit, lease, lease, lease, closeLease, closeLease, abort, closeTicket, resize],
+    [letIn, lease, lease, lease, closeLease, closeLease, abort, closeTicket, resize],
     { maxCommands: 60, size: 'max' },
   );
   await fc.assert(

@@ -188,6 +188,12 @@ export const SETTINGS = {
     'live',
     'How those lines name clients: without the last part of the address (IPv4) or its last half (IPv6), or in full.',
   ),
+  'alerts.client_ips': setting(
+    choice(['masked', 'full']),
+    'full',
+    'live',
+    'How alerts name clients, in the log and at webhooks: in full, or without the last part of the address.',
+  ),
   'log.file': setting(
     boolean(),
     false,

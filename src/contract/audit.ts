@@ -4,7 +4,9 @@ export type AuditSeverity = 'low' | 'medium' | 'high' | 'critical';
 
 export type AuditType =
   | 'key.created'
+  | 'key.updated'
   | 'key.rotated'
+  | 'key.collected'
   | 'key.revoked'
   | 'engine.added'
   | 'engine.removed'

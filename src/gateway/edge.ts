@@ -4,7 +4,7 @@
  * has one Host, an absolute URL and a method some route could have.
  */
 import type { ConfigSnapshot } from '../config';
-import type { Clock, Screen, Visit } from '../contract';
+import type { Clock, Entrant, Screen, Visit } from '../contract';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import { newId } from '../lib/ids';
@@ -13,6 +13,7 @@ import type { Log } from '../lib/log';
 import type { Cors } from './cors';
 import { errorResponse } from './errors';
 import { ownHeaders } from './headers';
+import { showQuota } from './quota';
 import { RequestRecord } from './record';
 import type { Tracing } from './tracing';
 
@@ -34,7 +35,9 @@ export interface Peer {
 }
 
 /** What the edge knows of a request before any route sees it. */
-export interface RequestContext extends Visit {
+export interface RequestContext extends Visit, Entrant {
+  readonly id: string;
+  readonly ip: string;
   /** What will be told of it once it is over. */
   readonly record: RequestRecord;
   /** The other end of the connection: the client's, or that of a proxy in between. */
@@ -134,6 +137,7 @@ export function createEdge(options: EdgeOptions): Edge {
       request,
       id,
       ip,
+      quota: null,
       record: new RequestRecord(id, request, ip, clock, bus, tracing),
       peer,
       door,
@@ -191,6 +195,7 @@ export function createEdge(options: EdgeOptions): Edge {
       try {
         const response = await answer(context);
         if (context.record.principalId === null) await screen.hold(context);
+        if (context.quota !== null) showQuota(response.headers, context.quota, clock.nowMs());
         cors.mark(request, response);
         if (door.stance !== 'open') response.headers.set('connection', 'close');
         context.record.answered(response.status);

@@ -66,6 +66,7 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
           ? { principal, refusal: null }
           : { principal: null, refusal: 'invalid_or_revoked_api_key' };
       },
+      rulesOf: () => null,
       anyUsable: () => true,
     },
     models: {
@@ -78,7 +79,10 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
     screen: { arrive: () => trip('screen'), stranger() {}, hold: () => null, known() {} },
     policy: () => null,
     admission: {
-      admit(id): Ticket {
+      count() {},
+      allowedFor: () => null,
+      metersTokens: () => false,
+      admit({ id }): Ticket {
         trip('admit');
         return {
           id,
@@ -104,7 +108,6 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
         return answer();
       },
     },
-    mayUse: () => true,
     catalogue: { openAiListJson: () => '[]', openAiModel: async () => null },
     metrics: async () => ({ type: 'text/plain', text: '' }),
     minBodyBytesPerSecond: () => null,

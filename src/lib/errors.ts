@@ -172,6 +172,20 @@ export const ERRORS = {
     message: 'Web pages of "{origin}" may not use this.',
     hint: 'Its owner can allow them in cors.allowed_origins: flm security policy edit',
   },
+  KEY_ADDRESS_REFUSED: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'This key may not be used from this address.',
+    hint: 'Its owner can change that: flm api-keys update {key} --cidr <network>',
+  },
+  KEY_ORIGIN_REFUSED: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'This key may not be used by {from}.',
+    hint: 'Its owner can change that: flm api-keys update {key} --origin <origin>',
+  },
   POLICY_UNREADABLE: {
     status: 403,
     type: 'permission_error',
@@ -408,6 +422,13 @@ export const ERRORS = {
     message: 'There is no API key "{id}".',
     hint: '"flm api-keys list" shows the keys.',
   },
+  KEY_NOT_WAITING: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'No new key waits to be collected for "{id}".',
+    hint: '"flm api-keys list" shows which do. A key is handed over once; for another one: flm api-keys rotate {id}',
+  },
   KEY_ALREADY_REVOKED: {
     status: 409,
     type: 'invalid_request_error',
@@ -486,6 +507,36 @@ export const ERRORS = {
     exit: 3,
     message: 'Binding {bind} would offer FLM without TLS on a public address ({address}).',
     hint: 'Bind a private address, put a TLS proxy in front, or say --allow-plaintext if the network in between is yours.',
+  },
+  EXPOSURE_WITHOUT_KEY: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 3,
+    message: 'Binding {bind} would offer FLM to other machines ({address}), and nobody has an API key yet.',
+    hint: 'Make a key first: flm api-keys create --label my-app. Or bind 127.0.0.1, or say --allow-no-key and make keys later.',
+  },
+
+  // Alerts
+  ALERT_RULE_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is no alert rule "{id}".',
+    hint: '"flm security alerts list" shows the rules.',
+  },
+  ALERT_TARGET_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is no target of alerts "{id}".',
+    hint: '"flm security alerts targets list" shows the targets.',
+  },
+  ALERT_TARGET_IN_USE: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'Rules still send to "{id}": {rules}.',
+    hint: 'Give them another target first: flm security alerts set <rule> --target log',
   },
 
   // Configuration

@@ -8,7 +8,7 @@ import { FlmError, reasonOf, toFlmError } from '../lib/errors';
 import { parseIp, parseIpSet } from '../lib/ip';
 import type { Log } from '../lib/log';
 import { endpointsOf } from './endpoints';
-import { checkExposure, type Exposure } from './exposure';
+import { checkExposure, type Exposure, requireKeyFor } from './exposure';
 import { isShared } from './hand-on';
 import {
   MODES,
@@ -41,6 +41,8 @@ export interface ProxiesOptions {
     readonly loopback: boolean;
     readonly trustedProxies: readonly string[];
   }) => Entrance;
+  /** Whether anybody has a key that can be used. */
+  readonly hasKey: () => boolean;
   /** Names the program that listens there, for an error. */
   readonly whoListens: (bind: string, port: number) => Promise<string>;
   /** Reads the security policy again, and says which version is in force; null when it cannot be read. */
@@ -110,7 +112,7 @@ const SOON_MS = 100;
 const SHARED_MS = 1_000;
 
 export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
-  const { store, config, clock, log, openEntrance, whoListens } = options;
+  const { store, config, clock, log, openEntrance, hasKey, whoListens } = options;
   const running = new Map<string, Running>();
   /** Why wanted ones do not run. */
   const failed = new Map<string, string>();
@@ -187,7 +189,21 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       throw invalid(`a trusted proxy is not usable: ${reasonOf(error)}`);
     }
     const port = input.port ?? settings['proxy.port'];
-    return { mode: known, bind, port, trustedProxies, allowPlaintext: input.allow_plaintext ?? false };
+    const profile = {
+      mode: known,
+      bind,
+      port,
+      trustedProxies,
+      allowPlaintext: input.allow_plaintext ?? false,
+    };
+    return input.allow_no_key === true ? { ...profile, allowNoKey: true } : profile;
+  }
+
+  /** As open, where nobody is about to make the first key. */
+  async function openGuarded(profile: ProxyProfile): Promise<ProxyView> {
+    checkExposure(profile.bind, profile.allowPlaintext);
+    requireKeyFor(profile.bind, hasKey(), profile.allowNoKey === true);
+    return open(profile, { isWanted: true, tenancy: 'shareable' });
   }
 
   /** Binds, and says who has the port where somebody does. */
@@ -289,7 +305,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     for (const profile of resting()) {
       const id = idOf(profile.port);
       try {
-        await inTurn(() => open(profile, { isWanted: true, tenancy: 'shareable' }));
+        await inTurn(() => openGuarded(profile));
       } catch (error) {
         failure ??= toFlmError(error);
         const reason = toFlmError(error).message;
@@ -309,7 +325,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
     async start(input) {
       const profile = profileOf(input);
-      return inTurn(() => open(profile, { isWanted: true, tenancy: 'shareable' }));
+      return inTurn(() => openGuarded(profile));
     },
 
     open: (profile, how) => inTurn(() => open(profile, how)),

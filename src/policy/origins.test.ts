@@ -12,6 +12,7 @@ test.each([
   'https://chat.example',
   'https://chat.example:8443',
   'http://localhost:3000',
+  'http://open_webui:3000',
   'http://10.0.0.5',
   'http://10.0.0.5:3000',
   'http://[::1]:3000',
@@ -20,7 +21,7 @@ test.each([
   'chrome-extension://abcdefghijklmnop',
   'tauri://localhost',
   'app://obsidian.md',
-])('%s is an origin', (entry) => {
+])('FLM-109 [X]: %s is an origin', (entry) => {
   expect(originProblem(entry)).toBeNull();
 });
 
@@ -42,6 +43,7 @@ test.each([
   ['localhost:3000', 'http://localhost:3000'],
   ['example.com/app', 'a scheme'],
   ['-a.example', 'no valid domain'],
+  ['open_webui', 'no valid domain'],
   ['a..example', 'no valid domain'],
   ['https://10.0.0.300', 'no valid address'],
   ['https://1.2.3', 'no valid address'],

@@ -70,7 +70,6 @@ describe('FLM-109: a policy', () => {
       '/ip_whitelist/0',
       '/ip_whitelist/1',
       '/ip_whitelist/2',
-      '/ip_whitelist/2',
       '/ip_whitelist/4',
       '/log_level',
       '/rate_limit/burst',
@@ -158,6 +157,15 @@ describe('warnings', () => {
     expect(findWarnings({ ip_whitelist: ['10.0.0.0/8'] }, here)).toEqual([]);
   });
 
+  test('tell of a list of models that is empty, and of a first ban that lasts for ever', () => {
+    const paths = (document: PolicyDocument) => findWarnings(document, here).map(({ path }) => path);
+    expect(paths({ models: [] })).toEqual(['/models']);
+    expect(paths({ ip_blocklist: { max_failures: 20 } })).toEqual([
+      '/ip_blocklist/permanent_block_threshold',
+    ]);
+    expect(paths({ models: ['a'], ip_blocklist: { max_failures: 19 } })).toEqual([]);
+  });
+
   test('tell who would be shut out', () => {
     const clients = ['203.0.113.1', '10.0.0.1', '2001:db8::1'];
     const about = (list: string[]) =>
@@ -179,7 +187,7 @@ describe('the published schema', () => {
       type: 'object',
       properties: {
         rate_limit: { additionalProperties: false, required: ['rpm'] },
-        log_level: { type: 'string', enum: ['low', 'medium', 'high', 'critical'] },
+        log_level: { enum: ['low', 'medium', 'high', 'critical'] },
       },
     });
     expect(POLICY_SCHEMA).not.toHaveProperty('additionalProperties');

@@ -1,9 +1,8 @@
 /** The policy on disk: in force as long as it is what was written, and nothing is in force when it is not. */
 import { afterAll, describe, expect, test } from 'bun:test';
-import { join } from 'node:path';
-import { type Databases, openDatabases } from '../../db';
-import { openSeal } from '../../db/seal';
-import { openSqlite, type Sqlite } from '../../db/sqlite';
+import { type Databases, openDatabases, securitySchema } from '../../db';
+import { type Sqlite, withSchema } from '../../db/sqlite';
+import { behindItsBack } from '../../test/support/behind-its-back';
 import { type TestDir, testDir } from '../../test/support/data-dir';
 import { eventually } from '../../test/support/eventually';
 import { codeOf, errorOf } from '../../test/support/thrown';
@@ -15,6 +14,7 @@ import { createBus } from '../lib/bus';
 import { type ManualClock, manualClock } from '../lib/clock';
 import { type Log, silentLog } from '../lib/log';
 import type { Surroundings } from './rules';
+import { createSealer } from './seal';
 import { createPolicies, FIRST_POLICY, type Policies } from './service';
 import { createPolicyStore } from './store';
 
@@ -100,17 +100,6 @@ async function again(before: Room, options: Omit<RoomOptions, 'data'> = {}): Pro
   return room({ data: before.data, ...options });
 }
 
-/** Somebody who holds the key of the database, while FLM runs or not. */
-async function behindItsBack({ data }: Room, attack: (sqlite: Sqlite) => void): Promise<void> {
-  const { key } = await openSeal(data.paths, data.env, null);
-  const sqlite = openSqlite(join(data.dir, 'security.db'), { key, addon: null });
-  try {
-    attack(sqlite);
-  } finally {
-    sqlite.close();
-  }
-}
-
 const set = ({ policy }: Room, document: object) => actingAs(owner, () => policy.set({ document }));
 const types = async ({ audit }: Room) => (await audit.list({})).items.map(({ type }) => type).reverse();
 
@@ -151,6 +140,18 @@ describe('a change', () => {
     await using next = await again(it);
     expect(next.policy.current()).toEqual({ version: 2, document });
     expect(next.policy.current()).toBe(next.policy.current());
+  });
+
+  test('keeps what is hard to write down as it is', async () => {
+    await using it = await room();
+    const document = JSON.parse(
+      '{"__proto__": {"rpm": 1}, "constructor": "x", "a/b~c": "\\ud800", "": [[{"": null}]]}',
+    );
+    const { changed } = await actingAs(owner, () => it.policy.set({ document, note: 'a\0b \ud800' }));
+    expect(changed).toEqual(['/ip_whitelist', '/cors', '/__proto__', '/constructor', '/a~1b~0c', '/']);
+    await using next = await again(it);
+    expect(JSON.stringify(next.policy.current()?.document)).toBe(JSON.stringify(document));
+    expect((await next.policy.show()).note).toBe('a\0b \ufffd');
   });
 
   test('that changes nothing is none', async () => {
@@ -198,40 +199,33 @@ describe('a change', () => {
 });
 
 describe('what another process writes', () => {
-  test('is in force within a second', async () => {
+  test('FLM-073 [D]: is in force within a second, as another snapshot that nothing old is derived from', async () => {
     await using it = await room();
     await set(it, { models: ['a'] });
     // The same FLM in another process, as after a hand-over: it has a connection of its own.
-    const { key } = await openSeal(it.data.paths, it.data.env, null);
-    const sqlite = openSqlite(join(it.data.dir, 'security.db'), { key, addon: null });
-    const { drizzle } = await import('drizzle-orm/better-sqlite3');
-    const { securitySchema } = await import('../../db');
-    const security = drizzle(sqlite, { schema: securitySchema });
-    const audit = await createAudit({
-      store: createAuditStore(it.db.config, security),
-      clock: it.clock,
-      log: silentLog,
+    await behindItsBack(it.data, async (sqlite) => {
+      const security = withSchema(sqlite, securitySchema);
+      const store = createAuditStore(it.db.config, security);
+      const audit = await createAudit({ store, clock: it.clock, log: silentLog });
+      const other = await createPolicies({
+        store: createPolicyStore(security, audit.inSecurityDb),
+        secret: SECRET,
+        onRecord: () => policyOnRecord(audit),
+        record: audit.record,
+        surroundings: () => it.surroundings,
+        clock: it.clock,
+        bus: createBus(),
+        log: silentLog,
+        running: false,
+      });
+      await other.set({ document: { models: ['b'] } });
+      await other.close();
+      await audit.close();
     });
-    const bus = createBus();
-    const other = await createPolicies({
-      store: createPolicyStore(security, audit.inSecurityDb),
-      secret: SECRET,
-      onRecord: () => policyOnRecord(audit),
-      record: audit.record,
-      surroundings: () => it.surroundings,
-      clock: it.clock,
-      bus,
-      log: silentLog,
-      running: false,
-    });
-    await other.set({ document: { models: ['b'] } });
     await eventually(() => it.policy.current()?.version === 3, 1_000);
     expect(it.policy.current()?.document.models).toEqual(['b']);
+    expect(it.versions).toEqual([2, 3]);
     expect(it.errors).toEqual([]);
-    await other.close();
-    await audit.close();
-    bus.close();
-    sqlite.close();
   });
 });
 
@@ -304,7 +298,7 @@ describe('FLM-006: a policy that is not as it was written', () => {
     async (_what, attack, reason) => {
       await using it = await room();
       await three(it);
-      await behindItsBack(it, attack);
+      await behindItsBack(it.data, attack);
       await eventually(() => it.policy.current() === null, 1_000);
       expect(it.policy.trouble()).toBe(reason);
       await eventually(async () => (await types(it)).includes('policy.unreadable'));
@@ -322,7 +316,7 @@ describe('FLM-006: a policy that is not as it was written', () => {
   test.each(ATTACKS)('%s: lets nobody in after a restart', async (_what, attack, reason) => {
     const it = await room();
     await three(it);
-    await behindItsBack(it, attack);
+    await behindItsBack(it.data, attack);
     await using next = await again(it);
     expect(next.policy.current()).toBeNull();
     expect(next.policy.trouble()).toBe(reason);
@@ -332,7 +326,7 @@ describe('FLM-006: a policy that is not as it was written', () => {
   test.each(ATTACKS)('%s: is over when a good one is stored', async (_what, attack) => {
     const it = await room();
     await three(it);
-    await behindItsBack(it, attack);
+    await behindItsBack(it.data, attack);
     await using next = await again(it);
     const change = await set(next, { rate_limit: { rpm: 99 } });
     expect(change.version).toBeGreaterThan(3);
@@ -344,7 +338,7 @@ describe('FLM-006: a policy that is not as it was written', () => {
   test('is not replaced by the first policy, which would open what was closed', async () => {
     const it = await room();
     await set(it, { ip_whitelist: ['10.0.0.0/8'] });
-    await behindItsBack(it, (db) => db.exec('DELETE FROM policy_versions'));
+    await behindItsBack(it.data, (db) => db.exec('DELETE FROM policy_versions'));
     await using next = await again(it);
     expect(next.policy.current()).toBeNull();
     expect((await next.policy.history({})).items).toEqual([]);
@@ -352,10 +346,10 @@ describe('FLM-006: a policy that is not as it was written', () => {
 
   test('is one whose table is gone', async () => {
     await using it = await room();
-    await behindItsBack(it, (db) => db.exec('ALTER TABLE policy_versions RENAME TO elsewhere'));
+    await behindItsBack(it.data, (db) => db.exec('ALTER TABLE policy_versions RENAME TO elsewhere'));
     await eventually(() => it.policy.current() === null, 1_000);
     expect(it.policy.trouble()).toContain('no such table');
-    await behindItsBack(it, (db) => db.exec('ALTER TABLE elsewhere RENAME TO policy_versions'));
+    await behindItsBack(it.data, (db) => db.exec('ALTER TABLE elsewhere RENAME TO policy_versions'));
     await eventually(() => it.policy.current()?.version === 1, 1_000);
   });
 
@@ -370,8 +364,7 @@ describe('FLM-006: a policy that is not as it was written', () => {
     const it = await room();
     await three(it);
     // With the secret of the installation anybody can make a seal, but not a row of the audit chain without a trace.
-    const { createSealer } = await import('./seal');
-    await behindItsBack(it, (db) => {
+    await behindItsBack(it.data, (db) => {
       const row = { version: 4, documentJson: '{}', createdAtMs: 1, actor: 'owner', note: null };
       const before = db.prepare('SELECT seal FROM policy_versions WHERE version = 3').pluck().get();
       const seal = createSealer(SECRET).seal(row, Buffer.isBuffer(before) ? before : null);
@@ -384,7 +377,7 @@ describe('FLM-006: a policy that is not as it was written', () => {
   test('is not told of by commands that work offline', async () => {
     const it = await room();
     await three(it);
-    await behindItsBack(it, (db) => db.exec('DELETE FROM policy_versions WHERE version = 3'));
+    await behindItsBack(it.data, (db) => db.exec('DELETE FROM policy_versions WHERE version = 3'));
     await using next = await again(it, { running: false });
     expect(next.policy.current()).toBeNull();
     expect(await types(next)).toEqual(['policy.set', 'policy.set']);
@@ -430,7 +423,7 @@ describe('earlier versions', () => {
   test('that were altered are told of, stay where they are, and do not come back', async () => {
     await using it = await room();
     await three(it);
-    await behindItsBack(it, (db) =>
+    await behindItsBack(it.data, (db) =>
       db.exec(`UPDATE policy_versions SET document_json = '{"ip_whitelist":[]}' WHERE version = 2`),
     );
     expect(await codeOf(() => it.policy.rollback({ version: 2 }))).toBe('POLICY_VERSION_ALTERED');
@@ -446,7 +439,7 @@ describe('earlier versions', () => {
   test('come back also when the one in force cannot be read', async () => {
     const it = await room();
     await three(it);
-    await behindItsBack(it, (db) => db.exec('DELETE FROM policy_versions WHERE version = 3'));
+    await behindItsBack(it.data, (db) => db.exec('DELETE FROM policy_versions WHERE version = 3'));
     await using next = await again(it);
     expect((await next.policy.rollback({ version: 2 })).version).toBe(4);
     expect(next.policy.current()?.document).toEqual({ rate_limit: { rpm: 10 } });

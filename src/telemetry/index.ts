@@ -15,6 +15,23 @@ import { Counter, createRegistry, type Registry } from './registry';
 import { logRequests } from './request-log';
 import { countTraffic } from './traffic';
 
+export { type Alerts, createAlerts } from './alerts';
+export type { PostWebhook } from './alerts/deliveries';
+export {
+  ALERT_EVENTS,
+  ALERT_SEVERITIES,
+  type AlertDelivery,
+  AlertDeliveryQuery,
+  type AlertRule,
+  AlertRuleInput,
+  type AlertsApi,
+  type AlertTarget,
+  AlertTargetInput,
+  AlertTestInput,
+  type AlertTestReport,
+  DELIVERY_STATES,
+} from './alerts/model';
+export { type AlertStore, createAlertStore } from './alerts/store';
 export { type CrashFacts, type CrashHandler, installCrashHandler, writeCrashFile } from './crash';
 export { type LogFile, openLogFile } from './log-file';
 export type { Post } from './otlp';
@@ -25,6 +42,15 @@ export interface ActivityQueue {
   readonly queued: number;
   /** Rows that were lost since the start. */
   readonly dropped: number;
+}
+
+/** What became of alerts since the start. */
+export interface AlertCounts {
+  readonly raised: number;
+  readonly sent: number;
+  readonly retried: number;
+  readonly failed: number;
+  readonly waiting: number;
 }
 
 /** The settings that this room looks at. */
@@ -56,6 +82,8 @@ export interface TelemetryOptions {
   readonly loadOf: (engineId: string) => { readonly active: number; readonly waiting: number };
   /** Null where nobody keeps records. */
   readonly activity: (() => ActivityQueue) | null;
+  /** What became of alerts. */
+  readonly alerts: () => AlertCounts;
   /** The way out, for OpenTelemetry. */
   readonly post: Post;
   /** Writes a line to stdout, or says that it cannot: nobody reads there any more. */
@@ -102,6 +130,7 @@ export async function createTelemetry(options: TelemetryOptions): Promise<Teleme
   watchProcess(registry, clock, version);
   watchJournals(registry, { config: paths.configDb, security: paths.securityDb });
   watchWork(registry, options);
+  watchAlerts(registry, options.alerts);
   watchQueues(registry, options, () => {
     const { written, lost } = requestLog.counts();
     return { written, lost: lost + stdoutLost.value };
@@ -190,6 +219,26 @@ function watchWork(registry: Registry, { open, connections, engines, loadOf }: T
     'flm_engine_requests_waiting',
     'Requests that wait for the engine.',
     ({ ref }) => loadOf(ref.id).waiting,
+  );
+}
+
+/** What somebody was told of, and what did not arrive. */
+function watchAlerts(registry: Registry, alerts: () => AlertCounts): void {
+  const counter = (name: string, help: string, value: () => number) =>
+    registry.read('counter', name, help, value);
+  counter('flm_alerts_raised_total', 'Alerts that began.', () => alerts().raised);
+  counter('flm_alert_deliveries_sent_total', 'Messages that a target of alerts took.', () => alerts().sent);
+  counter(
+    'flm_alert_deliveries_retried_total',
+    'Attempts to send an alert that failed and are repeated.',
+    () => alerts().retried,
+  );
+  counter('flm_alert_deliveries_failed_total', 'Messages that were given up.', () => alerts().failed);
+  registry.read(
+    'gauge',
+    'flm_alert_deliveries_waiting',
+    'Messages that wait to be sent.',
+    () => alerts().waiting,
   );
 }
 

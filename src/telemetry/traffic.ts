@@ -34,6 +34,11 @@ export function countTraffic(options: TrafficOptions): () => void {
   counter('intrusions_detected', 'Intrusions, for which this version does not look: always 0.');
   counter('anomalies_detected', 'Anomalies, for which this version does not look: always 0.');
 
+  const exceeded = registry.counters('flm_limits_exceeded_total', 'Requests that a limit refused.', [
+    'limit',
+    'unit',
+  ]);
+
   const byRoute = registry.counters('flm_requests_total', 'HTTP requests by route and status.', [
     'route',
     'status',
@@ -83,6 +88,7 @@ export function countTraffic(options: TrafficOptions): () => void {
       countAttempt(engineId, model, outcome, waitedMs),
     ),
     bus.subscribe('auth.refused', () => refused.add()),
+    bus.subscribe('limit.exceeded', ({ limit, unit }) => exceeded.of(limit, unit).add()),
     bus.subscribe('engine.removed', ({ engineId }) => pairs.forget(engineId)),
   ];
   return () => {

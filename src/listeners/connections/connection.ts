@@ -14,6 +14,8 @@ export type State = 'waiting' | 'blocked' | 'idle' | 'served';
 /** Connections of one source: an IPv4 address or an IPv6 /64. */
 export interface Source {
   readonly bucket: string;
+  /** One of its addresses. */
+  readonly address: string;
   open: number;
 }
 

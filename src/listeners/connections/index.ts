@@ -10,7 +10,7 @@ import type { CurrentPolicy } from '../../policy/model';
 import type { Connection } from './connection';
 import { createLimits } from './limits';
 import { openSockets } from './sockets';
-import { CUT_REASONS, type CutReason, createWatch, SLICES, type Watch } from './watch';
+import { CUT_REASONS, type CutReason, createWatch, STEP_MS, type Watch } from './watch';
 
 export type { CutReason } from './watch';
 
@@ -42,8 +42,6 @@ export interface Connections {
   close(): void;
 }
 
-/** All descriptors are looked at twice a second. */
-const STEP_MS = 50;
 /** A source is told of once in this time, with how many were cut meanwhile. */
 const TELL_MS = 60_000;
 const MAX_TOLD = 4_096;
@@ -120,6 +118,3 @@ export function createConnections(options: ConnectionsOptions): Connections {
     },
   };
 }
-
-/** How long it takes until all connections were looked at. */
-export const PASS_MS = STEP_MS * SLICES;

@@ -12,7 +12,8 @@ export interface Limits {
 }
 
 const MAX_PER_ADDRESS = 256;
-const HEADER_TIMEOUT_S = 15;
+/** The runtime itself closes a connection without a word twelve seconds after its first request began. */
+const HEADER_TIMEOUT_S = 10;
 const MIN_BODY_BYTES_PER_S = 1_024;
 
 export interface LimitsOptions {

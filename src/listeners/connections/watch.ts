@@ -36,17 +36,23 @@ export interface WatchOptions {
 }
 
 export interface Watch {
-  /** Looks at the next part of all descriptors: after SLICES calls at all of them. */
+  /** Looks at the next part of all descriptors. Called every STEP_MS. */
   step(nowMs: number): void;
   /** Connections that are open. */
   open(): number;
 }
 
-/** In so many steps all descriptors are looked at once: what one costs must not be felt by a request. */
-export const SLICES = 10;
+/** What one step costs must not be felt by a request: half a millisecond beside ten thousand connections. */
+export const STEP_MS = 50;
+/** In so many steps all descriptors are looked at once; in more where they are thousands. */
+const STEPS = 10;
 const MIN_SLICE = 64;
-/** Each costs the runtime some microseconds more when it sees that it was closed. */
-const MAX_CUTS_PER_STEP = 100;
+const MAX_SLICE = 512;
+const MAX_LOOKS = 200;
+/** Whoever is cut comes again, which costs more than to leave them for some seconds more. */
+const MAX_CUTS = 20;
+/** When there are more than allowed by a tenth, descriptors may run out before anything else: then it is done faster. */
+const HURRY = 10;
 /** Whoever has just come has not had the time to ask. */
 const FRESH_MS = 1_000;
 /** A client may take this many times as long over taking anything of its answer as over its request. */
@@ -79,8 +85,9 @@ export function createWatch(options: WatchOptions): Watch {
   let open = 0;
   let cursor = 0;
   let bound = 0;
+  let haste = 1;
   let ports: ReadonlySet<number> = new Set();
-  /** Those that are too many, worst first. */
+  /** Those that are too many. */
   let surplus: { readonly connection: Connection; readonly reason: CutReason }[] = [];
   let lastStepMs: number | null = null;
   let calmUntilMs = Number.NEGATIVE_INFINITY;
@@ -109,7 +116,7 @@ export function createWatch(options: WatchOptions): Watch {
       return null;
     }
     const bucket = bucketOf(ends.address);
-    const source = sources.get(bucket) ?? { bucket, open: 0 };
+    const source = sources.get(bucket) ?? { bucket, address: ends.address, open: 0 };
     sources.set(bucket, source);
     const from = { address: ends.address, peerPort: ends.peerPort, source };
     const connection = new Connection({ descriptor, identity }, from, nowMs, nowMs + limits.headerTimeoutMs);
@@ -127,6 +134,7 @@ export function createWatch(options: WatchOptions): Watch {
       entries = entries.map((entry) => (entry?.source === null ? undefined : entry));
     }
     bound = sockets.bound();
+    haste = open > 1.1 * options.maxOpen() ? HURRY : 1;
   }
 
   /** Those of `connections` on whose requests nobody works. */
@@ -147,15 +155,15 @@ export function createWatch(options: WatchOptions): Watch {
     return connections.filter((connection) => !served.has(connection));
   }
 
-  /** Looks at it once more. Null when it is over or somebody else has its descriptor. */
-  function look(connection: Connection, nowMs: number, limits: Limits): Connection | null {
+  /** Looks at what has passed. False when it is over or somebody else has its descriptor. */
+  function look(connection: Connection, nowMs: number, limits: Limits): boolean {
     const { descriptor, identity } = connection;
-    if (sockets.identify(descriptor) !== identity) return null;
+    if (sockets.identify(descriptor) !== identity) return false;
     const passed = sockets.passed(descriptor);
-    if (passed === null) return null;
+    if (passed === null) return false;
     connection.see(passed, nowMs);
     connection.dueMs = dueOf(connection, nowMs, limits);
-    return connection;
+    return true;
   }
 
   function cut(connection: Connection, reason: CutReason): void {
@@ -165,10 +173,8 @@ export function createWatch(options: WatchOptions): Watch {
     forget(connection.descriptor);
   }
 
-  function endLate(suspects: readonly Connection[], nowMs: number, limits: Limits): void {
-    const late = suspects.filter(
-      (suspect) => look(suspect, nowMs, limits) !== null && isLate(suspect, nowMs, limits),
-    );
+  /** Cuts those that are late, unless somebody works on their request. */
+  function endLate(late: readonly Connection[], nowMs: number, limits: Limits): void {
     const doomed = new Set(unserved(late, nowMs));
     for (const connection of late) {
       if (doomed.has(connection)) cut(connection, reasonFor(connection));
@@ -177,17 +183,13 @@ export function createWatch(options: WatchOptions): Watch {
   }
 
   function endSurplus(nowMs: number, limits: Limits): void {
-    const now = surplus.splice(0, MAX_CUTS_PER_STEP).filter(({ connection }) => {
+    const now = surplus.splice(0, MAX_CUTS * haste).filter(({ connection }) => {
       const { state } = connection;
       // What has moved since it was chosen is not the worst any more.
-      return look(connection, nowMs, limits) !== null && connection.state === state;
+      return look(connection, nowMs, limits) && connection.state === state;
     });
-    const doomed = new Set(
-      unserved(
-        now.map(({ connection }) => connection),
-        nowMs,
-      ),
-    );
+    const connections = now.map(({ connection }) => connection);
+    const doomed = new Set(unserved(connections, nowMs));
     for (const { connection, reason } of now) if (doomed.has(connection)) cut(connection, reason);
   }
 
@@ -195,31 +197,36 @@ export function createWatch(options: WatchOptions): Watch {
   function choose(nowMs: number, limits: Limits): void {
     surplus = [];
     const excess = open - options.maxOpen();
-    const crowded = new Set([...sources.values()].filter((source) => source.open > limits.maxPerAddress));
+    const crowded = crowdedSources(limits);
     if (excess <= 0 && crowded.size === 0) return;
     const all = entries.filter((entry): entry is Connection => entry instanceof Connection);
-    const others = unserved(excess > 0 ? all : all.filter(({ source }) => crowded.has(source)), nowMs);
-    const candidates = others
-      .filter(({ state, sinceMs }) => state === 'idle' || nowMs - sinceMs >= FRESH_MS)
-      .toSorted(worstFirst);
-    const trusted = options.trusted();
+    const isOld = ({ state, sinceMs }: Connection) => state === 'idle' || nowMs - sinceMs >= FRESH_MS;
     const chosen = new Set<Connection>();
-    for (const source of crowded) {
-      const own = others.filter((connection) => connection.source === source);
-      const [first] = own;
-      if (first === undefined || trusted.has(first.address) || limits.isExempt(first.address)) continue;
-      const tooMany = Math.max(0, own.length - limits.maxPerAddress);
-      for (const connection of candidates.filter(({ source: of }) => of === source).slice(0, tooMany)) {
+    // Whoever has a request under way does not count against its source.
+    const ofCrowded = Map.groupBy(
+      unserved(crowded.size === 0 ? [] : all.filter(({ source }) => crowded.has(source)), nowMs),
+      ({ source }) => source,
+    );
+    for (const own of ofCrowded.values()) {
+      for (const connection of worstOf(own.filter(isOld), own.length - limits.maxPerAddress)) {
         chosen.add(connection);
         surplus.push({ connection, reason: 'address_limit' });
       }
     }
-    for (const connection of candidates) {
-      if (chosen.size >= excess) break;
-      if (chosen.has(connection)) continue;
-      chosen.add(connection);
+    const others = excess > chosen.size ? all.filter((each) => !chosen.has(each) && isOld(each)) : [];
+    for (const connection of worstOf(others, excess - chosen.size))
       surplus.push({ connection, reason: 'total_limit' });
+  }
+
+  function crowdedSources({ maxPerAddress, isExempt }: Limits): Set<Source> {
+    const crowded = new Set<Source>();
+    let trusted: IpSet | null = null;
+    for (const source of sources.values()) {
+      if (source.open <= maxPerAddress) continue;
+      trusted ??= options.trusted();
+      if (!trusted.has(source.address) && !isExempt(source.address)) crowded.add(source);
     }
+    return crowded;
   }
 
   return {
@@ -236,13 +243,17 @@ export function createWatch(options: WatchOptions): Watch {
       lastStepMs = nowMs;
       const isCalm = nowMs < calmUntilMs;
       if (cursor === 0) beginPass();
-      const end = Math.min(bound, cursor + Math.max(MIN_SLICE, Math.ceil(bound / SLICES)));
-      const suspects: Connection[] = [];
-      for (; cursor < end; cursor++) {
+      const slice = Math.min(MAX_SLICE * haste, Math.max(MIN_SLICE, Math.ceil(bound / STEPS)));
+      const end = Math.min(bound, cursor + slice);
+      const late: Connection[] = [];
+      for (let looks = 0; cursor < end; cursor++) {
         const connection = meet(cursor, nowMs, limits);
-        if (connection !== null && nowMs >= connection.dueMs && !isCalm) suspects.push(connection);
+        if (connection === null || nowMs < connection.dueMs || isCalm) continue;
+        // Those beyond remain due, for the next time round.
+        if (looks++ >= MAX_LOOKS || late.length >= MAX_CUTS * haste) continue;
+        if (look(connection, nowMs, limits) && isLate(connection, nowMs, limits)) late.push(connection);
       }
-      endLate(suspects, nowMs, limits);
+      endLate(late, nowMs, limits);
       if (cursor >= bound) {
         cursor = 0;
         choose(nowMs, limits);
@@ -273,11 +284,22 @@ function reasonFor({ state, isBegun }: Connection): CutReason {
   return isBegun ? 'slow_request' : 'silent';
 }
 
-/** First those who have not finished a request, the slowest first, then those who have nothing to ask. */
-function worstFirst(a: Connection, b: Connection): number {
-  const rank = ({ state }: Connection) => (state === 'idle' ? 1 : 0);
-  return rank(a) - rank(b) || a.sinceMs - b.sinceMs;
+/**
+ * The `count` worst: first those who have not finished a request, the slowest first, then those who have nothing to ask.
+ * Thousands are gone through twice a second, so they are not sorted.
+ */
+function worstOf(connections: readonly Connection[], count: number): Connection[] {
+  if (count <= 0) return [];
+  const rankOf = ({ state, sinceMs }: Connection) => (state === 'idle' ? AFTER_ALL_OTHERS : 0) + sinceMs;
+  const ranks = new Float64Array(connections.length);
+  for (const [index, connection] of connections.entries()) ranks[index] = rankOf(connection);
+  ranks.sort();
+  const last = ranks[Math.min(count, ranks.length) - 1] ?? 0;
+  return connections.filter((connection) => rankOf(connection) <= last).slice(0, count);
 }
+
+/** More milliseconds than any machine runs. */
+const AFTER_ALL_OTHERS = 1e15;
 
 function farewellOf(status: string | null): Uint8Array | null {
   if (status === null) return null;
