@@ -110,6 +110,19 @@ export const PROGRAM: FlmGroup = {
             erase: verb(() => import('./security/audit-logs/erase')),
           },
         },
+        'ip-blocklist': {
+          about: 'Who is banned.',
+          commands: {
+            list: verb(() => import('./security/ip-blocklist/list')),
+            show: verb(() => import('./security/ip-blocklist/show')),
+            add: verb(() => import('./security/ip-blocklist/add')),
+            unblock: verb(() => import('./security/ip-blocklist/unblock')),
+            clear: verb(() => import('./security/ip-blocklist/clear')),
+          },
+        },
+        intrusion: verb(() => import('./security/intrusion')),
+        anomaly: verb(() => import('./security/anomaly')),
+        stats: verb(() => import('./security/stats')),
       },
     },
     activity: {

@@ -13,6 +13,7 @@ import { EngineInput } from '../src/engines';
 import { FlmError } from '../src/lib/errors';
 import { requireValid } from '../src/lib/validate';
 import { AliasInput, StrategyInput } from '../src/models';
+import { AnomalyQuery, BanInput, BanQuery, IntrusionQuery } from '../src/security';
 import type { Cli } from './cli';
 import { stderrLog } from './log';
 
@@ -59,9 +60,9 @@ function once(act: () => void): () => void {
 }
 
 function checked(
-  { keys, engines, config, models, sessions, audit, activity }: App,
+  { keys, engines, config, models, sessions, audit, activity, security }: App,
   onChange: () => void,
-): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'audit' | 'activity'> {
+): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'audit' | 'activity' | 'security'> {
   /** The same change, of which is told once it is made. */
   function told<Args extends readonly unknown[], Result>(
     change: (...args: Args) => Promise<Result>,
@@ -115,6 +116,15 @@ function checked(
     activity: {
       ...activity,
       erase: told(async (input) => activity.erase(requireValid(ActivityEraseInput, input))),
+    },
+    security: {
+      ...security,
+      bans: async (query) => security.bans(requireValid(BanQuery, query)),
+      ban: told(async (input) => security.ban(requireValid(BanInput, input))),
+      unban: told(security.unban),
+      clearBans: told(security.clearBans),
+      intrusions: async (query) => security.intrusions(requireValid(IntrusionQuery, query)),
+      anomalies: async (query) => security.anomalies(requireValid(AnomalyQuery, query)),
     },
   };
 }

@@ -66,7 +66,7 @@ import {
   type ProxyView,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
-import { createScreen } from './security';
+import { createSecurity, createSecurityStore, type SecurityApi } from './security';
 import { createTelemetry, type Telemetry } from './telemetry';
 import { VERSION } from './version';
 
@@ -83,6 +83,8 @@ export interface AppOptions {
   readonly running: boolean;
   /** How long to wait for another FLM process on the same directory. */
   readonly lockWaitMs: number;
+  /** Whether strangers can reach it, for tests; else the listeners tell. */
+  readonly isExposed?: () => boolean;
 }
 
 export interface App {
@@ -97,6 +99,8 @@ export interface App {
   readonly proxies: Proxies;
   /** The request log. */
   readonly activity: ActivityApi;
+  /** Bans, and what strangers did. */
+  readonly security: SecurityApi;
   /** What happened, for whoever records it. */
   readonly bus: Bus;
   readonly firstStart: boolean;
@@ -150,6 +154,9 @@ export interface SavedOrder {
 const GOODBYE_MS = 2_000;
 /** Idle connections of a process that was replaced close by themselves in this time. */
 const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
+
+/** Until the policy room is here. */
+const OPEN_POLICY = { version: 0, document: {} } as const;
 
 /** @throws as openDatabases and createConfig */
 export async function openApp(options: AppOptions): Promise<App> {
@@ -286,7 +293,22 @@ export async function openApp(options: AppOptions): Promise<App> {
       queueLimit: () => config.current()['engine.queue_limit'],
     });
 
-    const screen = createScreen();
+    const isExposed =
+      options.isExposed ??
+      (() =>
+        proxies
+          .all()
+          .some(({ endpoints: { local_networks: near, public: open } }) => near.length + open.length > 0));
+    const security = createSecurity({
+      store: createSecurityStore(db.security, audit.inSecurityDb),
+      policy: () => OPEN_POLICY,
+      isExposed,
+      isWorking: () => open().exchanges > 0,
+      clock,
+      bus,
+      log,
+    });
+    undo.push(security.close);
 
     /** Starts what is told of requests, before there are any. */
     async function openTelemetry(): Promise<void> {
@@ -314,6 +336,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       telemetry = made;
       requestLog.start();
       undo.push(() => requestLog.stop());
+      security.start();
     }
 
     /** Made when the first proxy starts; every later one uses it, too. */
@@ -326,7 +349,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         models,
         catalogue: models,
         admission,
-        screen,
+        screen: security.screen,
         mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
         engines,
         liveness: engines.liveness,
@@ -422,12 +445,14 @@ export async function openApp(options: AppOptions): Promise<App> {
           telemetry?.pause();
           onQuiet();
         });
+        security.stop();
         audit.pause();
         db.pause();
       },
       async resume() {
         db.resume(0);
         audit.resume();
+        security.start();
         requestLog.start();
         telemetry?.resume();
         // Commands may have worked on the data directory in between.
@@ -481,6 +506,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       admin = createAdmin({
         ...rooms,
         activity: requestLog.api,
+        security: security.api,
         proxies: guarded,
         daemon: daemon.api,
         idempotency,
@@ -504,6 +530,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       egress,
       proxies,
       activity: requestLog.api,
+      security: security.api,
       bus,
       log,
       firstStart: db.firstStart,

@@ -11,6 +11,7 @@ import type { Egress } from '../egress';
 import type { EnginesApi } from '../engines';
 import type { ProxiesApi } from '../listeners';
 import type { ModelsApi } from '../models';
+import type { SecurityApi } from '../security';
 import { askAt, eventsOf, jsonOf, textOf } from './ask';
 import { operationsOver } from './client.gen';
 import type { CheckReport, Status, SupportBundle } from './model';
@@ -30,6 +31,7 @@ export interface OwnerApi {
   readonly proxies: Omit<ProxiesApi, 'start'>;
   readonly audit: AuditApi;
   readonly activity: ActivityApi;
+  readonly security: SecurityApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
   support(): Promise<SupportBundle>;
@@ -130,6 +132,16 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
         textOf(ask('GET', '/api/v1/activity/export', { query: { ...filterOf(filter), format } })),
       verify: () => api.verifyActivity(),
       erase: (body) => api.eraseFromActivity({ body }),
+    },
+    security: {
+      bans: (query) => api.listBans({ query }),
+      ban: (body) => api.addBan({ body }),
+      unban: (ip) => api.liftBan({ query: { ip } }),
+      clearBans: () => api.clearBans(),
+      standing: (ip) => api.showAddress({ query: { ip } }),
+      intrusions: (query) => api.listIntrusions({ query }),
+      anomalies: (query) => api.listAnomalies({ query }),
+      stats: () => api.readSecurityStats(),
     },
     status: (signal) => api.getStatus({ signal }),
     check: () => api.runChecks(),

@@ -18,6 +18,8 @@ import type { ProxiesApi } from '../listeners';
 import { proxiesRoutes } from '../listeners/routes';
 import type { ModelsApi } from '../models';
 import { modelsRoutes } from '../models/routes';
+import type { SecurityApi } from '../security';
+import { securityRoutes } from '../security/routes';
 import { CheckReport, Status, SupportBundle } from './model';
 import type { Sessions } from './sessions';
 import type { SessionsApi } from './sessions/model';
@@ -33,6 +35,7 @@ export interface Rooms {
   readonly daemon: DaemonApi;
   readonly audit: Audit;
   readonly activity: ActivityApi;
+  readonly security: SecurityApi;
   readonly sessions: Omit<Sessions, keyof SessionsApi> & SessionsApi;
   readonly status: () => Status;
   readonly check: () => Promise<CheckReport>;
@@ -72,7 +75,8 @@ export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
     .use(proxiesRoutes(rooms.proxies, guard))
     .use(daemonRoutes(rooms.daemon, guard))
     .use(auditRoutes(rooms.audit, guard))
-    .use(activityRoutes(rooms.activity, guard));
+    .use(activityRoutes(rooms.activity, guard))
+    .use(securityRoutes(rooms.security, guard));
 }
 
 /** The routes with nothing behind them, for whoever only reads what they say of themselves. */

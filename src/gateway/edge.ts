@@ -165,7 +165,7 @@ export function createEdge(options: EdgeOptions): Edge {
     async fetch(request, connection) {
       const context = contextFor(request, connection);
       const response = await answer(context);
-      if (context.record.principalId === null) await screen.hold(context);
+      if (context.record.principalId === null) await screen.hold(context, response.status);
       if (door.stance !== 'open') response.headers.set('connection', 'close');
       context.record.answered(response.status);
       return response;
