@@ -98,6 +98,29 @@ export const PROGRAM: FlmGroup = {
     security: {
       about: 'What guards FLM, and the evidence of what was done with it.',
       commands: {
+        policy: {
+          about: 'What strangers and clients may do here: one document. Alone: show.',
+          bare: 'show',
+          commands: {
+            show: verb(() => import('./security/policy/show')),
+            get: verb(() => import('./security/policy/show')),
+            set: verb(() => import('./security/policy/set')),
+            edit: verb(() => import('./security/policy/edit')),
+            validate: verb(() => import('./security/policy/validate')),
+            history: verb(() => import('./security/policy/history')),
+            rollback: verb(() => import('./security/policy/rollback')),
+            schema: verb(() => import('./security/policy/schema')),
+          },
+        },
+        'ip-whitelist': {
+          about: 'Who may come at all, before any key is looked at. Alone: list.',
+          bare: 'list',
+          commands: {
+            list: verb(() => import('./security/ip-whitelist/list')),
+            add: verb(() => import('./security/ip-whitelist/add')),
+            remove: verb(() => import('./security/ip-whitelist/remove')),
+          },
+        },
         'audit-logs': {
           about: 'Who changed what: a record that nobody can quietly edit. Alone: list.',
           bare: 'list',

@@ -13,6 +13,7 @@ import { EngineInput } from '../src/engines';
 import { FlmError } from '../src/lib/errors';
 import { requireValid } from '../src/lib/validate';
 import { AliasInput, StrategyInput } from '../src/models';
+import { HistoryQuery, NetworkInput, PolicyInput, RollbackInput } from '../src/policy';
 import { AnomalyQuery, BanInput, BanQuery, IntrusionQuery } from '../src/security';
 import type { Cli } from './cli';
 import { stderrLog } from './log';
@@ -60,9 +61,12 @@ function once(act: () => void): () => void {
 }
 
 function checked(
-  { keys, engines, config, models, sessions, audit, activity, security }: App,
+  { keys, engines, config, models, sessions, policy, audit, activity, security }: App,
   onChange: () => void,
-): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'audit' | 'activity' | 'security'> {
+): Pick<
+  OwnerApi,
+  'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'policy' | 'audit' | 'activity' | 'security'
+> {
   /** The same change, of which is told once it is made. */
   function told<Args extends readonly unknown[], Result>(
     change: (...args: Args) => Promise<Result>,
@@ -105,6 +109,14 @@ function checked(
         throw new FlmError('PROXY_NOT_RUNNING');
       },
       close: told(sessions.close),
+    },
+    policy: {
+      ...policy,
+      set: told(async (input) => policy.set(requireValid(PolicyInput, input))),
+      history: async (query) => policy.history(requireValid(HistoryQuery, query)),
+      rollback: told(async (input) => policy.rollback(requireValid(RollbackInput, input))),
+      allow: told(async (input) => policy.allow(requireValid(NetworkInput, input))),
+      disallow: told(async (input) => policy.disallow(requireValid(NetworkInput, input))),
     },
     audit: {
       list: async (query) => audit.list(requireValid(AuditQuery, query)),

@@ -9,6 +9,7 @@ import {
   type AdminPort,
   type CheckReport,
   checkAudit,
+  checkPolicy,
   checkRequestLog,
   createAdmin,
   createIdempotency,
@@ -34,6 +35,7 @@ import {
 import { adminUrl, openAdminPort } from './app/admin-port';
 import { postVia } from './app/collector';
 import { alsoToFile, boundedStdout, logEvents } from './app/logs';
+import { createRecentClients, policyOnRecord, surroundingsOf } from './app/policy-seams';
 import { createRequestLog } from './app/request-log';
 import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
@@ -66,6 +68,7 @@ import {
   type ProxyView,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
+import { createPolicies, createPolicyStore, type Policies } from './policy';
 import { createSecurity, createSecurityStore, type SecurityApi } from './security';
 import { createTelemetry, type Telemetry } from './telemetry';
 import { VERSION } from './version';
@@ -93,6 +96,7 @@ export interface App {
   readonly models: Models;
   readonly config: Config;
   readonly audit: Audit;
+  readonly policy: Policies;
   readonly trial: Trial;
   readonly sessions: Sessions;
   readonly egress: Egress;
@@ -155,9 +159,6 @@ const GOODBYE_MS = 2_000;
 /** Idle connections of a process that was replaced close by themselves in this time. */
 const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
 
-/** Until the policy room is here. */
-const OPEN_POLICY = { version: 0, document: {} } as const;
-
 /** @throws as openDatabases and createConfig */
 export async function openApp(options: AppOptions): Promise<App> {
   const { paths, env, clock } = options;
@@ -208,8 +209,23 @@ export async function openApp(options: AppOptions): Promise<App> {
       log = both.log;
       undo.push(both.file.close);
     }
-    const keys = await createKeys(createKeyStore(db.security, audit.inSecurityDb), clock, bus);
+    const keyStore = createKeyStore(db.security, audit.inSecurityDb);
+    const keys = await createKeys(keyStore, clock, bus);
     undo.push(keys.close);
+    const clients = createRecentClients(bus, clock);
+    undo.push(clients.close);
+    const policy = await createPolicies({
+      store: createPolicyStore(db.security, audit.inSecurityDb),
+      secret: await keyStore.pepper(clock.nowMs()),
+      onRecord: () => policyOnRecord(audit),
+      record: audit.record,
+      surroundings: () => surroundingsOf(proxies, clients),
+      clock,
+      bus,
+      log,
+      running,
+    });
+    undo.push(policy.close);
     const egress = createEgress({ clock });
     undo.push(egress.close);
 
@@ -280,6 +296,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
       openEntrance: (options) => openGateway().edge(options),
       whoListens: (bind, port) => whoListens(egress, bind, port),
+      policyVersion: policy.refresh,
     });
     let closeGateway = (): void => {};
     undo.push(() => closeGateway());
@@ -301,7 +318,7 @@ export async function openApp(options: AppOptions): Promise<App> {
           .some(({ endpoints: { local_networks: near, public: open } }) => near.length + open.length > 0));
     const security = createSecurity({
       store: createSecurityStore(db.security, audit.inSecurityDb),
-      policy: () => OPEN_POLICY,
+      policy: policy.current,
       isExposed,
       isWorking: () => open().exchanges > 0,
       clock,
@@ -409,7 +426,11 @@ export async function openApp(options: AppOptions): Promise<App> {
         trial,
         status,
         clock,
-        others: [() => checkAudit(audit), async () => checkRequestLog(requestLog.counters())],
+        others: [
+          () => checkAudit(audit),
+          () => checkPolicy(policy),
+          async () => checkRequestLog(requestLog.counters()),
+        ],
       });
 
     const support = () =>
@@ -457,6 +478,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         telemetry?.resume();
         // Commands may have worked on the data directory in between.
         await keys.refresh();
+        await policy.refresh();
         await openDoors();
       },
       refreshKeys: keys.refresh,
@@ -502,7 +524,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       });
       undo.push(logEvents(bus, log));
       const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
-      const rooms = { keys, engines, config, models, audit, sessions, status, check, support };
+      const rooms = { keys, engines, config, models, policy, audit, sessions, status, check, support };
       admin = createAdmin({
         ...rooms,
         activity: requestLog.api,
@@ -525,6 +547,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       models,
       config,
       audit,
+      policy,
       trial,
       sessions,
       egress,

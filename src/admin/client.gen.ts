@@ -119,7 +119,7 @@ export type StopProxiesResult = { status: "stopped"; stopped: (string)[] };
 
 export type ReloadProxiesBody = { id: string } | { port: number } | { all: true };
 
-export type ReloadProxiesResult = { status: "reloaded"; reloaded: number; total: number; handle_ids: (string)[]; changed: (string)[]; restart_required: (string)[]; errors: ({ handle_id: string; error: string })[] };
+export type ReloadProxiesResult = { status: "reloaded"; reloaded: number; total: number; handle_ids: (string)[]; changed: (string)[]; restart_required: (string)[]; policy_version: number | null; errors: ({ handle_id: string; error: string })[] };
 
 export type StopFlmResult = { status: "stopping"; pid: number };
 
@@ -128,6 +128,38 @@ export type HandOverResult = { pid: number; version: string; proxies: ({ mode: "
 export type TellOfElderBody = { pid: number; requests: number; opened: ({ requestId: string; atMs: number; ip: string; method: string; path: string; principalId: string | null; model: string | null; engineId: string | null; engineModel: string | null; attempts: number; isStream: boolean; outcome: "done" | "aborted" | "failed" | "refused"; status: number; errorCode: string | null; waitedMs: number; firstByteMs: number | null; firstTokenMs: number | null; durationMs: number; usage: { promptTokens: number; completionTokens: number; cachedTokens: number | null; reasoningTokens: number | null } | null; trace: { traceId: string; spanId: string; parentSpanId: string | null; isSampled: boolean } })[]; finished: ({ requestId: string; atMs: number; ip: string; method: string; path: string; principalId: string | null; model: string | null; engineId: string | null; engineModel: string | null; attempts: number; isStream: boolean; outcome: "done" | "aborted" | "failed" | "refused"; status: number; errorCode: string | null; waitedMs: number; firstByteMs: number | null; firstTokenMs: number | null; durationMs: number; usage: { promptTokens: number; completionTokens: number; cachedTokens: number | null; reasoningTokens: number | null } | null; trace: { traceId: string; spanId: string; parentSpanId: string | null; isSampled: boolean } })[] };
 
 export type TellOfElderResult = { stop: boolean };
+
+export type GetPolicyResult = { id: "default"; version: number; updated_at: string; updated_by: string; note: string | null; document: { ip_whitelist?: (string)[]; cors?: { allowed_origins?: (string)[]; allowed_methods?: (string)[]; allowed_headers?: (string)[]; allow_credentials?: boolean; max_age_s?: number }; rate_limit?: { rpm: number; burst?: number }; token_limit?: { tpm: number }; ip_rate_limit?: { enabled?: boolean; rpm?: number; burst?: number; applies_to?: "strangers" | "everybody" }; global_rate_limit?: { rpm: number; burst?: number }; models?: (string)[]; ip_blocklist?: { enabled?: boolean; max_failures?: number; block_duration_minutes?: number; permanent_block_threshold?: number; never?: (string)[] }; intrusion_detection?: { enabled?: boolean; score_threshold?: number; warning_threshold?: number }; anomaly_detection?: { enabled?: boolean; request_rate_threshold?: number; auto_block?: boolean }; resource_protection?: { enabled?: boolean; cpu_threshold?: number; memory_threshold?: number }; connections?: { enabled?: boolean; max_per_address?: number; header_timeout_s?: number; min_body_bytes_per_s?: number }; log_level?: "low" | "medium" | "high" | "critical" }; warnings: ({ path: string; message: string })[] };
+
+export type SetPolicyBody = { document: Record<string, unknown>; if_version?: number; note?: string };
+
+export type SetPolicyResult = { id: "default"; version: number; updated_at: string; updated_by: string; note: string | null; document: { ip_whitelist?: (string)[]; cors?: { allowed_origins?: (string)[]; allowed_methods?: (string)[]; allowed_headers?: (string)[]; allow_credentials?: boolean; max_age_s?: number }; rate_limit?: { rpm: number; burst?: number }; token_limit?: { tpm: number }; ip_rate_limit?: { enabled?: boolean; rpm?: number; burst?: number; applies_to?: "strangers" | "everybody" }; global_rate_limit?: { rpm: number; burst?: number }; models?: (string)[]; ip_blocklist?: { enabled?: boolean; max_failures?: number; block_duration_minutes?: number; permanent_block_threshold?: number; never?: (string)[] }; intrusion_detection?: { enabled?: boolean; score_threshold?: number; warning_threshold?: number }; anomaly_detection?: { enabled?: boolean; request_rate_threshold?: number; auto_block?: boolean }; resource_protection?: { enabled?: boolean; cpu_threshold?: number; memory_threshold?: number }; connections?: { enabled?: boolean; max_per_address?: number; header_timeout_s?: number; min_body_bytes_per_s?: number }; log_level?: "low" | "medium" | "high" | "critical" }; warnings: ({ path: string; message: string })[]; changed: (string)[] };
+
+export type GetPolicySchemaResult = Record<string, unknown>;
+
+export type ValidatePolicyBody = { document: Record<string, unknown> };
+
+export type ValidatePolicyResult = { valid: boolean; problems: ({ path: string; message: string })[]; warnings: ({ path: string; message: string })[] };
+
+export type ListPolicyVersionsQuery = { limit?: number | undefined; cursor?: string | undefined };
+
+export type ListPolicyVersionsResult = { items: ({ version: number; updated_at: string; updated_by: string; note: string | null; state: "in-force" | "past" | "altered"; changed: (string)[] })[]; next: string | null };
+
+export type GetPolicyVersionResult = { version: number; updated_at: string; updated_by: string; note: string | null; state: "in-force" | "past" | "altered"; changed: (string)[]; document: unknown };
+
+export type RollBackPolicyBody = { version: number; if_version?: number; note?: string };
+
+export type RollBackPolicyResult = { id: "default"; version: number; updated_at: string; updated_by: string; note: string | null; document: { ip_whitelist?: (string)[]; cors?: { allowed_origins?: (string)[]; allowed_methods?: (string)[]; allowed_headers?: (string)[]; allow_credentials?: boolean; max_age_s?: number }; rate_limit?: { rpm: number; burst?: number }; token_limit?: { tpm: number }; ip_rate_limit?: { enabled?: boolean; rpm?: number; burst?: number; applies_to?: "strangers" | "everybody" }; global_rate_limit?: { rpm: number; burst?: number }; models?: (string)[]; ip_blocklist?: { enabled?: boolean; max_failures?: number; block_duration_minutes?: number; permanent_block_threshold?: number; never?: (string)[] }; intrusion_detection?: { enabled?: boolean; score_threshold?: number; warning_threshold?: number }; anomaly_detection?: { enabled?: boolean; request_rate_threshold?: number; auto_block?: boolean }; resource_protection?: { enabled?: boolean; cpu_threshold?: number; memory_threshold?: number }; connections?: { enabled?: boolean; max_per_address?: number; header_timeout_s?: number; min_body_bytes_per_s?: number }; log_level?: "low" | "medium" | "high" | "critical" }; warnings: ({ path: string; message: string })[]; changed: (string)[] };
+
+export type ListAllowedNetworksResult = { items: (string)[]; next: null; version: number; warnings: ({ path: string; message: string })[] };
+
+export type AllowNetworkBody = { network: string; note?: string; force?: boolean };
+
+export type AllowNetworkResult = { items: (string)[]; next: null; version: number; warnings: ({ path: string; message: string })[] };
+
+export type DisallowNetworkBody = { network: string; note?: string; force?: boolean };
+
+export type DisallowNetworkResult = { items: (string)[]; next: null; version: number; warnings: ({ path: string; message: string })[] };
 
 export type ListAuditEventsQuery = { type?: string | undefined; severity?: "low" | "medium" | "high" | "critical" | undefined; actor?: string | undefined; target?: string | undefined; ip?: string | undefined; since?: string | undefined; until?: string | undefined; limit?: number | undefined; cursor?: string | undefined; stream?: boolean | undefined };
 
@@ -272,6 +304,26 @@ export function operationsOver(send: Send) {
     handOver: (input: Cancellable = {}) => send<HandOverResult>('POST', '/api/v1/daemon/hand-over', input),
     /** What a replaced process tells until its end (for FLM itself). Scope: `admin:write` */
     tellOfElder: (input: { body: TellOfElderBody } & Cancellable) => send<TellOfElderResult>('POST', '/api/v1/daemon/elders', input),
+    /** The security policy in force. Scope: `policy:read` */
+    getPolicy: (input: Cancellable = {}) => send<GetPolicyResult>('GET', '/api/v1/policy', input),
+    /** Replace the security policy. Scope: `policy:write` */
+    setPolicy: (input: { body: SetPolicyBody } & Cancellable) => send<SetPolicyResult>('PUT', '/api/v1/policy', input),
+    /** The JSON Schema of the policy. Scope: `policy:read` */
+    getPolicySchema: (input: Cancellable = {}) => send<GetPolicySchemaResult>('GET', '/api/v1/policy/schema', input),
+    /** What is wrong with a policy, without storing it. Scope: `policy:read` */
+    validatePolicy: (input: { body: ValidatePolicyBody } & Cancellable) => send<ValidatePolicyResult>('POST', '/api/v1/policy/validate', input),
+    /** Who changed the policy, when, and what. Scope: `policy:read` */
+    listPolicyVersions: (input: { query?: ListPolicyVersionsQuery } & Cancellable = {}) => send<ListPolicyVersionsResult>('GET', '/api/v1/policy/versions', input),
+    /** One version of the policy. Scope: `policy:read` */
+    getPolicyVersion: (input: { params: { version: string } } & Cancellable) => send<GetPolicyVersionResult>('GET', '/api/v1/policy/versions/{version}', input),
+    /** Put an earlier version back, as a new one. Scope: `policy:write` */
+    rollBackPolicy: (input: { body: RollBackPolicyBody } & Cancellable) => send<RollBackPolicyResult>('POST', '/api/v1/policy/rollback', input),
+    /** Who may come at all. Scope: `policy:read` */
+    listAllowedNetworks: (input: Cancellable = {}) => send<ListAllowedNetworksResult>('GET', '/api/v1/policy/ip-whitelist', input),
+    /** Let an address or network in. Scope: `policy:write` */
+    allowNetwork: (input: { body: AllowNetworkBody } & Cancellable) => send<AllowNetworkResult>('POST', '/api/v1/policy/ip-whitelist/add', input),
+    /** Take an address or network off the list. Scope: `policy:write` */
+    disallowNetwork: (input: { body: DisallowNetworkBody } & Cancellable) => send<DisallowNetworkResult>('POST', '/api/v1/policy/ip-whitelist/remove', input),
     /** List what is on record, or follow it with stream=true. Scope: `audit:read` */
     listAuditEvents: (input: { query?: ListAuditEventsQuery } & Cancellable = {}) => send<ListAuditEventsResult>('GET', '/api/v1/audit/events', input),
     /** Examine the chain, also against a checkpoint. Scope: `audit:read` */

@@ -11,6 +11,7 @@ import type { Egress } from '../egress';
 import type { EnginesApi } from '../engines';
 import type { ProxiesApi } from '../listeners';
 import type { ModelsApi } from '../models';
+import type { PolicyApi } from '../policy';
 import type { SecurityApi } from '../security';
 import { askAt, eventsOf, jsonOf, textOf } from './ask';
 import { operationsOver } from './client.gen';
@@ -29,6 +30,7 @@ export interface OwnerApi {
   readonly models: ModelsApi;
   readonly sessions: SessionsApi;
   readonly proxies: Omit<ProxiesApi, 'start'>;
+  readonly policy: PolicyApi;
   readonly audit: AuditApi;
   readonly activity: ActivityApi;
   readonly security: SecurityApi;
@@ -108,6 +110,17 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       stop: () => api.stopFlm(),
       handOver: () => api.handOver(),
       elder: (body) => api.tellOfElder({ body }),
+    },
+    policy: {
+      show: () => api.getPolicy(),
+      set: (body) => api.setPolicy({ body }),
+      validate: (document) => api.validatePolicy({ body: { document } }),
+      history: (query) => api.listPolicyVersions({ query }),
+      version: (version) => api.getPolicyVersion({ params: { version: String(version) } }),
+      rollback: (body) => api.rollBackPolicy({ body }),
+      whitelist: () => api.listAllowedNetworks(),
+      allow: (body) => api.allowNetwork({ body }),
+      disallow: (body) => api.disallowNetwork({ body }),
     },
     audit: {
       list: (query) => api.listAuditEvents({ query }),

@@ -17,7 +17,7 @@ import { adminRoutes, type Rooms } from './mount';
 import type { Sessions } from './sessions';
 
 export { type Check, runChecks } from './check';
-export { checkAudit, checkRequestLog } from './check-evidence';
+export { checkAudit, checkPolicy, checkRequestLog } from './check-evidence';
 export { createIdempotency, createIdempotencyStore, type Idempotency } from './idempotency';
 export { AdminPort, CheckReport, Status, SupportBundle } from './model';
 export { describedRoutes } from './mount';

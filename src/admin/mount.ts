@@ -18,6 +18,8 @@ import type { ProxiesApi } from '../listeners';
 import { proxiesRoutes } from '../listeners/routes';
 import type { ModelsApi } from '../models';
 import { modelsRoutes } from '../models/routes';
+import type { PolicyApi } from '../policy';
+import { policyRoutes } from '../policy/routes';
 import type { SecurityApi } from '../security';
 import { securityRoutes } from '../security/routes';
 import { CheckReport, Status, SupportBundle } from './model';
@@ -33,6 +35,7 @@ export interface Rooms {
   readonly models: ModelsApi;
   readonly proxies: ProxiesApi;
   readonly daemon: DaemonApi;
+  readonly policy: PolicyApi;
   readonly audit: Audit;
   readonly activity: ActivityApi;
   readonly security: SecurityApi;
@@ -74,6 +77,7 @@ export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
     .use(configRoutes(rooms.config, guard))
     .use(proxiesRoutes(rooms.proxies, guard))
     .use(daemonRoutes(rooms.daemon, guard))
+    .use(policyRoutes(rooms.policy, guard))
     .use(auditRoutes(rooms.audit, guard))
     .use(activityRoutes(rooms.activity, guard))
     .use(securityRoutes(rooms.security, guard));

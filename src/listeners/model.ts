@@ -112,6 +112,10 @@ export const ProxiesReloaded = Type.Object(
     restart_required: Type.Array(Type.String(), {
       description: 'Settings that count from the next start on.',
     }),
+    policy_version: nullable(Type.Integer(), {
+      description:
+        'The version of the security policy in force; null: it cannot be read, and nobody is let in.',
+    }),
     errors: Type.Array(Type.Object({ handle_id: Type.String(), error: Type.String() })),
   },
   { description: 'What reading the settings again has changed.' },

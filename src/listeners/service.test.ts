@@ -65,6 +65,7 @@ async function start(): Promise<Proxies> {
       };
     },
     whoListens: async () => 'a neighbour',
+    policyVersion: async () => 7,
   });
   opened.push(proxies);
   return proxies;

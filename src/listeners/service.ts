@@ -43,6 +43,8 @@ export interface ProxiesOptions {
   }) => Entrance;
   /** Names the program that listens there, for an error. */
   readonly whoListens: (bind: string, port: number) => Promise<string>;
+  /** Reads the security policy again, and says which version is in force; null when it cannot be read. */
+  readonly policyVersion: () => Promise<number | null>;
 }
 
 export interface StartOptions {
@@ -310,6 +312,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       const ids = select(selector).filter((id) => running.has(id));
       if (ids.length === 0) throw new FlmError('PROXY_NOT_RUNNING');
       const { changed, waits } = await config.reload();
+      const policyVersion = await options.policyVersion();
       for (const id of ids) await store.reloaded(id, changed);
       return {
         status: 'reloaded',
@@ -318,6 +321,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
         handle_ids: ids,
         changed: [...changed],
         restart_required: [...waits],
+        policy_version: policyVersion,
         errors: [],
       };
     },

@@ -1,6 +1,6 @@
 /** What the policy says about abuse, with the defaults filled in (FLM-109, FLM-111). Made once for each policy. */
 import type { AuditSeverity } from '../contract';
-import type { Policy, PolicyDocument } from '../policy/model';
+import type { Policy, PolicyDocument } from '../policy';
 import { type Network, NetworkMap, networksIn } from './networks';
 
 /** Whether something is on, and whether the owner said so or FLM goes by what can be reached from outside. */

@@ -7,7 +7,7 @@ import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import { ipBucket, isLoopback, parseIp } from '../lib/ip';
 import { redact } from '../lib/redact';
-import type { CurrentPolicy, Policy } from '../policy/model';
+import type { CurrentPolicy, Policy } from '../policy';
 import type { Ban, Bans } from './bans';
 import { DETECTORS, detect, type Signal } from './detectors';
 import { type Facts, factsOf, isPreflight, pathStart, showsCredentials } from './facts';

@@ -4,7 +4,7 @@ import { currentActor } from '../lib/actor';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
-import type { CurrentPolicy } from '../policy/model';
+import type { CurrentPolicy } from '../policy';
 import { type Ban, type Bans, createBans, storedBan } from './bans';
 import { DETECTORS, PATTERNS } from './detectors';
 import { createJournal, publicName } from './journal';
