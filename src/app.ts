@@ -320,7 +320,6 @@ export async function openApp(options: AppOptions): Promise<App> {
       store: createSecurityStore(db.security, audit.inSecurityDb),
       policy: policy.current,
       isExposed,
-      isWorking: () => open().exchanges > 0,
       clock,
       bus,
       log,

@@ -11,7 +11,7 @@ export type Resource = 'CPU' | 'memory';
 export interface Watch {
   /** What is scarce; null when there is enough. Read for every request. */
   readonly scarce: Resource | null;
-  /** Takes note of a reading. Returns what has changed by it, or null. */
+  /** Takes note of a reading, and of how long FLM had to wait for its turn. Returns what has changed by it, or null. */
   look(reading: Reading, lateMs: number, rules: Rules['resources']): Change | null;
 }
 
@@ -27,11 +27,10 @@ const READINGS = 2;
 const MARGIN_PERCENT = 10;
 /** At the default limit and above, memory is scarce only when less than this is left: a model may well fill the rest. */
 const FREE_BYTES = 1_073_741_824;
-/** At the default limit and above, a busy CPU is only a trouble when FLM itself has to wait for it this long. */
+/** At the default limit and above, a busy CPU is a trouble when FLM has to wait for it this long: engines may well use it all. */
 const LATE_MS = 250;
 
-/** `isWorking`: whether engines are at work for clients of this FLM, who may well take all of the CPU for it. */
-export function createWatch(isWorking: () => boolean): Watch {
+export function createWatch(): Watch {
   let scarce: Resource | null = null;
   let over = 0;
   let below = 0;
@@ -50,7 +49,7 @@ export function createWatch(isWorking: () => boolean): Watch {
     }
     if (cpu !== null && cpu * 100 > rules.cpuPercent - margin) {
       const isStrict = rules.cpuPercent < DEFAULT_PERCENT;
-      if (isStrict || !isWorking() || lateMs > LATE_MS) return 'CPU';
+      if (isStrict || lateMs > LATE_MS) return 'CPU';
     }
     return null;
   }

@@ -33,8 +33,6 @@ export interface SecurityOptions {
   readonly store: SecurityStore;
   readonly policy: CurrentPolicy;
   readonly isExposed: () => boolean;
-  /** Whether engines are at work for clients. */
-  readonly isWorking: () => boolean;
   readonly addressLimit?: AddressLimit;
   readonly clock: Clock;
   readonly bus: Bus;
@@ -52,6 +50,8 @@ const BOUNDS = { standings: 100_000, bans: 100_000 };
 const MAX_MANUAL = 100_000;
 const DEFAULT_LIMIT = 100;
 const SAMPLE_MS = 5_000;
+/** A turn that FLM waits for to see how long that takes. */
+const TURN_MS = 50;
 /** Wall time may drift this far before the ends of bans are written anew. */
 const DRIFT_MS = 2_000;
 const DAY_MS = 86_400_000;
@@ -62,10 +62,9 @@ export function createSecurity(options: SecurityOptions): Security {
   const bans = createBans(clock, bounds.bans);
   const standings = createStandings(bounds.standings);
   const tarpit = createTarpit({ delayMs: options.tarpitMs ?? TARPIT_MS, maxHeld: MAX_HELD });
-  const watch = createWatch(options.isWorking);
+  const watch = createWatch();
   let readMachine = options.machine ?? null;
   let sampler: ReturnType<typeof setInterval> | null = null;
-  let sampledAtMs = 0;
   let offsetMs = clock.nowMs() - clock.monotonicMs();
 
   const journal = createJournal({
@@ -113,12 +112,15 @@ export function createSecurity(options: SecurityOptions): Security {
     for (const ban of bans.all()) if (ban.endsAtMs !== null) journal.rewrite(ban);
   }
 
+  /** Looks at the machine, after having seen how long FLM waits for its turn on it. */
   function sample(): void {
+    const atMs = clock.monotonicMs();
+    setTimeout(() => look(clock.monotonicMs() - atMs - TURN_MS), TURN_MS).unref();
+  }
+
+  function look(lateMs: number): void {
     const rules = screen.rules();
-    const nowMs = clock.monotonicMs();
-    const lateMs = nowMs - sampledAtMs - SAMPLE_MS;
-    sampledAtMs = nowMs;
-    if (rules === null || readMachine === null) return;
+    if (sampler === null || rules === null || readMachine === null) return;
     const change = watch.look(readMachine(), lateMs, rules.resources);
     if (change === null) return;
     const { resource, state, percent } = change;
@@ -412,7 +414,6 @@ export function createSecurity(options: SecurityOptions): Security {
     start() {
       readMachine ??= createMachine(clock);
       readMachine();
-      sampledAtMs = clock.monotonicMs();
       sampler ??= setInterval(sample, SAMPLE_MS);
       sampler.unref();
       journal.start();

@@ -60,18 +60,18 @@ export class Standing {
     return standing;
   }
 
-  /** Scores lose a point a minute, and a failure is forgotten each hour. */
+  /** Scores lose a point with each minute, and a failure is forgotten with each hour: whole ones, so that five stay five. */
   fade(nowMs: number): void {
-    const points = (nowMs - this.#fadedAtMs) / MINUTE_MS;
+    const points = Math.floor((nowMs - this.#fadedAtMs) / MINUTE_MS);
     if (points > 0) {
       this.intrusion = Math.max(0, this.intrusion - points);
       this.anomaly = Math.max(0, this.anomaly - points);
-      this.#fadedAtMs = nowMs;
+      this.#fadedAtMs += points * MINUTE_MS;
     }
-    const hours = (nowMs - this.#failuresFadeAtMs) / HOUR_MS;
+    const hours = Math.floor((nowMs - this.#failuresFadeAtMs) / HOUR_MS);
     if (hours > 0) {
       this.failures = Math.max(0, this.failures - hours);
-      this.#failuresFadeAtMs = nowMs;
+      this.#failuresFadeAtMs += hours * HOUR_MS;
       if (this.failures === 0) this.firstFailureAtMs = null;
     }
     if (nowMs - this.lastAtMs > BANS_COUNT_MS) this.bans = 0;
@@ -94,6 +94,7 @@ export class Standing {
   fail(weight: number, key: number | null, nowMs: number, wallMs: number): void {
     this.fade(nowMs);
     this.lastAtMs = nowMs;
+    if (this.failures === 0) this.#failuresFadeAtMs = nowMs;
     let counted = weight;
     if (key !== null && weight > 0) {
       this.#keys ??= [];
@@ -118,6 +119,7 @@ export class Standing {
   note(facts: Facts, nowMs: number, requestsPerSecondLimit: number): Recent {
     this.fade(nowMs);
     this.lastAtMs = nowMs;
+    if (this.intrusion === 0 && this.anomaly === 0) this.#fadedAtMs = nowMs;
     this.#lately ??= new Lately(nowMs);
     return this.#lately.note(facts, nowMs, requestsPerSecondLimit);
   }

@@ -30,6 +30,8 @@ export interface GatewayOptions {
   readonly settings?: Partial<ConfigSnapshot>;
   readonly clock?: Clock;
   readonly env?: Env;
+  /** Whether the gateway takes itself for one that strangers can reach. They come as `X-Forwarded-For` says. */
+  readonly isExposed?: boolean;
 }
 
 export interface EngineOptions {
@@ -78,6 +80,7 @@ export async function startGateway({
   settings = {},
   clock = systemClock,
   env = {},
+  isExposed = false,
 }: GatewayOptions = {}): Promise<Gateway> {
   const dir = testDir();
   const faults: unknown[] = [];
@@ -87,9 +90,16 @@ export async function startGateway({
     clock,
     log: watchedLog(faults),
     // One fault after the other is what most of these tests are about.
-    flags: { 'engine.detect': false, 'engine.refresh_ms': DAY_MS, 'engine.breaker_failures': 0, ...settings },
+    flags: {
+      'engine.detect': false,
+      'engine.refresh_ms': DAY_MS,
+      'engine.breaker_failures': 0,
+      ...(isExposed ? { 'proxy.trusted_proxies': ['127.0.0.1'] } : {}),
+      ...settings,
+    },
     running: true,
     lockWaitMs: 0,
+    ...(isExposed ? { isExposed: () => true } : {}),
   });
   const handle = await app.serve({ bind: '127.0.0.1', port: 0, allowPlaintext: false });
   const url = `http://127.0.0.1:${handle.port}`;
