@@ -81,7 +81,11 @@ function memoryOf(read: ReadFile): Pick<Reading, 'memory' | 'freeBytes'> {
     const used = Number(read(usedFile) ?? Number.NaN);
     // A limit above what the machine has is none.
     if (!(max > 0) || !(used >= 0) || (total !== null && max >= total)) continue;
-    const cache = Number(/^(?:total_)?inactive_file (\d+)/m.exec(read(statFile) ?? '')?.[1] ?? 0);
+    const stat = read(statFile) ?? '';
+    // In version 1, that of all groups below it.
+    const [, cacheText] =
+      /^total_inactive_file (\d+)/m.exec(stat) ?? /^inactive_file (\d+)/m.exec(stat) ?? [];
+    const cache = Number(cacheText ?? 0);
     const free = Math.max(0, max - Math.max(0, used - cache));
     return { memory: 1 - free / max, freeBytes: free };
   }

@@ -303,7 +303,10 @@ export function createScreen(options: ScreenOptions): Guard {
       const standing = standings.get(face.bucket);
       if (standing === undefined || standing.isClean) return;
       standing.forgive(clock.monotonicMs());
-      journal.standing(standing);
+      if (standing.isClean && standing.bans === 0) {
+        standings.forget(standing.bucket);
+        journal.forgotten(standing.bucket);
+      } else journal.standing(standing);
     },
   };
 }
