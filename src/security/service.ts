@@ -183,8 +183,7 @@ export function createSecurity(options: SecurityOptions): Security {
 
   /** @throws INVALID_INPUT for whoever must not be banned */
   function checkBan(network: Network): void {
-    if (LOOPBACK.some((own) => contains(own, network)))
-      throw invalid('ip', 'this machine itself cannot be banned');
+    if (isHere(network)) throw invalid('ip', 'this machine itself cannot be banned');
     const { ip } = currentActor();
     const own = ip === null ? null : parseNetwork(ip);
     if (own !== null && contains(network, own))
@@ -286,9 +285,7 @@ export function createSecurity(options: SecurityOptions): Security {
       const rules = screen.rules();
       const standing = standings.get(network.text);
       standing?.fade(clock.monotonicMs());
-      const isNever =
-        LOOPBACK.some((own) => contains(own, network)) ||
-        (rules !== null && rules.never.find(network) !== null);
+      const isNever = isHere(network) || (rules !== null && rules.never.find(network) !== null);
       const ban = isNever ? null : (bans.manual(network) ?? bans.automatic(network.text));
       return {
         ip: network.text,
@@ -430,6 +427,11 @@ export function createSecurity(options: SecurityOptions): Security {
 
 const LOOPBACK = ['127.0.0.0/8', '::1'].flatMap((text) => parseNetwork(text) ?? []);
 
+/** Whether a network is this machine itself, or the /64 that an IPv6 loopback address was taken for. */
+function isHere(network: Network): boolean {
+  return LOOPBACK.some((own) => contains(own, network) || (network.prefix >= 64 && contains(network, own)));
+}
+
 /** The newest first; those of one moment by their names. */
 function byAge(a: Pick<Ban, 'bannedAtMs'> & Named, b: Pick<Ban, 'bannedAtMs'> & Named): number {
   const [nameOfA, nameOfB] = [a.network.text, b.network.text];
@@ -442,7 +444,7 @@ interface Named {
 
 /** `1760000000000.203.0.113.7` */
 function placeIn(cursor: string): Pick<Ban, 'bannedAtMs'> & Named {
-  const [, atMs, text] = /^(\d{1,15}(?:\.\d+(?=\.\d+\.\d+\.\d+\.\d+))?)\.(.+)$/.exec(cursor) ?? [];
+  const [, atMs, text] = /^(\d{1,15})\.(.+)$/.exec(cursor) ?? [];
   if (atMs === undefined || text === undefined || parseNetwork(text) === null) throw notACursor();
   return { bannedAtMs: Number(atMs), network: { text } };
 }
