@@ -1,5 +1,5 @@
 /** `/api/v1/security`: who is refused, and what strangers do. */
-import { Elysia } from 'elysia';
+import { Elysia, t } from 'elysia';
 import { type ScopeGuard, STRICT } from '../lib/scope-guard';
 import {
   AddressStanding,
@@ -18,12 +18,25 @@ import {
   Unbanned,
 } from './model';
 
+/** What comes as text in a query is a number only for Elysia's own types. */
+const numbers = {
+  limit: t.Optional(t.Integer({ minimum: 1, maximum: 1_000, description: 'Default: 100.' })),
+  offset: t.Optional(
+    t.Integer({
+      minimum: 0,
+      maximum: 1_000_000,
+      description: 'Rows to pass over. A cursor misses nothing.',
+    }),
+  ),
+};
+const minScore = t.Optional(t.Integer({ minimum: 0, maximum: 1_000 }));
+
 export function securityRoutes(security: SecurityApi, guard: ScopeGuard) {
   return new Elysia({ prefix: '/api/v1/security', tags: ['security'], ...STRICT })
     .use(guard)
     .get('/bans', ({ query }) => security.bans(query), {
       scope: 'security:read',
-      query: BanQuery,
+      query: t.Object({ ...BanQuery.properties, limit: numbers.limit }),
       response: BanList,
       detail: { operationId: 'listBans', summary: 'List who is refused' },
     })
@@ -52,13 +65,13 @@ export function securityRoutes(security: SecurityApi, guard: ScopeGuard) {
     })
     .get('/intrusions', ({ query }) => security.intrusions(query), {
       scope: 'security:read',
-      query: IntrusionQuery,
+      query: t.Object({ ...IntrusionQuery.properties, ...numbers, min_score: minScore }),
       response: IntrusionList,
       detail: { operationId: 'listIntrusions', summary: 'List what strangers did to find a way in' },
     })
     .get('/anomalies', ({ query }) => security.anomalies(query), {
       scope: 'security:read',
-      query: AnomalyQuery,
+      query: t.Object({ ...AnomalyQuery.properties, ...numbers }),
       response: AnomalyList,
       detail: { operationId: 'listAnomalies', summary: 'List what no client does' },
     })
