@@ -9,7 +9,6 @@ const Source = Type.String({
   minLength: 1,
   maxLength: 60,
   description: 'An address, or a network such as 203.0.113.0/24. An IPv6 address stands for its /64.',
-  examples: ['203.0.113.7', '2001:db8::/48'],
 });
 const Next = nullable(Type.String(), {
   description: 'The cursor of the rows after these; null after the last.',
