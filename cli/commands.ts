@@ -103,7 +103,7 @@ export const PROGRAM: FlmGroup = {
           bare: 'show',
           commands: {
             show: verb(() => import('./security/policy/show')),
-            get: verb(() => import('./security/policy/show')),
+            get: verb(() => import('./security/policy/get')),
             set: verb(() => import('./security/policy/set')),
             edit: verb(() => import('./security/policy/edit')),
             validate: verb(() => import('./security/policy/validate')),

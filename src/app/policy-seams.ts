@@ -2,6 +2,7 @@
 import type { Audit } from '../audit';
 import type { Clock } from '../contract';
 import type { Bus } from '../lib/bus';
+import { isLoopback, parseIp } from '../lib/ip';
 import { isRecord } from '../lib/json';
 import type { Proxies } from '../listeners';
 import type { Known, Surroundings } from '../policy';
@@ -48,7 +49,8 @@ export function createRecentClients(bus: Bus, clock: Clock): RecentClients {
   };
 }
 
+/** This machine itself is never shut out, so it does not count. */
 export function surroundingsOf(proxies: Pick<Proxies, 'all'>, clients: RecentClients): Surroundings {
   const isPublic = proxies.all().some(({ endpoints }) => endpoints.public.length > 0);
-  return { isPublic, clients: clients.list() };
+  return { isPublic, clients: clients.list().filter((ip) => parseIp(ip) !== null && !isLoopback(ip)) };
 }

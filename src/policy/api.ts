@@ -40,8 +40,13 @@ const facts = {
   note: nullable(Type.String()),
 };
 
+/** Without its $id, which an OpenAPI document may hold once. */
+const DocumentInForce = Type.Object(PolicyDocument.properties, {
+  description: 'What is left out has its default.',
+});
+
 export const PolicyView = Type.Object(
-  { id: Type.Literal('default'), ...facts, document: PolicyDocument, warnings: Warnings },
+  { id: Type.Literal('default'), ...facts, document: DocumentInForce, warnings: Warnings },
   { description: 'The policy in force.' },
 );
 export type PolicyView = Static<typeof PolicyView>;

@@ -3,6 +3,7 @@
  * is not as it was written is no policy, and then there is none at all (FLM-006).
  */
 import type { AuditEvent } from '../contract';
+import { actingAs, SYSTEM } from '../lib/actor';
 import type { Bus } from '../lib/bus';
 import { reasonOf } from '../lib/errors';
 import { parseJson } from '../lib/json';
@@ -123,7 +124,8 @@ export function createKeeper(options: KeeperOptions): Keeper {
     if (reading === before) return;
     const { version } = reading.policy;
     highest = { version, seal: reading.head.row.seal.toString('hex') };
-    if (before.policy === null && !isFirst) log.info('the security policy can be read again', { version });
+    if (isFirst) return;
+    if (before.policy === null) log.info('the security policy can be read again', { version });
     bus.publish({ name: 'policy.changed', version });
   }
 
@@ -132,13 +134,14 @@ export function createKeeper(options: KeeperOptions): Keeper {
     // Commands that work offline look at it, too: it is on record once for each process that serves.
     if (!running) return;
     try {
-      const details = { reason: trouble };
-      await options.record({
+      const event: AuditEvent = {
         type: 'policy.unreadable',
         severity: 'critical',
         target: 'policy:default',
-        details,
-      });
+        details: { reason: trouble },
+      };
+      // Not in the name of whoever asked at that moment.
+      await actingAs(SYSTEM, () => options.record(event));
     } catch (error) {
       log.error('that the security policy cannot be read could not be put on record', { error });
     }

@@ -192,26 +192,13 @@ export const PolicyDocument = Type.Object(
       Type.Object(
         {
           enabled: enabled('Whether connections are limited.'),
-          max_per_address: Type.Optional(
-            Type.Integer({
-              minimum: 1,
-              maximum: MAX_SCORE,
-              description: 'Connections of one address, or IPv6 /64.',
-            }),
-          ),
-          header_timeout_s: Type.Optional(
-            Type.Integer({
-              minimum: 1,
-              maximum: 3_600,
-              description: 'How long the headers of a request may take.',
-            }),
-          ),
-          min_body_bytes_per_s: Type.Optional(
-            Type.Integer({
-              minimum: 0,
-              maximum: MAX_PER_MINUTE,
-              description: 'How fast a body has to come at least. 0: any speed.',
-            }),
+          max_per_address: whole(1, MAX_SCORE, 256, 'Connections of one address, or IPv6 /64.'),
+          header_timeout_s: whole(1, 3_600, 15, 'How long the headers of a request may take.'),
+          min_body_bytes_per_s: whole(
+            0,
+            MAX_PER_MINUTE,
+            1_024,
+            'How fast a body has to come at least. 0: any speed.',
           ),
         },
         {

@@ -3,6 +3,8 @@ import { parseIp } from '../lib/ip';
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
+/** Names of containers and machines have them, too: http://open_webui:3000 */
+const LOOSE_LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/i;
 
 /** What is wrong with an entry, or null when it is `*`, `localhost`, a domain or scheme://host[:port]. */
 export function originProblem(entry: string): string | null {
@@ -14,9 +16,9 @@ export function originProblem(entry: string): string | null {
     return `"${entry}": * stands alone and means every page; name each of the pages otherwise`;
   const [, scheme, rest = ''] = SCHEME.exec(entry) ?? [];
   if (scheme !== undefined) return urlProblem(entry, scheme.toLowerCase(), rest);
-  if (/^[^/]+:\d+$/.test(entry)) return `"${entry}": with a port goes a scheme, as in http://${entry}`;
+  if (/^[^/:]+:\d+$/.test(entry)) return `"${entry}": with a port goes a scheme, as in http://${entry}`;
   if (entry.includes('/')) return `"${entry}" is no origin: it takes a scheme, such as https://, and no path`;
-  return hostProblem(entry, entry);
+  return hostProblem(entry, entry, LABEL);
 }
 
 function urlProblem(entry: string, scheme: string, rest: string): string | null {
@@ -32,14 +34,14 @@ function urlProblem(entry: string, scheme: string, rest: string): string | null 
   if ((scheme === 'http' && port === '80') || (scheme === 'https' && port === '443'))
     return `"${entry}": browsers leave out the port of the scheme; write ${scheme}://${host}`;
   // Of extensions and desktop apps, what stands there is theirs to choose: chrome-extension://abcdef, app://obsidian.md
-  return isWeb ? hostProblem(host, entry) : appHostProblem(host, entry);
+  return isWeb ? hostProblem(host, entry, LOOSE_LABEL) : appHostProblem(host, entry);
 }
 
 function appHostProblem(host: string, entry: string): string | null {
   return /^[\w.-]+$/.test(host) ? null : `"${entry}" has no valid host`;
 }
 
-function hostProblem(host: string, entry: string): string | null {
+function hostProblem(host: string, entry: string, label: RegExp): string | null {
   if (host.startsWith('[')) {
     const ip = parseIp(host);
     if (ip === null || host.includes('%')) return `"${entry}" has no valid address`;
@@ -52,6 +54,6 @@ function hostProblem(host: string, entry: string): string | null {
   const ascii = URL.parse(`http://${host}`)?.hostname ?? null;
   if (ascii !== null && ascii !== host.toLowerCase())
     return `"${entry}": browsers write that name as ${ascii}`;
-  const isDomain = host.length <= 253 && host.split('.').every((label) => LABEL.test(label));
+  const isDomain = host.length <= 253 && host.split('.').every((part) => label.test(part));
   return isDomain ? null : `"${entry}" has no valid domain`;
 }

@@ -1,6 +1,6 @@
 /** What a policy has to be beyond its schema, and what in it was probably not meant. */
 import type { TSchema } from '@sinclair/typebox';
-import { ipReach, parseIpSet } from '../lib/ip';
+import { type IpReach, ipReach, parseIpSet } from '../lib/ip';
 import { isRecord } from '../lib/json';
 import { suggest } from '../lib/suggest';
 import { PolicyDocument } from './model';
@@ -47,6 +47,7 @@ export function findProblems(document: unknown): Remark[] {
 function networkProblems(path: string, list: unknown): Remark[] {
   const seen = new Map<string, { readonly entry: string; readonly index: number }>();
   return textsIn(list).flatMap(([entry, index]) => {
+    if (entry === '') return [];
     const { network, problem } = readNetwork(entry);
     const here = `${path}/${index}`;
     if (problem !== null) return [{ path: here, message: problem }];
@@ -96,10 +97,22 @@ export interface Surroundings {
   readonly clients: readonly string[];
 }
 
+/** As in the schema, where the owner says nothing. */
+const MAX_FAILURES = 5;
+const PERMANENT_AT = 20;
+
 /** What is allowed, and was probably not meant. The document fits its schema. */
 export function findWarnings(document: PolicyDocument, { isPublic, clients }: Surroundings): Remark[] {
-  const list = document.ip_whitelist ?? [];
+  const { ip_whitelist: list = [], models, ip_blocklist: bans = {} } = document;
   const warnings = unknownKeys(document, PolicyDocument, '');
+  if (models?.length === 0)
+    warnings.push({ path: '/models', message: 'is empty: nobody may use any model; leave it out for all' });
+  const { max_failures: first = MAX_FAILURES, permanent_block_threshold: last = PERMANENT_AT } = bans;
+  if (last <= first)
+    warnings.push({
+      path: '/ip_blocklist/permanent_block_threshold',
+      message: `(${last}) is not above max_failures (${first}): the first ban lasts until you lift it`,
+    });
   if (isPublic && list.length > 0 && list.every(isPrivate))
     warnings.push({
       path: '/ip_whitelist',
@@ -117,14 +130,16 @@ export function findWarnings(document: PolicyDocument, { isPublic, clients }: Su
 
 const SHOWN = 5;
 
+const NEAR: ReadonlySet<IpReach> = new Set<IpReach>(['loopback', 'private', 'link-local']);
+
 function isPrivate(entry: string): boolean {
   const [address = ''] = (readNetwork(entry).network ?? '').split('/');
-  return address !== '' && address !== '0.0.0.0' && address !== '::' && ipReach(address) !== 'public';
+  return address !== '' && NEAR.has(ipReach(address));
 }
 
 /** Those clients that a list of networks does not let in. An empty list lets everybody in. */
 export function shutOut(list: readonly string[], clients: readonly string[]): string[] {
-  if (list.length === 0) return [];
+  if (list.length === 0 || clients.length === 0) return [];
   const set = parseIpSet(list);
   return clients.filter((ip) => !set.has(ip));
 }

@@ -21,7 +21,7 @@ function plainOf(schema: unknown): Record<string, unknown> {
   const inner = isRecord(rest.properties) ? rest.properties : {};
   return {
     ...rest,
-    ...(words.length === 0 ? {} : { type: 'string', enum: words }),
+    ...(words.length === 0 ? {} : { enum: words }),
     ...(isRecord(rest.properties)
       ? { properties: Object.fromEntries(Object.entries(inner).map(([key, value]) => [key, plainOf(value)])) }
       : {}),

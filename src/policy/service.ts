@@ -90,8 +90,9 @@ export async function createPolicies(options: PoliciesOptions): Promise<Policies
           version: Math.max(head?.row.version ?? 0, known?.version ?? 0) + 1,
           documentJson: JSON.stringify(document),
           createdAtMs: clock.nowMs(),
-          actor: currentActor().id,
-          note: why.note ?? null,
+          // Half a character would be stored as another one, and the seal would not fit.
+          actor: currentActor().id.toWellFormed(),
+          note: why.note?.toWellFormed() ?? null,
         };
         const row = { ...unsealed, seal: sealer.seal(unsealed, head?.row.seal ?? null) };
         const details = {

@@ -56,7 +56,7 @@ function kept(error: unknown, file: string): FlmError {
 
 /** @throws INVALID_INPUT when there is no editor, or it fails */
 async function openEditor({ VISUAL: visual, EDITOR: editor }: Env, file: string): Promise<void> {
-  const chosen = visual || editor || 'vi';
+  const chosen = visual || editor || (process.platform === 'win32' ? 'notepad' : 'vi');
   const failed = (reason: string) =>
     new FlmError('INVALID_INPUT', { meta: { field: 'the editor', reason: `"${chosen}" ${reason}` } });
   // Through a shell, as git does: people write options and quotes there.

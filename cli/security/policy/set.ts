@@ -24,7 +24,7 @@ export default command({
   examples: [
     'flm security policy set --file policy.json --note "a limit for everybody"',
     `flm security policy set --json '{"rate_limit": {"rpm": 60}}'`,
-    'flm security policy set - < policy.json',
+    'cat policy.json | flm security policy set -',
   ],
   async run({ cli, args }) {
     const document = await documentFrom(cli, args);

@@ -1,17 +1,12 @@
-/** `flm security policy show`, and `get` */
+/** `flm security policy show` */
 import { withBackend } from '../../backend';
 import { command } from '../../command';
-import { requireDefault } from './source';
 import { policyText } from './text';
 
 export default command({
   about: 'Show the security policy in force.',
-  args: {
-    name: { type: 'positional', required: false, description: 'default, the only policy there is.' },
-  },
   examples: ['flm security policy show', 'flm security policy show --json | jq .data.document > policy.json'],
-  async run({ cli, args }) {
-    requireDefault(args.name);
+  async run({ cli }) {
     const policy = await withBackend(cli, (backend) => backend.policy.show());
     cli.result(policy, () => policyText(policy));
   },

@@ -10,7 +10,7 @@ export const SOURCE_ARGS = {
   from: {
     type: 'positional',
     required: false,
-    description: '- or default: the policy is piped in.',
+    description: 'Where it comes from: - or default, when it is piped in.',
   },
   json: { type: 'string', valueHint: 'policy', description: 'The policy itself, or a file that holds it.' },
   file: {
@@ -33,7 +33,7 @@ export function isGiven({ from, json, file }: Given): boolean {
   return from !== undefined || json !== undefined || file !== undefined;
 }
 
-/** @throws USAGE_ERROR unless exactly one place is given; INVALID_INPUT when it holds no JSON object; IO_ERROR */
+/** @throws USAGE_ERROR unless exactly one place is given; INVALID_INPUT when it cannot be read or holds no JSON object */
 export async function documentFrom(cli: Cli, { from, json, file }: Given): Promise<Document> {
   // "set default" names the policy, as other programs do; what it is to be comes from somewhere all the same.
   if (from !== undefined && from !== '-' && from !== 'default')
@@ -65,20 +65,16 @@ export function parse(where: string, text: string): Document {
   throw new FlmError('INVALID_INPUT', { meta: { field: where, reason: 'a policy is a JSON object {…}' } });
 }
 
+/** @throws INVALID_INPUT */
 export function readText(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
-    throw new FlmError('IO_ERROR', { meta: { path, reason: reasonOf(error) }, cause: error });
+    throw new FlmError('INVALID_INPUT', {
+      meta: { field: path, reason: `it cannot be read (${reasonOf(error)})` },
+      cause: error,
+    });
   }
-}
-
-/** @throws INVALID_INPUT: there is one policy, and its name is default */
-export function requireDefault(name: string | undefined): void {
-  if (name === undefined || name === 'default') return;
-  throw new FlmError('INVALID_INPUT', {
-    meta: { field: 'NAME', reason: `there is no policy "${name}", only "default"` },
-  });
 }
 
 function usage(reason: string, hint: string): FlmError {

@@ -13,7 +13,7 @@ export default command({
   ],
   examples: [
     'flm security policy validate --file policy.json',
-    'flm security policy validate - < policy.json',
+    'cat policy.json | flm security policy validate -',
   ],
   async run({ cli, args }) {
     const given = isGiven(args) ? await documentFrom(cli, args) : null;
