@@ -134,7 +134,8 @@ export const PROGRAM: FlmGroup = {
           },
         },
         'ip-blocklist': {
-          about: 'Who is banned.',
+          about: 'Who is banned. Alone: list.',
+          bare: 'list',
           commands: {
             list: verb(() => import('./security/ip-blocklist/list')),
             show: verb(() => import('./security/ip-blocklist/show')),

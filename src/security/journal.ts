@@ -23,7 +23,7 @@ export interface Journal {
   signal(row: SignalRow, severity: AuditSeverity): void;
   /** Something of FLM's own for the audit chain. */
   record(type: AuditType, severity: AuditSeverity, details: Readonly<Record<string, unknown>>): void;
-  /** Writes what waits. False: it could not be written and waits on. */
+  /** Writes what waits, unless the disk is left alone for a while. False: it was not written and waits on. */
   flush(): boolean;
   /** Writes what the owner changes at once. @throws DB_ERROR, and then nothing was changed */
   change(batch: Pick<Batch, 'bans' | 'lifted' | 'forgotten'>, event: AuditEvent, actor: Actor): void;
@@ -84,7 +84,7 @@ export function createJournal({ store, clock, log, recordFrom, beforeFlush }: Jo
   let signalsLeft = SIGNALS_A_MINUTE;
   let entriesLeft = ENTRIES_A_MINUTE;
   let failures = 0;
-  let restUntilMs = 0;
+  let restUntilMs = Number.NEGATIVE_INFINITY;
   let isOpen = false;
   let regular: ReturnType<typeof setInterval> | null = null;
   let soon: ReturnType<typeof setTimeout> | null = null;
@@ -174,6 +174,7 @@ export function createJournal({ store, clock, log, recordFrom, beforeFlush }: Jo
   }
 
   function flush(): boolean {
+    if (clock.monotonicMs() < restUntilMs) return false;
     newMinute();
     const batch = take();
     if (isEmpty(batch)) return true;
@@ -196,7 +197,7 @@ export function createJournal({ store, clock, log, recordFrom, beforeFlush }: Jo
   }
 
   function work(): void {
-    if (!isOpen || clock.monotonicMs() < restUntilMs) return;
+    if (!isOpen) return;
     beforeFlush();
     flush();
   }
@@ -282,6 +283,8 @@ export function createJournal({ store, clock, log, recordFrom, beforeFlush }: Jo
     },
 
     stop() {
+      // The last chance is taken also where the disk is left alone.
+      restUntilMs = Number.NEGATIVE_INFINITY;
       if (isOpen) flush();
       isOpen = false;
       if (regular !== null) clearInterval(regular);
