@@ -157,6 +157,20 @@ export const PROGRAM: FlmGroup = {
             test: verb(() => import('./security/alerts/test')),
           },
         },
+        'ip-blocklist': {
+          about: 'Who is banned. Alone: list.',
+          bare: 'list',
+          commands: {
+            list: verb(() => import('./security/ip-blocklist/list')),
+            show: verb(() => import('./security/ip-blocklist/show')),
+            add: verb(() => import('./security/ip-blocklist/add')),
+            unblock: verb(() => import('./security/ip-blocklist/unblock')),
+            clear: verb(() => import('./security/ip-blocklist/clear')),
+          },
+        },
+        intrusion: verb(() => import('./security/intrusion')),
+        anomaly: verb(() => import('./security/anomaly')),
+        stats: verb(() => import('./security/stats')),
       },
     },
     activity: {

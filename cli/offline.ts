@@ -14,6 +14,7 @@ import { FlmError } from '../src/lib/errors';
 import { requireValid } from '../src/lib/validate';
 import { AliasInput, StrategyInput } from '../src/models';
 import { HistoryQuery, NetworkInput, PolicyInput, RollbackInput } from '../src/policy';
+import { AnomalyQuery, BanInput, BanQuery, IntrusionQuery } from '../src/security';
 import { AlertDeliveryQuery, AlertRuleInput, AlertTargetInput, AlertTestInput } from '../src/telemetry';
 import type { Cli } from './cli';
 import { stderrLog } from './log';
@@ -62,11 +63,20 @@ function once(act: () => void): () => void {
 }
 
 function checked(
-  { keys, engines, config, models, sessions, policy, audit, activity, alerts }: App,
+  { keys, engines, config, models, sessions, policy, audit, activity, alerts, security }: App,
   onChange: () => void,
 ): Pick<
   OwnerApi,
-  'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'policy' | 'audit' | 'activity' | 'alerts'
+  | 'keys'
+  | 'engines'
+  | 'config'
+  | 'models'
+  | 'sessions'
+  | 'policy'
+  | 'audit'
+  | 'activity'
+  | 'alerts'
+  | 'security'
 > {
   /** The same change, of which is told once it is made. */
   function told<Args extends readonly unknown[], Result>(
@@ -141,6 +151,15 @@ function checked(
     activity: {
       ...activity,
       erase: told(async (input) => activity.erase(requireValid(ActivityEraseInput, input))),
+    },
+    security: {
+      ...security,
+      bans: async (query) => security.bans(requireValid(BanQuery, query)),
+      ban: told(async (input) => security.ban(requireValid(BanInput, input))),
+      unban: told(security.unban),
+      clearBans: told(security.clearBans),
+      intrusions: async (query) => security.intrusions(requireValid(IntrusionQuery, query)),
+      anomalies: async (query) => security.anomalies(requireValid(AnomalyQuery, query)),
     },
   };
 }

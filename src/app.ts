@@ -64,7 +64,6 @@ import {
 import { createGateway, type Gateway } from './gateway';
 import { type Bus, createBus } from './lib/bus';
 import { FlmError, toFlmError } from './lib/errors';
-import { isLoopback, parseIp } from './lib/ip';
 import type { Log } from './lib/log';
 import type { Env, Paths } from './lib/paths';
 import {
@@ -83,7 +82,7 @@ import {
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
 import { createPolicies, createPolicyStore, type Policies } from './policy';
-import { createScreen } from './security';
+import { createSecurity, createSecurityStore, type SecurityApi } from './security';
 import { type Alerts, createAlertStore, createAlerts, createTelemetry, type Telemetry } from './telemetry';
 import { VERSION } from './version';
 
@@ -100,6 +99,8 @@ export interface AppOptions {
   readonly running: boolean;
   /** How long to wait for another FLM process on the same directory. */
   readonly lockWaitMs: number;
+  /** Whether strangers can reach it, for tests; else the listeners tell. */
+  readonly isExposed?: () => boolean;
 }
 
 export interface App {
@@ -116,6 +117,8 @@ export interface App {
   /** The request log. */
   readonly activity: ActivityApi;
   readonly alerts: Alerts;
+  /** Bans, and what strangers did. */
+  readonly security: SecurityApi;
   /** What happened, for whoever records it. */
   readonly bus: Bus;
   readonly firstStart: boolean;
@@ -354,11 +357,20 @@ export async function openApp(options: AppOptions): Promise<App> {
       queueLimit: () => config.current()['engine.queue_limit'],
     });
 
-    const guard = createScreen();
+    const isExposed = options.isExposed ?? proxies.isExposed;
+    const security = createSecurity({
+      store: createSecurityStore(db.security, audit.inSecurityDb),
+      policy: policy.current,
+      isExposed,
+      clock,
+      bus,
+      log,
+    });
+    undo.push(security.close);
     const screen: Screen = {
-      ...guard,
+      ...security.screen,
       stranger(visit, reason) {
-        guard.stranger(visit, reason);
+        security.screen.stranger(visit, reason);
         limits?.stranger(visit);
       },
     };
@@ -371,7 +383,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         rows,
         policy: policy.current,
         rulesOf: keys.rulesOf,
-        isExposed: proxies.isExposed,
+        isExposed,
         clock,
         bus,
         log,
@@ -408,6 +420,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       telemetry = made;
       requestLog.start();
       undo.push(() => requestLog.stop());
+      security.start();
     }
 
     /** Made when the first proxy starts; every later one uses it, too. */
@@ -544,6 +557,7 @@ export async function openApp(options: AppOptions): Promise<App> {
             telemetry?.pause();
             onQuiet();
           });
+          security.stop();
           audit.pause();
           db.pause();
         } catch (error) {
@@ -585,6 +599,7 @@ export async function openApp(options: AppOptions): Promise<App> {
 
     async function comeBack(): Promise<void> {
       audit.resume();
+      security.start();
       limits?.resume();
       requestLog.start();
       alerts.start();
@@ -628,6 +643,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         ...rooms,
         activity: requestLog.api,
         alerts,
+        security: security.api,
         proxies: guarded,
         daemon: daemon.api,
         idempotency,
@@ -654,6 +670,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       proxies,
       activity: requestLog.api,
       alerts,
+      security: security.api,
       bus,
       log,
       firstStart: db.firstStart,
@@ -702,4 +719,19 @@ export async function openApp(options: AppOptions): Promise<App> {
     await close().catch(() => {});
     throw error;
   }
+}
+
+/** The last thing that is put on record; an FLM that cannot write it stops all the same. */
+async function stopped(audit: Audit, log: Log): Promise<void> {
+  try {
+    await audit.record({ type: 'flm.stopped', severity: 'low', target: null, details: null });
+  } catch (error) {
+    log.warn('that FLM stopped could not be put on record', { error });
+  }
+}
+
+function requireOpen(telemetry: Telemetry | null): Telemetry {
+  if (telemetry === null)
+    throw new FlmError('INTERNAL_ERROR', { cause: new Error('nothing counts requests') });
+  return telemetry;
 }

@@ -225,6 +225,34 @@ export type TestAlertsResult = { items: ({ target: string; ok: boolean; id: stri
 
 export type GetExposureResult = { status: "ok" | "warning" | "open"; listeners: ({ id: string; address: string; running: boolean; reach: "this-machine" | "this-network" | "internet"; urls: (string)[]; tls: boolean; verdict: "ok" | "warning" | "open"; advice: string | null })[]; engines: ({ engine: string; kind: string; port: number; open_at: ({ address: string; reach: "this-machine" | "this-network" | "internet"; answers: "without-key" | "with-key" | "unknown" })[]; verdict: "ok" | "warning" | "open"; advice: string | null })[]; addresses: (string)[] };
 
+export type ListBansQuery = { limit?: number | undefined; cursor?: string | undefined };
+
+export type ListBansResult = { items: ({ ip: string; automatic: boolean; reason: string; blocked_at: string; blocked_until: string | null; permanent_block: boolean; blocked_by: string; failure_count: number; first_failure_at: string | null; refused: number; last_attempt: string | null })[]; next: string | null };
+
+export type AddBanBody = { ip: string; reason?: string; for_s?: number };
+
+export type AddBanResult = { ip: string; automatic: boolean; reason: string; blocked_at: string; blocked_until: string | null; permanent_block: boolean; blocked_by: string; failure_count: number; first_failure_at: string | null; refused: number; last_attempt: string | null };
+
+export type LiftBanQuery = { ip: string };
+
+export type LiftBanResult = { ip: string; unblocked: true };
+
+export type ClearBansResult = { cleared: true; lifted: number; kept: number };
+
+export type ShowAddressQuery = { ip: string };
+
+export type ShowAddressResult = { ip: string; blocked: { ip: string; automatic: boolean; reason: string; blocked_at: string; blocked_until: string | null; permanent_block: boolean; blocked_by: string; failure_count: number; first_failure_at: string | null; refused: number; last_attempt: string | null } | null; never_blocked: boolean; allowed: boolean; failure_count: number; first_failure_at: string | null; intrusion_score: number; anomaly_score: number; previous_blocks: number };
+
+export type ListIntrusionsQuery = { ip?: string | undefined; limit?: number | undefined; offset?: number | undefined; cursor?: string | undefined; min_score?: number | undefined };
+
+export type ListIntrusionsResult = { items: ({ id: number; ip: string; pattern: string; score: number; total: number; request_path: string | null; user_agent: string | null; method: string | null; request_id: string | null; repeated: number; created_at: string })[]; next: string | null };
+
+export type ListAnomaliesQuery = { ip?: string | undefined; limit?: number | undefined; offset?: number | undefined; cursor?: string | undefined; anomaly_type?: string | undefined };
+
+export type ListAnomaliesResult = { items: ({ id: number; ip: string; anomaly_type: string; score: number; total: number; details: Record<string, unknown>; created_at: string })[]; next: string | null };
+
+export type ReadSecurityStatsResult = { features: { ip_blocklist: "on" | "off" | "automatic-on" | "automatic-off"; intrusion_detection: "on" | "off" | "automatic-on" | "automatic-off"; anomaly_detection: "on" | "off" | "automatic-on" | "automatic-off"; resource_protection: "on" | "off" | "automatic-on" | "automatic-off" }; blocked_ips: { automatic: number; by_owner: number; permanent: number }; addresses: number; held: number; scarce: "CPU" | "memory" | null; last_24h: { by_kind: { intrusion: number; anomaly: number; honeypot: number; resource: number }; by_severity: { low: number; medium: number; high: number; critical: number }; patterns: ({ pattern: string; kind: "intrusion" | "anomaly" | "honeypot" | "resource"; events: number; last_at: string })[] } };
+
 /** Every operation of the admin API. */
 export function operationsOver(send: Send) {
   return {
@@ -368,5 +396,21 @@ export function operationsOver(send: Send) {
     testAlerts: (input: { body: TestAlertsBody } & Cancellable) => send<TestAlertsResult>('POST', '/api/v1/alerts/test', input),
     /** Find out what can be reached from where, and which engines answer without FLM in front. Scope: `security:read` */
     getExposure: (input: Cancellable = {}) => send<GetExposureResult>('GET', '/api/v1/security/exposure', input),
+    /** List who is refused. Scope: `security:read` */
+    listBans: (input: { query?: ListBansQuery } & Cancellable = {}) => send<ListBansResult>('GET', '/api/v1/security/bans', input),
+    /** Refuse an address or network, also with a valid key. Scope: `security:write` */
+    addBan: (input: { body: AddBanBody } & Cancellable) => send<AddBanResult>('POST', '/api/v1/security/bans', input),
+    /** Refuse an address or network no longer. Scope: `security:write` */
+    liftBan: (input: { query: LiftBanQuery } & Cancellable) => send<LiftBanResult>('DELETE', '/api/v1/security/bans', input),
+    /** Lift all bans that would end by themselves. Scope: `security:write` */
+    clearBans: (input: Cancellable = {}) => send<ClearBansResult>('POST', '/api/v1/security/bans/clear', input),
+    /** How an address stands. Scope: `security:read` */
+    showAddress: (input: { query: ShowAddressQuery } & Cancellable) => send<ShowAddressResult>('GET', '/api/v1/security/addresses', input),
+    /** List what strangers did to find a way in. Scope: `security:read` */
+    listIntrusions: (input: { query?: ListIntrusionsQuery } & Cancellable = {}) => send<ListIntrusionsResult>('GET', '/api/v1/security/intrusions', input),
+    /** List what no client does. Scope: `security:read` */
+    listAnomalies: (input: { query?: ListAnomaliesQuery } & Cancellable = {}) => send<ListAnomaliesResult>('GET', '/api/v1/security/anomalies', input),
+    /** What abuse protection does. Scope: `security:read` */
+    readSecurityStats: (input: Cancellable = {}) => send<ReadSecurityStatsResult>('GET', '/api/v1/security/stats', input),
   };
 }

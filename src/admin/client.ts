@@ -12,6 +12,7 @@ import type { EnginesApi } from '../engines';
 import type { ExposureApi, ProxiesApi } from '../listeners';
 import type { ModelsApi } from '../models';
 import type { PolicyApi } from '../policy';
+import type { SecurityApi } from '../security';
 import type { AlertsApi } from '../telemetry';
 import { askAt, eventsOf, jsonOf, textOf } from './ask';
 import { operationsOver } from './client.gen';
@@ -35,6 +36,7 @@ export interface OwnerApi {
   readonly activity: ActivityApi;
   readonly alerts: AlertsApi;
   readonly exposure: ExposureApi['exposure'];
+  readonly security: SecurityApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
   support(): Promise<SupportBundle>;
@@ -160,6 +162,16 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       test: (body) => api.testAlerts({ body }),
     },
     exposure: () => api.getExposure(),
+    security: {
+      bans: (query) => api.listBans({ query }),
+      ban: (body) => api.addBan({ body }),
+      unban: (ip) => api.liftBan({ query: { ip } }),
+      clearBans: () => api.clearBans(),
+      standing: (ip) => api.showAddress({ query: { ip } }),
+      intrusions: (query) => api.listIntrusions({ query }),
+      anomalies: (query) => api.listAnomalies({ query }),
+      stats: () => api.readSecurityStats(),
+    },
     status: (signal) => api.getStatus({ signal }),
     check: () => api.runChecks(),
     support: () => api.collectSupport(),

@@ -20,6 +20,8 @@ import type { ModelsApi } from '../models';
 import { modelsRoutes } from '../models/routes';
 import type { PolicyApi } from '../policy';
 import { policyRoutes } from '../policy/routes';
+import type { SecurityApi } from '../security';
+import { securityRoutes } from '../security/routes';
 import type { AlertsApi } from '../telemetry';
 import { alertsRoutes } from '../telemetry/routes';
 import { CheckReport, Status, SupportBundle } from './model';
@@ -40,6 +42,7 @@ export interface Rooms {
   readonly activity: ActivityApi;
   readonly alerts: AlertsApi;
   readonly exposure: ExposureApi['exposure'];
+  readonly security: SecurityApi;
   readonly sessions: Omit<Sessions, keyof SessionsApi> & SessionsApi;
   readonly status: () => Status;
   readonly check: () => Promise<CheckReport>;
@@ -82,7 +85,8 @@ export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
     .use(auditRoutes(rooms.audit, guard))
     .use(activityRoutes(rooms.activity, guard))
     .use(alertsRoutes(rooms.alerts, guard))
-    .use(exposureRoutes(rooms, guard));
+    .use(exposureRoutes(rooms, guard))
+    .use(securityRoutes(rooms.security, guard));
 }
 
 /** The routes with nothing behind them, for whoever only reads what they say of themselves. */

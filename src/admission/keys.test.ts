@@ -132,11 +132,11 @@ describe('identify', () => {
     ['two keys', (plain) => `Bearer ${plain} ${plain}`, 'invalid_authorization_format'],
     ['no space', (plain) => `Bearer${plain}`, 'invalid_authorization_format'],
     ['a space in front', (plain) => ` Bearer ${plain}`, 'invalid_authorization_format'],
-    ['a key of somebody else', () => 'Bearer sk-proj-abc', 'invalid_or_revoked_api_key'],
+    ['a key of somebody else', () => 'Bearer sk-proj-abc', 'mistyped_api_key'],
     ['a key that nobody made', () => `Bearer ${makeKey().plain}`, 'invalid_or_revoked_api_key'],
-    ['a key in quotes', (plain) => `Bearer "${plain}"`, 'invalid_or_revoked_api_key'],
-    ['a key with something behind it', (plain) => `Bearer ${plain},`, 'invalid_or_revoked_api_key'],
-    ['a key cut short', (plain) => `Bearer ${plain.slice(0, -1)}`, 'invalid_or_revoked_api_key'],
+    ['a key in quotes', (plain) => `Bearer "${plain}"`, 'mistyped_api_key'],
+    ['a key with something behind it', (plain) => `Bearer ${plain},`, 'mistyped_api_key'],
+    ['a key cut short', (plain) => `Bearer ${plain.slice(0, -1)}`, 'mistyped_api_key'],
   ])('%s', async (_, header, refusal) => {
     const { plain_key } = await keys.create({ label: 'l' });
     const identified = keys.identify(header(plain_key));
@@ -302,7 +302,7 @@ describe('expiry', () => {
     clock.advance(HOUR_MS - 1);
     expect(accepts(plain_key)).toBe(true);
     clock.advance(1);
-    expect(keys.identify(`Bearer ${plain_key}`).refusal).toBe('invalid_or_revoked_api_key');
+    expect(keys.identify(`Bearer ${plain_key}`).refusal).toBe('ended_api_key');
     await restart();
     expect(accepts(plain_key)).toBe(false);
   });

@@ -3,7 +3,7 @@
  * for the database; a change replaces the snapshot before it is acknowledged.
  */
 import { timingSafeEqual } from 'node:crypto';
-import type { Clock, Principal, Scope } from '../contract';
+import type { Clock, Principal, RefusalReason, Scope } from '../contract';
 import type { Bus } from '../lib/bus';
 import { FlmError, reasonOf } from '../lib/errors';
 import { keyIdOf, makeKey } from './key-format';
@@ -12,10 +12,7 @@ import type { KeyStore, StoredKey } from './store';
 import { type KeyRules, OWNER_RULES, rulesFor, termsOf, termsView } from './terms';
 
 /** Why somebody was not recognised (FLM-108). */
-export type Refusal =
-  | 'missing_authorization_header'
-  | 'invalid_authorization_format'
-  | 'invalid_or_revoked_api_key';
+export type Refusal = RefusalReason;
 
 export type Identified =
   | { readonly principal: Principal; readonly refusal: null }
@@ -187,12 +184,13 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
       const plain = BEARER.exec(authorization)?.[1];
       if (plain === undefined) return refused('invalid_authorization_format');
       const id = keyIdOf(plain);
-      if (id === null) return refused('invalid_or_revoked_api_key');
+      if (id === null) return refused('mistyped_api_key');
       const key = recognised.get(id) ?? ephemeral.get(id);
       // Compare digests, not keys: equal lengths keep timingSafeEqual from throwing. An unknown id costs the same.
       const matches = timingSafeEqual(hashOf(plain), key?.hash ?? nobody);
-      if (key === undefined || !matches || key.endsAtMs <= now())
-        return refused('invalid_or_revoked_api_key');
+      if (key === undefined || !matches) return refused('invalid_or_revoked_api_key');
+      // The client is told the same. Who counts guesses has to know that this is none.
+      if (key.endsAtMs <= now()) return refused('ended_api_key');
       return key.identified;
     },
 

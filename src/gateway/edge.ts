@@ -194,7 +194,7 @@ export function createEdge(options: EdgeOptions): Edge {
       unanswered.add(context.peer);
       try {
         const response = await answer(context);
-        if (context.record.principalId === null) await screen.hold(context);
+        if (context.record.principalId === null) await screen.hold(context, response.status);
         if (context.quota !== null) showQuota(response.headers, context.quota, clock.nowMs());
         cors.mark(request, response);
         if (door.stance !== 'open') response.headers.set('connection', 'close');

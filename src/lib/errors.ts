@@ -158,6 +158,13 @@ export const ERRORS = {
     message: 'This address may not use FLM.',
     hint: 'Its owner can lift that: flm security ip-blocklist unblock <address>',
   },
+  BAN_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: '{ip} is not banned.',
+    hint: 'Who is: flm security ip-blocklist list',
+  },
   IP_NOT_ALLOWED: {
     status: 403,
     type: 'permission_error',
