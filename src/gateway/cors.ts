@@ -61,7 +61,7 @@ export function createCors(policy: CurrentPolicy): Cors {
   return {
     admit(request) {
       const origin = request.headers.get('origin');
-      if (origin === null || request.method === 'OPTIONS' || showsKey(request)) return;
+      if (origin === null || showsKey(request)) return;
       if (!WEB.test(origin) || isOwn(origin, request) || rules().origins.has(origin)) return;
       throw new FlmError('ORIGIN_NOT_ALLOWED', { meta: { origin: origin.slice(0, 200) } });
     },
