@@ -276,6 +276,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       bus,
       log,
       trial,
+      record: audit.record,
       processes: createProcessTable(),
       isOwnPort: (port) => proxies.ports().includes(port) || adminPort.url === adminUrl(port),
       onChange: models.update,
@@ -434,8 +435,9 @@ export async function openApp(options: AppOptions): Promise<App> {
         ],
       });
 
-    const support = () =>
-      supportBundle({
+    const support = async () => {
+      await audit.record({ type: 'support.bundled', severity: 'low', target: null, details: null });
+      return supportBundle({
         paths,
         env,
         clock,
@@ -447,6 +449,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         check,
         metrics: telemetry?.metrics ?? null,
       });
+    };
 
     const daemon = createDaemon({
       version: VERSION,
@@ -463,23 +466,25 @@ export async function openApp(options: AppOptions): Promise<App> {
             meta: { reason: 'requests wait to be written, and the disk does not take them' },
           });
         await admin?.leave();
-        await alerts.pause();
-        await requestLog.stop(() => {
-          telemetry?.pause();
-          onQuiet();
-        });
-        audit.pause();
-        db.pause();
+        try {
+          await alerts.pause();
+          await requestLog.stop(() => {
+            telemetry?.pause();
+            onQuiet();
+          });
+          audit.pause();
+          db.pause();
+        } catch (error) {
+          // Nobody comes to take the place of this process, which must not be left without its doors.
+          await comeBack();
+          throw error;
+        }
       },
       async resume() {
         db.resume(0);
-        audit.resume();
-        requestLog.start();
-        alerts.start();
-        telemetry?.resume();
         // Commands may have worked on the data directory in between.
         await keys.refresh();
-        await openDoors();
+        await comeBack();
       },
       refreshKeys: keys.refresh,
       onReplaced: () => onReplaced(),
@@ -505,6 +510,14 @@ export async function openApp(options: AppOptions): Promise<App> {
         return stopped;
       },
     };
+
+    async function comeBack(): Promise<void> {
+      audit.resume();
+      requestLog.start();
+      alerts.start();
+      telemetry?.resume();
+      await openDoors();
+    }
 
     async function openDoors(): Promise<void> {
       admin?.listen(paths.adminSocket);
