@@ -267,19 +267,20 @@ export function createDeliveries(options: DeliveriesOptions): Deliveries {
     drop,
 
     send(message, targetIds) {
-      const targets = targetIds.map(findTarget).filter((target) => target !== null && !target.isGone);
-      const rows = targets.map((target) => {
-        const row = rowFor(message, target?.id ?? '');
-        return target?.webhook == null
-          ? { ...row, state: 'sent' as const, attempts: 1, nextAtMs: null }
-          : row;
-      });
+      const targets = targetIds.flatMap((id) => findTarget(id) ?? []).filter(({ isGone }) => !isGone);
+      const rows = targets.map(({ id, webhook }) => ({
+        ...rowFor(message, id),
+        ...(webhook === null ? ({ state: 'sent', attempts: 1, nextAtMs: null } as const) : {}),
+      }));
       if (rows.length === 0) return;
       add(rows);
       for (const row of rows) {
-        if (row.state === 'sent') sent++;
-        else queue.push(waitingFor(row, clock, resting.get(row.targetId)));
-        if (row.state === 'sent') writeToLog(log, message);
+        if (row.state === 'waiting') {
+          queue.push(waitingFor(row, clock, resting.get(row.targetId)));
+        } else {
+          sent++;
+          writeToLog(log, message);
+        }
       }
       giveUp(queue.slice(0, Math.max(0, queue.length - MAX_WAITING)), 'too many alerts wait');
       schedule();
