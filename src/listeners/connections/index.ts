@@ -6,7 +6,7 @@ import type { Clock } from '../../contract';
 import type { Bus } from '../../lib/bus';
 import { ipBucket, parseIpSet } from '../../lib/ip';
 import type { Log } from '../../lib/log';
-import type { CurrentPolicy } from '../../policy/model';
+import type { CurrentPolicy } from '../../policy';
 import type { Connection } from './connection';
 import { createLimits } from './limits';
 import { openSockets } from './sockets';

@@ -1,6 +1,6 @@
 /** What the policy says of connections, with its defaults (FLM-115 as design §6 changes it). */
 import { parseIpSet } from '../../lib/ip';
-import type { CurrentPolicy, Policy } from '../../policy/model';
+import type { CurrentPolicy, Policy } from '../../policy';
 
 export interface Limits {
   readonly maxPerAddress: number;
