@@ -116,7 +116,8 @@ export function createLimits(options: LimitsOptions): Limits {
   }
 
   function countAddress({ id, ip }: Pick<Entrant, 'id' | 'ip'>, limit: Limit): void {
-    const bucket = parseIp(ip) === null ? ip : ipBucket(ip);
+    // The edge has made it canonical: an IPv4 address is its own bucket.
+    const bucket = ip.includes(':') && parseIp(ip) !== null ? ipBucket(ip) : ip;
     const waitMs = addresses.take(bucket, limit, now());
     if (waitMs === 0) return;
     tell(id, 'address', 'requests', `address:${bucket}`);
