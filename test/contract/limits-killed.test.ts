@@ -2,7 +2,11 @@
 import { expect, test } from 'bun:test';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { openApp } from '../../src/app';
+import { systemClock } from '../../src/lib/clock';
+import { silentLog } from '../../src/lib/log';
 import { testDir } from '../support/data-dir';
+import { ask, headerOf } from './support/raw';
 import { until } from './support/until';
 
 const SPENDER = join(import.meta.dir, '..', 'support', 'limit-spender.ts');
@@ -32,3 +36,30 @@ test('kill -9, twice, within one minute', async () => {
   expect(granted()).toBeLessThanOrEqual(PER_MINUTE);
   expect(granted()).toBeGreaterThan(165);
 }, 60_000);
+
+test('FLM that is stopped and started again goes on in the same minute', async () => {
+  using dir = testDir();
+  const { paths, env } = dir;
+  const options = { paths, env, clock: systemClock, log: silentLog, running: true, lockWaitMs: 0 };
+  const flags = { 'engine.detect': false } as const;
+  let key: string | null = null;
+  const left: (string | null)[] = [];
+  for (const _ of ['first', 'second']) {
+    const app = await openApp({ ...options, flags });
+    const { port } = await app.serve({ bind: '127.0.0.1', port: 0, allowPlaintext: false });
+    key ??= (await app.keys.create({ label: 'k', requests_per_minute: 6_000 })).plain_key;
+    const request = {
+      method: 'GET',
+      target: '/v1/models',
+      headers: [['Authorization', `Bearer ${key}`]],
+    } as const;
+    let answer = await ask(`http://127.0.0.1:${port}`, { ...request, headers: [...request.headers] });
+    // After a restart the bucket is empty, and fills by one in 10 ms.
+    for (let i = 0; answer.status === 429 && i < 100; i++)
+      answer = await ask(`http://127.0.0.1:${port}`, { ...request, headers: [...request.headers] });
+    left.push(headerOf(answer, 'x-ratelimit-remaining-requests'));
+    await app.close();
+  }
+  expect(left[0]).toBe('5999');
+  expect(Number(left[1])).toBeLessThan(5_000);
+});
