@@ -180,7 +180,9 @@ export function createLimits(options: LimitsOptions): Limits {
         if (holder !== null) leave(holder);
         if (reservation === null || tokens === null) return;
         // Where the counts are elsewhere, nobody waits for them to be put right.
-        void store.settle(reservation.demand, reservation.window, tokens);
+        const settled = store.settle(reservation.demand, reservation.window, tokens);
+        if (settled instanceof Promise)
+          settled.catch((error: unknown) => log.warn('tokens could not be settled', { error }));
       },
     };
   }
