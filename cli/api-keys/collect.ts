@@ -8,7 +8,7 @@ import { keyText } from './text';
 export default command({
   about: 'Fetch, once, the new key after one was replaced by itself (--rotate-every).',
   args: { id: KEY_WORD },
-  details: ['The old key or the new one may be named. "flm api-keys list" shows which keys wait.'],
+  details: ['The old key or the new one may be named; "flm api-keys list" shows them.'],
   examples: ['flm api-keys collect 4fK2mQ7x', 'flm api-keys collect ci --json | jq -r .data.plain_key'],
   async run({ cli, args }) {
     const created = await withBackend(cli, async ({ keys }) =>

@@ -6,7 +6,18 @@ import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
 import { noLimits } from '../../test/support/limits';
 import { codeOf, errorOf } from '../../test/support/thrown';
-import type { Candidate, Event, Lease, LeaseOutcome, Plan, Principal, Scope, Ticket } from '../contract';
+import type {
+  Candidate,
+  Event,
+  Lease,
+  LeaseOutcome,
+  Plan,
+  Principal,
+  Scope,
+  Seen,
+  Ticket,
+  Usage,
+} from '../contract';
 import { createBus } from '../lib/bus';
 import { CancelSource } from '../lib/cancel';
 import { manualClock } from '../lib/clock';
@@ -38,6 +49,14 @@ function admit(admission: Admission, id: string, who: Principal, plan: Plan): Ti
   const ticket = admission.admit({ id, ip: '192.0.2.1', quota: null }, who, plan, 0);
   if (ticket instanceof Promise) throw new Error('unreachable');
   return ticket;
+}
+
+function seen(status: number): Seen {
+  return { status, firstTokenMs: null, usage: null };
+}
+
+function usage(promptTokens: number, completionTokens: number): Usage {
+  return { promptTokens, completionTokens, cachedTokens: null, reasoningTokens: null };
 }
 
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -95,6 +114,44 @@ describe('admit', () => {
     const listed = plan.candidates.filter((each) => mayUse(principal(models), each, each.model, isAlias));
     expect(listed.map(({ engine, model }) => `${engine.id}/${model}`)).toEqual(allowed ?? []);
   });
+});
+
+test('the models of the policy are the only ones for everybody, beside the list of a key', async () => {
+  const { slots, clock, bus } = fixture();
+  const limits = noLimits({ models: ['a', 'b:*'] });
+  const admission = createAdmission({ slots, limits, gate: openGate, isAlias, clock, bus });
+  const plan = (model: string) => planFor(candidate('e1', model));
+  expect(admit(admission, 'r1', principal(), plan('a')).plan.candidates.length).toBe(1);
+  expect(await codeOf(() => admit(admission, 'r2', principal(), plan('c')))).toBe('MODEL_NOT_ALLOWED');
+  expect(await codeOf(() => admit(admission, 'r3', principal(['b:*']), plan('a')))).toBe('MODEL_NOT_ALLOWED');
+  const allowed = admission.allowedFor(principal(['b:*', 'c']));
+  expect(['a', 'b:7b', 'c'].map((name) => allowed?.(candidate('e1', name), name))).toEqual([
+    false,
+    true,
+    false,
+  ]);
+});
+
+test.each<[string, LeaseOutcome, Seen | null, Usage | null, number | null]>([
+  ['what the engine told', 'done', seen(200), usage(3, 4), 7],
+  ['what was reserved, when it told nothing', 'done', seen(200), null, null],
+  ['what was reserved, when the client left', 'aborted', null, null, null],
+  ['what was told until the client left', 'aborted', seen(200), usage(1, 2), 3],
+  ['nothing, when the engine refused', 'done', seen(400), null, 0],
+  ['nothing, when the engine broke off', 'failed', null, null, 0],
+])('a request has used %s', async (_, outcome, told, used, tokens) => {
+  const { slots, clock, bus } = fixture();
+  const closed: (number | null)[] = [];
+  const limits = {
+    ...noLimits(),
+    enter: () => ({ close: (count: number | null) => void closed.push(count) }),
+  };
+  const admission = createAdmission({ slots, limits, gate: openGate, isAlias, clock, bus });
+  const ticket = admit(admission, 'r', principal(), planFor(candidate('e1')));
+  (await ticket.lease(candidate('e1'), new CancelSource())).close(outcome, told);
+  ticket.close(outcome, used);
+  expect(await codeOf(() => ticket.close(outcome, used))).toBe('INTERNAL_ERROR');
+  expect(closed).toEqual([tokens]);
 });
 
 describe('the name that was asked for', () => {

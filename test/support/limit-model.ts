@@ -28,7 +28,11 @@ interface Happened {
 
 class Naive {
   readonly #happened: Happened[] = [];
-  constructor(readonly limit: Limit) {}
+  readonly limit: Limit;
+
+  constructor(limit: Limit) {
+    this.limit = limit;
+  }
 
   /** Window and bucket at a time, from everything before it. */
   at(nowMs: number) {

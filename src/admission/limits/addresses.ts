@@ -26,46 +26,72 @@ export interface Addresses {
   readonly size: number;
 }
 
+interface Entry {
+  readonly bucket: string;
+  readonly meter: Meter;
+  older: Entry | null;
+  newer: Entry | null;
+}
+
 const CAPACITY = 65_536;
 const PLACES = 65_536;
 /** Addresses of one batch of rows; an attack with more of them is not told apart after a restart. */
 const MAX_BUSY = 1_000;
 
 export function createAddresses({ capacity = CAPACITY, seed }: AddressesOptions): Addresses {
-  /** In the order of their last use. */
-  const meters = new Map<string, Meter>();
+  const entries = new Map<string, Entry>();
+  /**
+   * The ends of a list in the order of last use. A Map has an order, too, but finding its first entry takes the longer the
+   * more were taken out before it.
+   */
+  let oldest: Entry | null = null;
+  let newest: Entry | null = null;
   const busy = new Map<string, Meter>();
   const placeCount = new Uint32Array(PLACES);
   const placeStartMs = new Float64Array(PLACES).fill(Number.NEGATIVE_INFINITY);
-  let newestBucket = '';
-  let newest: Meter | null = null;
 
   const placeOf = (bucket: string): number => Bun.hash.xxHash32(bucket, seed) % PLACES;
 
   function meterOf(bucket: string, limit: Limit, nowMs: number): Meter {
     // Whoever asks again and again is where it was.
-    if (newest !== null && bucket === newestBucket) return newest;
-    let meter = meters.get(bucket);
-    if (meter === undefined) {
-      if (meters.size >= capacity) evict(nowMs);
-      meter = begin(bucket, limit, nowMs);
-    } else meters.delete(bucket);
-    meters.set(bucket, meter);
-    newestBucket = bucket;
-    newest = meter;
-    return meter;
+    if (newest !== null && newest.bucket === bucket) return newest.meter;
+    let entry = entries.get(bucket);
+    if (entry === undefined) {
+      if (entries.size >= capacity) evict(nowMs);
+      entry = { bucket, meter: begin(bucket, limit, nowMs), older: null, newer: null };
+      entries.set(bucket, entry);
+    } else takeOut(entry);
+    append(entry);
+    return entry.meter;
+  }
+
+  function append(entry: Entry): void {
+    entry.older = newest;
+    if (newest === null) oldest = entry;
+    else newest.newer = entry;
+    newest = entry;
+  }
+
+  function takeOut(entry: Entry): void {
+    const { older, newer } = entry;
+    if (older === null) oldest = newer;
+    else older.newer = newer;
+    if (newer === null) newest = older;
+    else newer.older = older;
+    entry.newer = null;
   }
 
   function evict(nowMs: number): void {
-    for (const [bucket, { startMs, count }] of meters) {
-      meters.delete(bucket);
-      if (nowMs - startMs >= WINDOW_MS) return;
-      const place = placeOf(bucket);
-      const isOver = nowMs - (placeStartMs[place] ?? 0) >= WINDOW_MS;
-      placeCount[place] = Math.max(isOver ? 0 : (placeCount[place] ?? 0), Math.min(count, 0xffff_ffff));
-      placeStartMs[place] = Math.max(placeStartMs[place] ?? 0, startMs);
-      return;
-    }
+    if (oldest === null) return;
+    const { bucket, meter } = oldest;
+    takeOut(oldest);
+    entries.delete(bucket);
+    if (nowMs - meter.startMs >= WINDOW_MS) return;
+    const place = placeOf(bucket);
+    const isOver = nowMs - (placeStartMs[place] ?? 0) >= WINDOW_MS;
+    const count = Math.min(meter.count, 0xffff_ffff);
+    placeCount[place] = Math.max(isOver ? 0 : (placeCount[place] ?? 0), count);
+    placeStartMs[place] = Math.max(placeStartMs[place] ?? 0, meter.startMs);
   }
 
   function begin(bucket: string, limit: Limit, nowMs: number): Meter {
@@ -89,10 +115,8 @@ export function createAddresses({ capacity = CAPACITY, seed }: AddressesOptions)
     },
 
     restore(bucket, limit, startMs, count, nowMs) {
-      if (meters.size >= capacity) return;
-      const meter = new Meter(limit, nowMs);
+      const meter = meterOf(bucket, limit, nowMs);
       meter.restore(startMs, count, 0);
-      meters.set(bucket, meter);
     },
 
     *busy() {
@@ -103,7 +127,7 @@ export function createAddresses({ capacity = CAPACITY, seed }: AddressesOptions)
     },
 
     get size() {
-      return meters.size;
+      return entries.size;
     },
   };
 }

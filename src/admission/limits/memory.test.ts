@@ -105,17 +105,18 @@ function lives(seed: number, ends: readonly [End, ...End[]]) {
   }
   // Two that serve at once have a bucket each; the minute is one.
   const wrong = broken(grants, made, ends.includes('replace'));
-  if (wrong !== null) expect({ seed, limit: made, wrong }).toEqual({ seed, limit: made, wrong: null });
+  if (wrong !== null)
+    expect<unknown>({ seed, limit: made, wrong }).toEqual({ seed, limit: made, wrong: null });
   return grants.length;
 }
 
 describe('processes one after the other never grant more than the limit', () => {
   test.each([
-    ['stopped', ['close']],
-    ['killed', ['kill']],
-    ['replaced while they serve', ['replace']],
-    ['stopped, killed and replaced', ['close', 'kill', 'replace']],
-  ] as const)('%s', (_, ends) => {
+    ['stopped', ['close']] as const,
+    ['killed', ['kill']] as const,
+    ['replaced while they serve', ['replace']] as const,
+    ['stopped, killed and replaced', ['close', 'kill', 'replace']] as const,
+  ])('%s', (_, ends) => {
     let granted = 0;
     for (let seed = 0; seed < 10_000; seed++) granted += lives(seed, ends);
     // They do grant something.

@@ -116,7 +116,8 @@ export function createLimits(options: LimitsOptions): Limits {
   }
 
   function countAddress({ id, ip }: Pick<Entrant, 'id' | 'ip'>, limit: Limit): void {
-    const bucket = parseIp(ip) === null ? ip : ipBucket(ip);
+    // The edge has made it canonical: an IPv4 address is its own bucket.
+    const bucket = ip.includes(':') && parseIp(ip) !== null ? ipBucket(ip) : ip;
     const waitMs = addresses.take(bucket, limit, now());
     if (waitMs === 0) return;
     tell(id, 'address', 'requests', `address:${bucket}`);
@@ -179,7 +180,9 @@ export function createLimits(options: LimitsOptions): Limits {
         if (holder !== null) leave(holder);
         if (reservation === null || tokens === null) return;
         // Where the counts are elsewhere, nobody waits for them to be put right.
-        void store.settle(reservation.demand, reservation.window, tokens);
+        const settled = store.settle(reservation.demand, reservation.window, tokens);
+        if (settled instanceof Promise)
+          settled.catch((error: unknown) => log.warn('tokens could not be settled', { error }));
       },
     };
   }
