@@ -111,9 +111,28 @@ export const PolicyDocument = Type.Object(
     connections: Type.Optional(
       Type.Object({
         enabled: Enabled,
-        max_per_address: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000 })),
-        header_timeout_s: Type.Optional(Type.Integer({ minimum: 1, maximum: 3_600 })),
-        min_body_bytes_per_s: Type.Optional(Type.Integer({ minimum: 0, maximum: 1_000_000_000 })),
+        max_per_address: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            maximum: 1_000_000,
+            description:
+              'Connections without a request of one IPv4 address or IPv6 /64 (Linux). Default: 256.',
+          }),
+        ),
+        header_timeout_s: Type.Optional(
+          Type.Integer({
+            minimum: 1,
+            maximum: 3_600,
+            description: 'How long the headers of a request may take (Linux). Default: 10.',
+          }),
+        ),
+        min_body_bytes_per_s: Type.Optional(
+          Type.Integer({
+            minimum: 0,
+            maximum: 1_000_000_000,
+            description: 'A body that stays behind this rate for 15 seconds is refused. 0: none is. Default: 1024.',
+          }),
+        ),
       }),
     ),
     log_level: Type.Optional(
