@@ -362,19 +362,12 @@ export async function openApp(options: AppOptions): Promise<App> {
       store: createSecurityStore(db.security, audit.inSecurityDb),
       policy: policy.current,
       isExposed,
+      admitStranger: (visit, share) => limits?.stranger(visit, share),
       clock,
       bus,
       log,
     });
     undo.push(security.close);
-    const screen: Screen = {
-      ...security.screen,
-      stranger(visit, reason) {
-        security.screen.stranger(visit, reason);
-        limits?.stranger(visit);
-      },
-    };
-
     /** Takes up the limits as the process before this one left them. */
     function openLimits(): Limits {
       if (limits !== null) return limits;
@@ -434,7 +427,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         models,
         catalogue: models,
         admission,
-        screen,
+        screen: security.screen,
         policy: policy.current,
         engines,
         liveness: engines.liveness,

@@ -53,7 +53,7 @@ export const SETTINGS = {
     integer(1, 1_000_000),
     10_000,
     'live',
-    'Requests served at once; more are refused with 503.',
+    'Connections that may be open at once, and so requests: more requests are refused with 503, and of more connections (Linux) those that wait longest without a request are closed.',
   ),
   'proxy.request_timeout_ms': setting(
     integer(1_000, DAY_MS),

@@ -24,11 +24,11 @@ const AT_ONCE_BYTES = 65_536;
 export function readBody(
   request: Request,
   maxBytes: number,
-  exchange: Pick<Exchange, 'signal' | 'abort' | 'whileReading'>,
+  exchange: Pick<Exchange, 'signal' | 'whileReading'>,
   limits: IntakeLimits,
 ): Promise<RequestBody> {
   const { signal } = exchange;
-  const intake = new Intake(limits, (reason) => exchange.abort(reason));
+  const intake = new Intake(limits);
   exchange.whileReading(intake);
   return new Promise((resolve, reject) => {
     // What is read at once cannot be given up, so a body that never ends is left behind.

@@ -71,6 +71,8 @@ export interface ExchangesOptions {
  * one piece and nobody else could be asked, the request's own limit decides: it may have to finish before it answers anybody.
  */
 const MAX_UNSURE = 3;
+/** Whoever is cut off comes again: all at once they would hold up everybody else. */
+const MAX_SLOW_PER_SWEEP = 20;
 /** After this a request is told of before its end. */
 const LONG_MS = 30_000;
 
@@ -96,7 +98,11 @@ export function createExchanges(options: ExchangesOptions): Exchanges {
     },
     sweep() {
       const nowMs = options.clock.monotonicMs();
-      for (const exchange of [...open]) exchange.sweep(nowMs);
+      let slow = 0;
+      for (const exchange of [...open]) {
+        exchange.sweep(nowMs);
+        if (exchange.isTooSlow(nowMs) && slow++ < MAX_SLOW_PER_SWEEP) exchange.giveUpReading();
+      }
     },
     get size() {
       return open.size;
@@ -200,7 +206,15 @@ class OpenExchange implements Exchange {
     const silent = nowMs - this.#heardMs >= settings['proxy.stall_probe_ms'];
     if (silent && this.#engine !== null && !this.#probing) void this.#probe(this.#engine);
     this.#onSweep?.(nowMs);
-    this.#intake?.sweep(nowMs);
+  }
+
+  /** Whether its body comes too slowly. */
+  isTooSlow(nowMs: number): boolean {
+    return this.#intake?.isTooSlow(nowMs) === true;
+  }
+
+  giveUpReading(): void {
+    if (this.#intake !== null) this.abort(this.#intake.slowness());
   }
 
   async #probe(engine: EngineRef): Promise<void> {

@@ -19,15 +19,13 @@ const MAX_STEP_MS = 5_000;
 /** A class, because there is one for every request and methods on a prototype cost nothing to make. */
 export class Intake {
   readonly #limits: IntakeLimits;
-  readonly #onSlow: (reason: FlmError) => void;
   #reader: ReadableStreamDefaultReader<Uint8Array> | null = null;
   #seenMs: number;
   /** By how much the body lags behind. Never less than 0 once pieces come: nobody saves up an hour of silence. */
   #lateMs = 0;
 
-  constructor(limits: IntakeLimits, onSlow: (reason: FlmError) => void) {
+  constructor(limits: IntakeLimits) {
     this.#limits = limits;
-    this.#onSlow = onSlow;
     this.#seenMs = limits.clock.monotonicMs();
   }
 
@@ -54,11 +52,13 @@ export class Intake {
   }
 
   /** Called several times a second. */
-  sweep(nowMs: number): void {
-    const bytesPerSecond = this.#limits.minBodyBytesPerSecond();
+  isTooSlow(nowMs: number): boolean {
     this.#lateMs += Math.min(nowMs - this.#seenMs, MAX_STEP_MS);
     this.#seenMs = nowMs;
-    if (bytesPerSecond !== null && this.#lateMs >= GRACE_MS)
-      this.#onSlow(new FlmError('BODY_TOO_SLOW', { meta: { bytesPerSecond } }));
+    return this.#lateMs >= GRACE_MS && this.#limits.minBodyBytesPerSecond() !== null;
+  }
+
+  slowness(): FlmError {
+    return new FlmError('BODY_TOO_SLOW', { meta: { bytesPerSecond: this.#limits.minBodyBytesPerSecond() } });
   }
 }

@@ -366,7 +366,11 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       ...config.current()['proxy.trusted_proxies'],
       ...[...running.values()].flatMap(({ profile }) => profile.trustedProxies),
     ],
-    isExposed: () => [...running.values()].some(({ exposure }) => exposure !== 'loopback'),
+    isExposed() {
+      // Asked for every body that is being read, several times a second.
+      for (const { exposure } of running.values()) if (exposure !== 'loopback') return true;
+      return false;
+    },
     areShared: () => [...running.values()].some(({ listener }) => isShared(listener.port)),
     first() {
       const [first] = running.values();

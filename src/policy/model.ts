@@ -192,13 +192,13 @@ export const PolicyDocument = Type.Object(
       Type.Object(
         {
           enabled: enabled('Whether connections are limited.'),
-          max_per_address: whole(1, MAX_SCORE, 256, 'Connections of one address, or IPv6 /64.'),
-          header_timeout_s: whole(1, 3_600, 15, 'How long the headers of a request may take.'),
+          max_per_address: whole(1, MAX_SCORE, 256, 'Connections without a request of one IPv4 address or IPv6 /64 (Linux).'),
+          header_timeout_s: whole(1, 3_600, 10, 'How long the headers of a request may take (Linux).'),
           min_body_bytes_per_s: whole(
             0,
             MAX_PER_MINUTE,
             1_024,
-            'How fast a body has to come at least. 0: any speed.',
+            'A body that stays behind this rate for 15 seconds is refused. 0: none is.',
           ),
         },
         {

@@ -10,7 +10,7 @@ import type { CurrentPolicy } from '../../policy';
 import type { Connection } from './connection';
 import { createLimits } from './limits';
 import { openSockets } from './sockets';
-import { CUT_REASONS, type CutReason, createWatch, STEP_MS, type Watch } from './watch';
+import { CUT_REASONS, type CutReason, createWatch, type Watch } from './watch';
 
 export type { CutReason } from './watch';
 
@@ -86,7 +86,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
   }
 
   let watch: Watch | null = null;
-  let timer: ReturnType<typeof setInterval> | null = null;
+  let timer: ReturnType<typeof setTimeout> | null = null;
   if (sockets === null) log.info('slow connections cannot be cut on this system');
   else {
     const made = createWatch({
@@ -100,8 +100,11 @@ export function createConnections(options: ConnectionsOptions): Connections {
       onCut,
     });
     watch = made;
-    timer = setInterval(() => made.step(clock.monotonicMs()), STEP_MS);
-    timer.unref();
+    const step = (): void => {
+      timer = setTimeout(step, made.step(clock.monotonicMs()));
+      timer.unref();
+    };
+    step();
   }
 
   return {
@@ -113,7 +116,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
       return sockets === null ? 'unavailable' : 'on';
     },
     close() {
-      if (timer !== null) clearInterval(timer);
+      if (timer !== null) clearTimeout(timer);
       sockets?.close();
     },
   };
