@@ -56,6 +56,8 @@ const SIGNALS_A_MINUTE = 100;
 const ENTRIES_A_MINUTE = 20;
 const MAX_WINDOWS = 10_000;
 const MAX_WAITING = 20_000;
+/** Signals and audit rows that wait while the disk takes none. */
+const MAX_UNWRITTEN = 1_000;
 /** In one transaction, which everybody waits for. */
 const STANDINGS_AT_ONCE = 500;
 const BANS_AT_ONCE = 500;
@@ -110,7 +112,7 @@ export function createJournal({ store, clock, log, recordFrom, beforeFlush }: Jo
   ): void {
     if (SEVERITIES.indexOf(severity) < SEVERITIES.indexOf(recordFrom())) return;
     newMinute();
-    if (entriesLeft === 0) beyond.set(type, (beyond.get(type) ?? 0) + 1);
+    if (entriesLeft === 0 || entries.length >= MAX_UNWRITTEN) beyond.set(type, (beyond.get(type) ?? 0) + 1);
     else {
       entriesLeft--;
       entries.push({ event: { type, severity, target: null, details }, actor });
@@ -244,7 +246,7 @@ export function createJournal({ store, clock, log, recordFrom, beforeFlush }: Jo
     signal(row, severity) {
       newMinute();
       const repeated = repeatedSince(`${row.pattern} ${row.ip}`);
-      if (repeated !== null && signalsLeft > 0) {
+      if (repeated !== null && signalsLeft > 0 && signals.length < MAX_UNWRITTEN) {
         signalsLeft--;
         signals.push(repeated === 0 ? row : { ...row, details: { ...row.details, repeated } });
       }
