@@ -275,6 +275,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       bus,
       log,
       trial,
+      record: audit.record,
       processes: createProcessTable(),
       isOwnPort: (port) => proxies.ports().includes(port) || adminPort.url === adminUrl(port),
       onChange: models.update,
@@ -432,8 +433,9 @@ export async function openApp(options: AppOptions): Promise<App> {
         ],
       });
 
-    const support = () =>
-      supportBundle({
+    const support = async () => {
+      await audit.record({ type: 'support.bundled', severity: 'low', target: null, details: null });
+      return supportBundle({
         paths,
         env,
         clock,
@@ -445,6 +447,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         check,
         metrics: telemetry?.metrics ?? null,
       });
+    };
 
     const daemon = createDaemon({
       version: VERSION,
@@ -461,24 +464,26 @@ export async function openApp(options: AppOptions): Promise<App> {
             meta: { reason: 'requests wait to be written, and the disk does not take them' },
           });
         await admin?.leave();
-        await requestLog.stop(() => {
-          telemetry?.pause();
-          onQuiet();
-        });
-        security.stop();
-        audit.pause();
-        db.pause();
+        try {
+          await requestLog.stop(() => {
+            telemetry?.pause();
+            onQuiet();
+          });
+          security.stop();
+          audit.pause();
+          db.pause();
+        } catch (error) {
+          // Nobody comes to take the place of this process, which must not be left without its doors.
+          await comeBack();
+          throw error;
+        }
       },
       async resume() {
         db.resume(0);
-        audit.resume();
-        security.start();
-        requestLog.start();
-        telemetry?.resume();
         // Commands may have worked on the data directory in between.
         await keys.refresh();
         await policy.refresh();
-        await openDoors();
+        await comeBack();
       },
       refreshKeys: keys.refresh,
       onReplaced: () => onReplaced(),
@@ -504,6 +509,14 @@ export async function openApp(options: AppOptions): Promise<App> {
         return stopped;
       },
     };
+
+    async function comeBack(): Promise<void> {
+      audit.resume();
+      security.start();
+      requestLog.start();
+      telemetry?.resume();
+      await openDoors();
+    }
 
     async function openDoors(): Promise<void> {
       admin?.listen(paths.adminSocket);

@@ -30,7 +30,7 @@ export interface EdgeOptions {
   readonly pages: (path: string) => Promise<Response | null>;
   /** The methods of a path, or null when there is nothing. */
   readonly methodsAt: (path: string) => readonly string[] | null;
-  readonly sessions: Pick<Sessions, 'identify' | 'onClosed'>;
+  readonly sessions: Pick<Sessions, 'identify' | 'onClosed' | 'list'>;
   readonly idempotency: Idempotency;
   readonly log: Log;
 }
@@ -38,6 +38,8 @@ export interface EdgeOptions {
 export interface AdminEdge {
   /** Answers one request. `onBody` is told when its body has arrived: what comes now may take long. */
   fetch(request: Request, door: Door, onBody?: () => void): Promise<Response>;
+  /** Ends what is under way for sessions whose time is over. */
+  endExpired(): Promise<void>;
 }
 
 /** A request with what the edge has found out about it. */
@@ -124,6 +126,16 @@ export function createAdminEdge(options: EdgeOptions): AdminEdge {
   }
 
   return {
+    async endExpired() {
+      if (endings.size === 0) return;
+      const open = new Set((await sessions.list()).items.map(({ id }) => id));
+      for (const [id, ending] of endings) {
+        if (open.has(id)) continue;
+        endings.delete(id);
+        ending.abort(new FlmError('UNAUTHENTICATED'));
+      }
+    },
+
     async fetch(request, door, onBody = () => {}) {
       const requestId = newId();
       const trace = parseTraceparent(request.headers.get('traceparent')) ?? newTraceparent(requestId);

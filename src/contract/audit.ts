@@ -47,7 +47,11 @@ export type AuditType =
   | 'activity.anchor'
   | 'activity.archived'
   | 'activity.removed'
-  | 'activity.erased';
+  | 'activity.erased'
+  | 'activity.exported'
+  | 'support.bundled'
+  | 'engine.trial_started'
+  | 'engine.trial_stopped';
 
 /** One thing to put on record. Who did it, through which request and from where is known to the writer (lib/actor). */
 export interface AuditEvent {

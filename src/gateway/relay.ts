@@ -1,6 +1,7 @@
 /** Relays an answer that is not a stream: read whole, so that an engine that breaks off gives an error and no half answer. */
 import { EgressError } from '../egress';
 import { FlmError } from '../lib/errors';
+import { endOfTurn } from '../lib/turn';
 import { type Attempt, outcomeOfStatus } from './attempt';
 import { relayedHeaders } from './headers';
 import { rewriteAnswer } from './rewrite';
@@ -30,6 +31,7 @@ export async function relayWhole(attempt: Attempt): Promise<Response | null> {
   }
   // All tokens come at once: when the first was made, nobody can see.
   attempt.end(outcome, { firstTokenMs: null, usage: dialect.usageOfAnswer(bytes) });
+  await endOfTurn();
   return answer;
 }
 

@@ -109,7 +109,7 @@ export function parseIpSet(entries: readonly string[]): IpSet {
  * A part that is no address ends the walk: what stands left of it proves nothing.
  */
 export function clientIp(peer: string, forwardedFor: string | null, trusted: IpSet): string {
-  let client = parseIp(peer) ?? peer;
+  let client = canonical(peer);
   if (forwardedFor === null || parseIp(client) === null) return client;
   const hops = forwardedFor
     .split(',')
@@ -120,6 +120,20 @@ export function clientIp(peer: string, forwardedFor: string | null, trusted: IpS
     client = hop;
   }
   return client;
+}
+
+/** Peers as they were parsed: few of them send most requests. */
+const peers = new Map<string, string>();
+const MAX_PEERS = 4_096;
+
+function canonical(peer: string): string {
+  let ip = peers.get(peer);
+  if (ip === undefined) {
+    ip = parseIp(peer) ?? peer;
+    if (peers.size >= MAX_PEERS) peers.clear();
+    peers.set(peer, ip);
+  }
+  return ip;
 }
 
 /** An address that tells the network and not who is in it: without the last octet, or without the last 64 bits (FLM-118). */

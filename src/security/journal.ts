@@ -28,8 +28,8 @@ export interface Journal {
   /** Writes what the owner changes at once. @throws DB_ERROR, and then nothing was changed */
   change(batch: Pick<Batch, 'bans' | 'lifted' | 'forgotten'>, event: AuditEvent, actor: Actor): void;
   start(): void;
-  /** Writes what waits, and nothing more until `start`. */
-  stop(): void;
+  /** Writes what waits, and nothing more until `start`. Returns whether the database has all bans. */
+  stop(): boolean;
 }
 
 export interface JournalOptions {
@@ -287,11 +287,12 @@ export function createJournal({ store, clock, log, recordFrom, beforeFlush }: Jo
     stop() {
       // The last chance is taken also where the disk is left alone.
       restUntilMs = Number.NEGATIVE_INFINITY;
-      if (isOpen) flush();
+      if (isOpen) while (flush() && bans.size > 0);
       isOpen = false;
       if (regular !== null) clearInterval(regular);
       if (soon !== null) clearTimeout(soon);
       [regular, soon] = [null, null];
+      return bans.size === 0;
     },
   };
 }

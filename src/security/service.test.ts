@@ -146,6 +146,26 @@ describe('a restart', () => {
   });
 });
 
+test('what commands did while another process had the database is known afterwards', async () => {
+  guessUntilBanned('203.0.113.1');
+  guessUntilBanned('203.0.113.2');
+  security.stop();
+  const other = createSecurity({
+    store,
+    policy: () => ({ version: 1, document: {} }),
+    isExposed: () => false,
+    clock,
+    bus: createBus(),
+    log: silentLog,
+  });
+  await other.api.unban('203.0.113.1');
+  await other.api.ban({ ip: '198.51.100.1' });
+  security.start();
+  const { items } = await security.api.bans({});
+  expect(items.map(({ ip }) => ip).sort()).toEqual(['198.51.100.1', '203.0.113.2']);
+  expect(guess('198.51.100.1')).toBe(403);
+});
+
 describe('who cannot be banned', () => {
   test.each(['127.0.0.1', '127.0.0.0/8', '::1', '::ffff:127.0.0.1'])('%s', async (ip) => {
     expect(await codeOf(() => security.api.ban({ ip }))).toBe('INVALID_INPUT');

@@ -77,8 +77,13 @@ export class Connection implements Flow {
     }
     this.#incoming = incoming;
     this.#watch(signal);
-    this.#write(request);
+    leave(this, request);
     return incoming.response;
+  }
+
+  /** Writes what `send` was given. */
+  depart(request: string | Uint8Array): void {
+    if (this.#closed === null) this.#write(request);
   }
 
   pause(): void {
@@ -187,6 +192,19 @@ export class Connection implements Flow {
     this.#signal?.removeEventListener('abort', this);
     this.#signal = null;
   }
+}
+
+/** Requests that were made in this turn. They leave together: an engine is woken for each otherwise (ADR 0011). */
+let leaving: { readonly connection: Connection; readonly request: string | Uint8Array }[] = [];
+
+function leave(connection: Connection, request: string | Uint8Array): void {
+  if (leaving.push({ connection, request }) === 1) setImmediate(departAll);
+}
+
+function departAll(): void {
+  const all = leaving;
+  leaving = [];
+  for (const { connection, request } of all) connection.depart(request);
 }
 
 /** One set for all sockets: each finds its connection in `data`. */
