@@ -99,7 +99,6 @@ test('the owner sees who it is and why', async () => {
     blocked: {
       automatic: true,
       reason: '5 failed authentications',
-      failure_count: 5,
       permanent_block: false,
     },
   });
