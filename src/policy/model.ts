@@ -192,7 +192,12 @@ export const PolicyDocument = Type.Object(
       Type.Object(
         {
           enabled: enabled('Whether connections are limited.'),
-          max_per_address: whole(1, MAX_SCORE, 256, 'Connections without a request of one IPv4 address or IPv6 /64 (Linux).'),
+          max_per_address: whole(
+            1,
+            MAX_SCORE,
+            256,
+            'Connections without a request of one IPv4 address or IPv6 /64 (Linux).',
+          ),
           header_timeout_s: whole(1, 3_600, 10, 'How long the headers of a request may take (Linux).'),
           min_body_bytes_per_s: whole(
             0,

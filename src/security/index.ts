@@ -15,6 +15,6 @@ export {
   SourceQuery,
   type Unbanned,
 } from './model';
-export type { AddressLimit } from './screen';
+export type { AdmitStranger } from './screen';
 export { createSecurity, type Security } from './service';
 export { createSecurityStore, type SecurityStore } from './store';

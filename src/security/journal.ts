@@ -28,8 +28,8 @@ export interface Journal {
   /** Writes what the owner changes at once. @throws DB_ERROR, and then nothing was changed */
   change(batch: Pick<Batch, 'bans' | 'lifted' | 'forgotten'>, event: AuditEvent, actor: Actor): void;
   start(): void;
-  /** Writes what waits, and nothing more until `start`. */
-  stop(): void;
+  /** Writes what waits, and nothing more until `start`. Returns whether the database has all bans. */
+  stop(): boolean;
 }
 
 export interface JournalOptions {
@@ -56,6 +56,8 @@ const SIGNALS_A_MINUTE = 100;
 const ENTRIES_A_MINUTE = 20;
 const MAX_WINDOWS = 10_000;
 const MAX_WAITING = 20_000;
+/** Signals and audit rows that wait while the disk takes none. */
+const MAX_UNWRITTEN = 1_000;
 /** In one transaction, which everybody waits for. */
 const STANDINGS_AT_ONCE = 500;
 const BANS_AT_ONCE = 500;
@@ -110,7 +112,7 @@ export function createJournal({ store, clock, log, recordFrom, beforeFlush }: Jo
   ): void {
     if (SEVERITIES.indexOf(severity) < SEVERITIES.indexOf(recordFrom())) return;
     newMinute();
-    if (entriesLeft === 0) beyond.set(type, (beyond.get(type) ?? 0) + 1);
+    if (entriesLeft === 0 || entries.length >= MAX_UNWRITTEN) beyond.set(type, (beyond.get(type) ?? 0) + 1);
     else {
       entriesLeft--;
       entries.push({ event: { type, severity, target: null, details }, actor });
@@ -244,7 +246,7 @@ export function createJournal({ store, clock, log, recordFrom, beforeFlush }: Jo
     signal(row, severity) {
       newMinute();
       const repeated = repeatedSince(`${row.pattern} ${row.ip}`);
-      if (repeated !== null && signalsLeft > 0) {
+      if (repeated !== null && signalsLeft > 0 && signals.length < MAX_UNWRITTEN) {
         signalsLeft--;
         signals.push(repeated === 0 ? row : { ...row, details: { ...row.details, repeated } });
       }
@@ -285,11 +287,12 @@ export function createJournal({ store, clock, log, recordFrom, beforeFlush }: Jo
     stop() {
       // The last chance is taken also where the disk is left alone.
       restUntilMs = Number.NEGATIVE_INFINITY;
-      if (isOpen) flush();
+      if (isOpen) while (flush() && bans.size > 0);
       isOpen = false;
       if (regular !== null) clearInterval(regular);
       if (soon !== null) clearTimeout(soon);
       [regular, soon] = [null, null];
+      return bans.size === 0;
     },
   };
 }

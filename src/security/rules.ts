@@ -28,8 +28,6 @@ export interface Rules {
   readonly intrusion: ScoreRules;
   readonly anomaly: ScoreRules & { readonly requestsPerSecond: number };
   readonly resources: { readonly isOn: boolean; readonly cpuPercent: number; readonly memoryPercent: number };
-  /** Requests a minute of an address, for what a refused one is told. */
-  readonly addressPerMinute: number;
   /** Events below this are counted and not put on record. */
   readonly recordFrom: AuditSeverity;
   readonly switches: Readonly<Record<Feature, Switch>>;
@@ -82,7 +80,6 @@ export function rulesOf({ document }: Policy, isExposed: boolean): Rules {
       cpuPercent: resources?.cpu_threshold ?? DEFAULT_PERCENT,
       memoryPercent: resources?.memory_threshold ?? DEFAULT_PERCENT,
     },
-    addressPerMinute: document.ip_rate_limit?.rpm ?? 1_000,
     recordFrom: document.log_level ?? 'low',
     switches,
   };

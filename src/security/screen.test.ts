@@ -4,13 +4,14 @@ import { codeOf, errorOf } from '../../test/support/thrown';
 import type { Visit } from '../contract';
 import { createBus } from '../lib/bus';
 import { manualClock } from '../lib/clock';
+import { FlmError } from '../lib/errors';
 import { silentLog } from '../lib/log';
 import type { PolicyDocument } from '../policy';
 import { createBans } from './bans';
 import { isHoneypot } from './honeypots';
 import { createJournal } from './journal';
 import type { Watch } from './resources';
-import { type AddressLimit, createScreen } from './screen';
+import { type AdmitStranger, createScreen } from './screen';
 import { createStandings } from './standing';
 import type { Batch, SecurityStore } from './store';
 import { createTarpit } from './tarpit';
@@ -18,11 +19,11 @@ import { createTarpit } from './tarpit';
 interface Parts {
   readonly document?: PolicyDocument;
   readonly scarce?: Watch['scarce'];
-  readonly addressLimit?: AddressLimit;
+  readonly admitStranger?: AdmitStranger;
   readonly maxHeld?: number;
 }
 
-function screenWith({ document = {}, scarce = null, addressLimit, maxHeld = 2 }: Parts = {}) {
+function screenWith({ document = {}, scarce = null, admitStranger = () => {}, maxHeld = 2 }: Parts = {}) {
   const clock = manualClock();
   const batches: Batch[] = [];
   let failing = 0;
@@ -55,7 +56,7 @@ function screenWith({ document = {}, scarce = null, addressLimit, maxHeld = 2 }:
     journal,
     watch: { scarce, look: () => null },
     tarpit,
-    addressLimit: addressLimit ?? null,
+    admitStranger,
     clock,
     bus: createBus(),
   });
@@ -103,20 +104,35 @@ describe('the limit of an address', () => {
   test('is asked for those who are not recognised, and only for them', async () => {
     const asked: string[] = [];
     const { screen } = screenWith({
-      addressLimit: (ip) => {
+      admitStranger({ ip }) {
         asked.push(ip);
-        return ip === '203.0.113.1' ? 7 : null;
+        if (ip === '203.0.113.1') throw new FlmError('RATE_LIMITED', { meta: { retryAfterSeconds: 7 } });
       },
-      document: { ip_rate_limit: { rpm: 30 } },
     });
     screen.arrive(visit('/v1/models'));
     screen.known(visit('/v1/models'));
     expect(asked).toEqual([]);
     const error = await errorOf(() => screen.stranger(visit('/v1/models'), 'missing_authorization_header'));
-    expect(error).toMatchObject({ code: 'RATE_LIMITED', meta: { retryAfterSeconds: 7, limit: 30 } });
+    expect(error).toMatchObject({ code: 'RATE_LIMITED', meta: { retryAfterSeconds: 7 } });
     expect(
       screen.stranger(visit('/v1/models', '203.0.113.2'), 'missing_authorization_header'),
     ).toBeUndefined();
+  });
+
+  test('is smaller for an address with a bad score (FLM-110)', () => {
+    const shares: number[] = [];
+    const { screen } = screenWith({
+      admitStranger: (_, share) => void shares.push(share),
+      // So that the scores alone are looked at.
+      document: { ip_blocklist: { enabled: false }, intrusion_detection: { score_threshold: 10_000 } },
+    });
+    const ask = () => screen.stranger(visit('/v1/models'), 'missing_authorization_header');
+    ask();
+    for (let n = 0; n < 5; n++) screen.hold(visit('/.env'), 404);
+    ask();
+    for (let n = 0; n < 5; n++) screen.hold(visit('/.env'), 404);
+    ask();
+    expect(shares).toEqual([1, 0.75, 0.5]);
   });
 });
 

@@ -19,8 +19,11 @@ import { sentenceFor } from './sentence';
 import type { Standing, Standings } from './standing';
 import type { Tarpit } from './tarpit';
 
-/** Seconds after which a stranger may try again; null: they may go on. */
-export type AddressLimit = (ip: string) => number | null;
+/**
+ * Counts a request of a stranger by its address; `share` is the part of the limit that the address gets.
+ * @throws RATE_LIMITED
+ */
+export type AdmitStranger = (visit: Visit, share: number) => void;
 
 export interface ScreenOptions {
   readonly policy: CurrentPolicy;
@@ -31,8 +34,7 @@ export interface ScreenOptions {
   readonly journal: Journal;
   readonly watch: Watch;
   readonly tarpit: Tarpit;
-  /** The limit of requests of an address; null where there is none. */
-  readonly addressLimit: AddressLimit | null;
+  readonly admitStranger: AdmitStranger;
   readonly clock: Clock;
   readonly bus: Bus;
 }
@@ -74,7 +76,7 @@ const WEIGHTS = {
 } as const satisfies Record<RefusalReason, number>;
 
 export function createScreen(options: ScreenOptions): Guard {
-  const { policy, isExposed, bans, standings, journal, watch, tarpit, addressLimit, clock, bus } = options;
+  const { policy, isExposed, bans, standings, journal, watch, tarpit, admitStranger, clock, bus } = options;
   const faces = new Map<string, Face>();
   let known: Policy | null = null;
   let rules: Rules | null = null;
@@ -264,10 +266,7 @@ export function createScreen(options: ScreenOptions): Guard {
         standing.fail(WEIGHTS[reason], keyHashOf(visit.request), nowMs, clock.nowMs());
         if (!judge(standing, before, now, visit)) journal.standing(standing);
       }
-      const retryAfterSeconds = addressLimit?.(visit.ip) ?? null;
-      if (retryAfterSeconds === null) return;
-      const meta = { subject: 'this address', limit: now.addressPerMinute, retryAfterSeconds };
-      throw new FlmError('RATE_LIMITED', { meta });
+      admitStranger(visit, shareFor(standings.get(face.bucket)));
     },
 
     hold(visit, status) {
@@ -329,4 +328,11 @@ function keyHashOf({ headers }: Request): number | null {
 
 function shown(text: string | null): string | null {
   return text === null ? null : redact(text.slice(0, MAX_TEXT).toWellFormed());
+}
+
+/** The part of the limit of requests that an address gets (FLM-110). */
+function shareFor(standing: Standing | undefined): number {
+  const score = Math.max(standing?.intrusion ?? 0, standing?.anomaly ?? 0);
+  if (score >= 100) return 0.5;
+  return score >= 50 ? 0.75 : 1;
 }

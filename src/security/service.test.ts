@@ -39,6 +39,7 @@ async function open(bounds?: { standings: number; bans: number }): Promise<void>
   store = createSecurityStore(db.security, audit.inSecurityDb);
   let current = { version: 1, document };
   security = createSecurity({
+    admitStranger() {},
     store,
     policy: () => {
       if (current.document !== document) current = { version: current.version + 1, document };
@@ -144,6 +145,27 @@ describe('a restart', () => {
     clock.advance(1);
     expect((await security.api.standing('203.0.113.1')).blocked).toBeNull();
   });
+});
+
+test('what commands did while another process had the database is known afterwards', async () => {
+  guessUntilBanned('203.0.113.1');
+  guessUntilBanned('203.0.113.2');
+  security.stop();
+  const other = createSecurity({
+    admitStranger() {},
+    store,
+    policy: () => ({ version: 1, document: {} }),
+    isExposed: () => false,
+    clock,
+    bus: createBus(),
+    log: silentLog,
+  });
+  await other.api.unban('203.0.113.1');
+  await other.api.ban({ ip: '198.51.100.1' });
+  security.start();
+  const { items } = await security.api.bans({});
+  expect(items.map(({ ip }) => ip).sort()).toEqual(['198.51.100.1', '203.0.113.2']);
+  expect(guess('198.51.100.1')).toBe(403);
 });
 
 describe('who cannot be banned', () => {
@@ -333,6 +355,7 @@ describe('a disk that is full', () => {
 
 test('a policy that cannot be read lets nobody in', async () => {
   const screen = createSecurity({
+    admitStranger() {},
     store,
     policy: () => null,
     isExposed: () => false,
@@ -348,6 +371,7 @@ test('a policy that cannot be read lets nobody in', async () => {
 test('on loopback alone nothing is on but what the owner has switched on', async () => {
   let isExposed = false;
   const other = createSecurity({
+    admitStranger() {},
     store,
     policy: () => policy,
     isExposed: () => isExposed,

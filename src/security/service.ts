@@ -13,7 +13,7 @@ import type { BanView, SecurityApi, SecurityStats } from './model';
 import { contains, type Network, parseNetwork, parseSource } from './networks';
 import { createWatch } from './resources';
 import { rulesOf } from './rules';
-import { type AddressLimit, createScreen } from './screen';
+import { type AdmitStranger, createScreen } from './screen';
 import { createStandings, Standing } from './standing';
 import type { SecurityStore, SignalKind, SignalQuery, SignalRow } from './store';
 import { createTarpit } from './tarpit';
@@ -33,7 +33,7 @@ export interface SecurityOptions {
   readonly store: SecurityStore;
   readonly policy: CurrentPolicy;
   readonly isExposed: () => boolean;
-  readonly addressLimit?: AddressLimit;
+  readonly admitStranger: AdmitStranger;
   readonly clock: Clock;
   readonly bus: Bus;
   readonly log: Log;
@@ -65,6 +65,8 @@ export function createSecurity(options: SecurityOptions): Security {
   const watch = createWatch();
   let readMachine = options.machine ?? null;
   let sampler: ReturnType<typeof setInterval> | null = null;
+  /** Whether the database had everything when this process left it. */
+  let isWritten = false;
   let offsetMs = clock.nowMs() - clock.monotonicMs();
 
   const journal = createJournal({
@@ -82,7 +84,7 @@ export function createSecurity(options: SecurityOptions): Security {
     journal,
     watch,
     tarpit,
-    addressLimit: options.addressLimit ?? null,
+    admitStranger: options.admitStranger,
     clock,
     bus,
   });
@@ -96,6 +98,19 @@ export function createSecurity(options: SecurityOptions): Security {
     for (const stored of before) {
       const ageMs = Math.max(0, wallMs - stored.lastAtMs);
       standings.add(Standing.restored(stored, nowMs, ageMs));
+    }
+  }
+
+  /** Commands may have banned and lifted while this process had left the database. */
+  function catchUp(): void {
+    if (!isWritten) return;
+    const stored = store.load().bans;
+    const names = new Set(stored.map(({ network }) => network));
+    for (const ban of bans.all()) if (!names.has(ban.network.text)) bans.lift(ban);
+    for (const each of stored) {
+      const network = parseNetwork(each.network);
+      const known = network === null ? null : bans.exact(network);
+      if (known === null || known.isAutomatic !== each.isAutomatic) bans.restore(each);
     }
   }
 
@@ -159,7 +174,7 @@ export function createSecurity(options: SecurityOptions): Security {
   function stop(): void {
     if (sampler !== null) clearInterval(sampler);
     sampler = null;
-    journal.stop();
+    isWritten = journal.stop();
   }
 
   function viewOf(ban: Ban): BanView {
@@ -409,6 +424,7 @@ export function createSecurity(options: SecurityOptions): Security {
     api,
 
     start() {
+      catchUp();
       readMachine ??= createMachine(clock);
       readMachine();
       sampler ??= setInterval(sample, SAMPLE_MS);

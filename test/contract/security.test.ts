@@ -281,6 +281,37 @@ describe('scanners are banned within 20 requests', () => {
   });
 });
 
+test('what was seen and refused is counted (FLM-121: the reference counts nothing [D])', async () => {
+  const { plain_key: key } = await gateway.app.keys.create({ label: 'prometheus', scopes: ['metrics'] });
+  const text = (await request('/metrics', { ip: '127.0.0.1', key })).body.toString();
+  const count = (name: string) => Number(new RegExp(`^flm_proxy_${name} (\\d+)$`, 'm').exec(text)?.[1]);
+  expect(count('requests_blocked')).toBeGreaterThan(30);
+  expect(count('intrusions_detected')).toBeGreaterThan(20);
+  expect(count('anomalies_detected')).toBe(0);
+});
+
+test('each part can be switched off, at once (FLM-111: the reference ignores these switches [D])', async () => {
+  const ip = stranger();
+  const off = { enabled: false };
+  await gateway.app.policy.set({
+    document: {
+      ip_blocklist: off,
+      intrusion_detection: off,
+      anomaly_detection: off,
+      resource_protection: off,
+    },
+  });
+  expect(await guess(ip, 20)).toBe(Number.POSITIVE_INFINITY);
+  for (let n = 0; n < 20; n++) expect((await request('/.env', { ip, agent: 'nikto' })).status).toBe(404);
+  expect(await standing(ip)).toMatchObject({ failure_count: 0, intrusion_score: 0 });
+  // What the owner has banned stays banned.
+  await gateway.app.security.ban({ ip });
+  expect(verdict(await request('/v1/models', { ip, key: gateway.key }))).toEqual(BANNED);
+  await gateway.app.policy.set({ document: {} });
+  await gateway.app.security.unban(ip);
+  expect(await guess(ip)).toBe(6);
+});
+
 test('what was seen is on record, without filling it', async () => {
   const stats = await gateway.app.security.stats();
   expect(stats.features.ip_blocklist).toBe('automatic-on');
