@@ -46,7 +46,7 @@ import { createRequestLog } from './app/request-log';
 import { rotateKeys } from './app/rotation';
 import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
-import type { Clock, Screen } from './contract';
+import type { Clock } from './contract';
 import { createDaemon, type Legacy, type RunBy } from './daemon';
 import { createEgress, type Egress } from './egress';
 import {
