@@ -73,6 +73,7 @@ export interface ExchangesOptions {
 const MAX_UNSURE = 3;
 /** Whoever is cut off comes again: all at once they would hold up everybody else. */
 const MAX_SLOW_PER_SWEEP = 20;
+const APART_MS = 10;
 /** After this a request is told of before its end. */
 const LONG_MS = 30_000;
 
@@ -101,7 +102,8 @@ export function createExchanges(options: ExchangesOptions): Exchanges {
       let slow = 0;
       for (const exchange of [...open]) {
         exchange.sweep(nowMs);
-        if (exchange.isTooSlow(nowMs) && slow++ < MAX_SLOW_PER_SWEEP) exchange.giveUpReading();
+        if (!exchange.isTooSlow(nowMs) || slow >= MAX_SLOW_PER_SWEEP) continue;
+        setTimeout(() => exchange.giveUpReading(), slow++ * APART_MS);
       }
     },
     get size() {
