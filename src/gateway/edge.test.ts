@@ -5,6 +5,7 @@ import { createBus } from '../lib/bus';
 import { manualClock } from '../lib/clock';
 import { silentLog } from '../lib/log';
 import { createEdge, type Door, type RequestContext } from './edge';
+import { PeerPorts } from './peers';
 
 const config = Object.fromEntries(SETTING_KEYS.map((key) => [key, SETTINGS[key].default])) as ConfigSnapshot;
 
@@ -24,6 +25,7 @@ function edgeWith(door: Door, trustedProxies: readonly string[] = []) {
     screen: { arrive() {}, stranger() {}, hold: () => null, known() {} },
     tracing: null,
     trustedProxies,
+    peerPorts: new PeerPorts(),
     door,
   });
   const ask = (path: string, headers: Record<string, string> = {}) =>

@@ -6,8 +6,9 @@ import type { ConfigSnapshot } from '../config';
 import type { Cancel, Clock, EngineRef } from '../contract';
 import { CancelSource } from '../lib/cancel';
 import { FlmError } from '../lib/errors';
-import type { Door, Peer } from './edge';
+import type { Door } from './edge';
 import type { Intake } from './intake';
+import type { Peer, PeerPorts } from './peers';
 import type { RequestRecord } from './record';
 
 /** `unsure`: it did not answer in time, which a busy engine does too. */
@@ -64,6 +65,7 @@ export interface ExchangesOptions {
   readonly clock: Clock;
   readonly config: () => ConfigSnapshot;
   readonly liveness: (engine: EngineRef) => Promise<Liveness>;
+  readonly peerPorts: PeerPorts;
 }
 
 /**
@@ -153,6 +155,7 @@ class OpenExchange implements Exchange {
     this.#open = open;
     this.#heardMs = this.startedMs;
     open.add(this);
+    options.peerPorts.add(peer.port);
     record.workBegins(principalId);
     if (client.aborted) this.handleEvent();
     else client.addEventListener('abort', this);
@@ -188,7 +191,7 @@ class OpenExchange implements Exchange {
   }
 
   close(): void {
-    this.#open.delete(this);
+    if (this.#open.delete(this)) this.#options.peerPorts.remove(this.peer.port);
     this.#client.removeEventListener('abort', this);
     this.record.workEnds();
   }

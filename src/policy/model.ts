@@ -130,7 +130,8 @@ export const PolicyDocument = Type.Object(
           Type.Integer({
             minimum: 0,
             maximum: 1_000_000_000,
-            description: 'A body that stays behind this rate for 15 seconds is refused. 0: none is. Default: 1024.',
+            description:
+              'A body that stays behind this rate for 15 seconds is refused. 0: none is. Default: 1024.',
           }),
         ),
       }),
