@@ -337,6 +337,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       config: config.current,
       ports: proxies.ports,
       trustedProxies: proxies.trustedProxies,
+      mayServe: (port) => gateway?.mayServe(port) ?? false,
       visitServed: (visit) => gateway?.visitServed(visit),
       clock,
       bus,

@@ -9,6 +9,7 @@ import type { Policy, PolicyDocument } from '../policy';
 import { createCors } from './cors';
 import { createEdge, type RequestContext } from './edge';
 import { ownHeaders, relayedHeaders } from './headers';
+import { PeerPorts } from './peers';
 
 const config = Object.fromEntries(SETTING_KEYS.map((key) => [key, SETTINGS[key].default])) as ConfigSnapshot;
 const PAGE = 'https://chat.example';
@@ -53,6 +54,7 @@ function edgeWith(policy: () => Policy | null, { refuses }: Screened = {}) {
     loopback: true,
     screen,
     cors: createCors(policy),
+    peerPorts: new PeerPorts(),
     tracing: null,
     door: { stance: 'open' },
   });

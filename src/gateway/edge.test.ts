@@ -6,6 +6,7 @@ import { manualClock } from '../lib/clock';
 import { silentLog } from '../lib/log';
 import { createCors } from './cors';
 import { createEdge, type Door, type RequestContext } from './edge';
+import { PeerPorts } from './peers';
 
 const config = Object.fromEntries(SETTING_KEYS.map((key) => [key, SETTINGS[key].default])) as ConfigSnapshot;
 
@@ -26,6 +27,7 @@ function edgeWith(door: Door, trustedProxies: readonly string[] = []) {
     cors: createCors(() => null),
     tracing: null,
     trustedProxies,
+    peerPorts: new PeerPorts(),
     door,
   });
   const ask = (path: string, headers: Record<string, string> = {}, method = 'GET') =>

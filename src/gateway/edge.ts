@@ -13,6 +13,7 @@ import type { Log } from '../lib/log';
 import type { Cors } from './cors';
 import { errorResponse } from './errors';
 import { ownHeaders } from './headers';
+import { NOBODY, type Peer, type PeerPorts } from './peers';
 import { showQuota } from './quota';
 import { RequestRecord } from './record';
 import type { Tracing } from './tracing';
@@ -26,12 +27,6 @@ export type Stance = 'open' | 'leaving' | 'draining';
 /** The way in through one listener. Requests that came through it are known by it. */
 export interface Door {
   stance: Stance;
-}
-
-/** The other end of a connection. */
-export interface Peer {
-  readonly address: string;
-  readonly port: number;
 }
 
 /** What the edge knows of a request before any route sees it. */
@@ -71,6 +66,7 @@ export interface EdgeOptions {
   /** Reverse proxies of this listener, besides those of the settings. */
   readonly trustedProxies?: readonly string[];
   readonly door: Door;
+  readonly peerPorts: PeerPorts;
 }
 
 export interface Edge {
@@ -78,9 +74,6 @@ export interface Edge {
   /** Calls `visit` for the other end of the connection of each request that has no answer yet. */
   visitPeers(visit: (address: string, port: number) => void): void;
 }
-
-/** Of a connection that has gone. */
-const NOBODY: Peer = { address: 'unknown', port: 0 };
 
 /** Paths by which others learn that FLM is stopping. */
 const PROBES = /^https?:\/\/[^/]+\/(?:health|ready)(?:\?|$)/;
@@ -104,6 +97,7 @@ export function createEdge(options: EdgeOptions): Edge {
     loopback,
     tracing,
     door,
+    peerPorts,
     trustedProxies: own = [],
   } = options;
   let active = 0;
@@ -191,7 +185,9 @@ export function createEdge(options: EdgeOptions): Edge {
   return {
     async fetch(request, connection) {
       const context = contextFor(request, connection);
-      unanswered.add(context.peer);
+      const { peer } = context;
+      unanswered.add(peer);
+      peerPorts.add(peer.port);
       try {
         const response = await answer(context);
         if (context.record.principalId === null) await screen.hold(context, response.status);
@@ -201,7 +197,8 @@ export function createEdge(options: EdgeOptions): Edge {
         context.record.answered(response.status);
         return response;
       } finally {
-        unanswered.delete(context.peer);
+        unanswered.delete(peer);
+        peerPorts.remove(peer.port);
       }
     },
     visitPeers(visit) {

@@ -6,8 +6,9 @@ import type { ConfigSnapshot } from '../config';
 import type { Cancel, Clock, EngineRef } from '../contract';
 import { CancelSource } from '../lib/cancel';
 import { FlmError } from '../lib/errors';
-import type { Door, Peer } from './edge';
+import type { Door } from './edge';
 import type { Intake } from './intake';
+import type { Peer, PeerPorts } from './peers';
 import type { RequestRecord } from './record';
 
 /** `unsure`: it did not answer in time, which a busy engine does too. */
@@ -64,6 +65,7 @@ export interface ExchangesOptions {
   readonly clock: Clock;
   readonly config: () => ConfigSnapshot;
   readonly liveness: (engine: EngineRef) => Promise<Liveness>;
+  readonly peerPorts: PeerPorts;
 }
 
 /**
@@ -73,6 +75,7 @@ export interface ExchangesOptions {
 const MAX_UNSURE = 3;
 /** Whoever is cut off comes again: all at once they would hold up everybody else. */
 const MAX_SLOW_PER_SWEEP = 20;
+const APART_MS = 10;
 /** After this a request is told of before its end. */
 const LONG_MS = 30_000;
 
@@ -101,7 +104,8 @@ export function createExchanges(options: ExchangesOptions): Exchanges {
       let slow = 0;
       for (const exchange of [...open]) {
         exchange.sweep(nowMs);
-        if (exchange.isTooSlow(nowMs) && slow++ < MAX_SLOW_PER_SWEEP) exchange.giveUpReading();
+        if (!exchange.isTooSlow(nowMs) || slow >= MAX_SLOW_PER_SWEEP) continue;
+        setTimeout(() => exchange.giveUpReading(), slow++ * APART_MS);
       }
     },
     get size() {
@@ -151,6 +155,7 @@ class OpenExchange implements Exchange {
     this.#open = open;
     this.#heardMs = this.startedMs;
     open.add(this);
+    options.peerPorts.add(peer.port);
     record.workBegins(principalId);
     if (client.aborted) this.handleEvent();
     else client.addEventListener('abort', this);
@@ -186,7 +191,7 @@ class OpenExchange implements Exchange {
   }
 
   close(): void {
-    this.#open.delete(this);
+    if (this.#open.delete(this)) this.#options.peerPorts.remove(this.peer.port);
     this.#client.removeEventListener('abort', this);
     this.record.workEnds();
   }

@@ -7,6 +7,7 @@ import { createCors } from './cors';
 import { createEdge, type Door, type Edge, type Stance } from './edge';
 import { createExchanges, type ExchangesOptions } from './exchanges';
 import type { GatewayDeps } from './infer';
+import { PeerPorts } from './peers';
 import { createRoutes, type RoutesOptions } from './routes';
 
 export type { Connection, Stance } from './edge';
@@ -35,6 +36,8 @@ export interface Gateway {
   edge(options: EntranceOptions): Entrance;
   /** Requests that engines work on, or that wait for one. */
   busy(): number;
+  /** False: on no connection from that port. */
+  mayServe(port: number): boolean;
   /** Calls `visit` for the other end of every connection on whose request FLM or an engine works. */
   visitServed(visit: (address: string, port: number) => void): void;
   /** Takes no new request, ends every other with SHUTTING_DOWN, and resolves when they are gone or after `waitMs`. */
@@ -57,7 +60,8 @@ const SWEEP_MS = 250;
 
 export function createGateway(options: GatewayOptions): Gateway {
   const { clock, config, log, bus, tracing, screen } = options;
-  const exchanges = createExchanges({ clock, config, liveness: options.liveness });
+  const peerPorts = new PeerPorts();
+  const exchanges = createExchanges({ clock, config, liveness: options.liveness, peerPorts });
   const routes = createRoutes({ ...options, deps: { ...options, exchanges } });
   const cors = createCors(options.policy);
   const edges: Edge[] = [];
@@ -88,6 +92,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         ...entrance,
         door,
         busy,
+        peerPorts,
       });
       edges.push(edge);
       return {
@@ -104,6 +109,7 @@ export function createGateway(options: GatewayOptions): Gateway {
       };
     },
     busy: () => exchanges.size,
+    mayServe: (port) => peerPorts.has(port),
     visitServed(visit) {
       for (const edge of edges) edge.visitPeers(visit);
       exchanges.visitPeers(visit);

@@ -92,6 +92,7 @@ function start(options: Options = {}) {
     config: () => ({ 'proxy.max_connections': options.maxConnections ?? 10_000 }),
     ports: () => [listener.port],
     trustedProxies: () => options.trustedProxies ?? [],
+    mayServe: (port) => [...served].some((peer) => peer.port === port),
     visitServed(visit) {
       for (const { address, port } of served) visit(address, port);
     },

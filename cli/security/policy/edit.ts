@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { FlmError, toFlmError } from '../../../src/lib/errors';
+import { errorFromWire, FlmError, toFlmError } from '../../../src/lib/errors';
 import type { Env } from '../../../src/lib/paths';
 import type { PolicyChange } from '../../../src/policy';
 import { withBackend } from '../../backend';
@@ -46,12 +46,9 @@ export default command({
 
 /** The same error, with where the work is that must not be lost. */
 function kept(error: unknown, file: string): FlmError {
-  const { code, meta, cause } = toFlmError(error);
-  const told = toFlmError(error).message;
+  const { code, message } = toFlmError(error);
   const hint = `What you wrote is in ${file}. Mend it, then: flm security policy set --file ${file}`;
-  const same = new FlmError(code, { meta, hint, ...(cause === undefined ? {} : { cause }) });
-  // An error of a running FLM has its words already, and none of what they were made of.
-  return Object.defineProperty(same, 'message', { value: told });
+  return errorFromWire({ code, message, hint });
 }
 
 /** @throws INVALID_INPUT when there is no editor, or it fails */

@@ -23,6 +23,8 @@ export interface ConnectionsOptions {
   readonly trustedProxies: () => readonly string[];
   /** The ports of the proxies. */
   readonly ports: () => readonly number[];
+  /** False when no request from that port is under way. */
+  readonly mayServe: (port: number) => boolean;
   /** Calls `visit` for the other end of every connection whose request is under way. */
   readonly visitServed: (visit: (address: string, port: number) => void) => void;
   readonly clock: Clock;
@@ -49,7 +51,7 @@ const MAX_TOLD = 4_096;
 const RESERVED = 256;
 
 export function createConnections(options: ConnectionsOptions): Connections {
-  const { clock, bus, config, ports, visitServed, log } = options;
+  const { clock, bus, config, ports, mayServe, visitServed, log } = options;
   const limits = createLimits(options);
   const sockets = openSockets();
   const cut = Object.fromEntries(CUT_REASONS.map((reason) => [reason, 0])) as Record<CutReason, number>;
@@ -96,6 +98,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
       ports,
       trusted: () => parseIpSet(options.trustedProxies()),
       bucketOf: (ip) => (ip.includes(':') ? ipBucket(ip) : ip),
+      mayServe,
       visitServed,
       onCut,
     });

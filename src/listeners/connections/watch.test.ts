@@ -47,6 +47,7 @@ function start({ maxPerAddress = 256, maxOpen = 10_000 } = {}) {
     ports: () => ports,
     trusted: () => ({ has: () => false }),
     bucketOf: (ip) => ip,
+    mayServe: (port) => served.has(port),
     visitServed(visit) {
       for (const port of served) visit('192.0.2.1', port);
     },
