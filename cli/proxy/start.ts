@@ -33,6 +33,10 @@ export default command({
       description: 'A reverse proxy whose X-Forwarded-For is believed (repeatable).',
     },
     'allow-plaintext': { type: 'boolean', description: 'Bind a public address although there is no TLS.' },
+    'allow-no-key': {
+      type: 'boolean',
+      description: 'Bind an address of a network although nobody has an API key yet.',
+    },
     'no-daemon': { type: 'boolean', description: 'Stay in the foreground, for a service manager or a test.' },
   },
   repeatable: ['trusted-proxy'],
@@ -53,6 +57,7 @@ export default command({
       ...(args.mode === undefined ? {} : { mode: args.mode }),
       ...(trusted.length === 0 ? {} : { trusted_proxies: [...trusted] }),
       ...(args['allow-plaintext'] === true ? { allow_plaintext: true } : {}),
+      ...(args['allow-no-key'] === true ? { allow_no_key: true } : {}),
     };
     // Not from args: citty takes --no-daemon for the opposite of --daemon.
     if (all('no-daemon').length > 0) {

@@ -18,6 +18,7 @@ export const Legacy = Type.Object(
         port: Type.Integer(),
         trustedProxies: Type.Array(Type.String()),
         allowPlaintext: Type.Boolean(),
+        allowNoKey: Type.Optional(Type.Boolean()),
       }),
     ),
     elders: Type.Array(Type.Integer(), {

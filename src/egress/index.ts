@@ -2,12 +2,16 @@
 import type { Clock } from '../contract';
 import { FlmError } from '../lib/errors';
 import { readAtMost } from './body';
+import { type Delivered, type Delivery, deliver } from './deliver';
 import { directTransport } from './direct';
 import { EgressError } from './errors';
 import { type CheckedTarget, checkTarget, type Resolve, systemResolve } from './guard';
+import { knock } from './knock';
+import { beforeAbort, pinned } from './pinned';
 import type { EgressRequest, EgressResponse, Transport } from './transport';
 
 export { readAtMost } from './body';
+export type { Delivered, Delivery } from './deliver';
 export { EgressError, type EgressFailure } from './errors';
 export type { CheckedTarget, Resolve } from './guard';
 export type {
@@ -43,6 +47,15 @@ export interface Egress {
    * @throws EGRESS_REFUSED, EgressError
    */
   download(url: string, options: DownloadOptions): Promise<Download>;
+  /**
+   * Posts a message to an address that somebody gave for it. Follows no redirect, and reads no more of the answer than is
+   * wanted. @throws EGRESS_REFUSED, EgressError; the abort reason
+   */
+  deliver(delivery: Delivery): Promise<Delivered>;
+  /** Checks such an address without connecting. @throws EGRESS_REFUSED */
+  checkDeliveryUrl(url: string, allowPrivate: boolean): Promise<void>;
+  /** Whether anything takes a TCP connection at an address of this machine. */
+  knock(ip: string, port: number, timeoutMs: number): Promise<boolean>;
   /** Closes connections that are kept for later. */
   close(): void;
 }
@@ -98,6 +111,14 @@ export function createEgress(options: EgressOptions): Egress {
   return {
     send: (request) => transport.send(request),
 
+    deliver: (delivery) => deliver(delivery, transport, resolve),
+
+    async checkDeliveryUrl(url, allowPrivate) {
+      await checkTarget(url, allowPrivate ? 'engine' : 'public', resolve);
+    },
+
+    knock,
+
     close: () => transport.close(),
 
     checkEngineUrl: (url) => checkTarget(url, 'engine', resolve),
@@ -111,30 +132,6 @@ export function createEgress(options: EgressOptions): Egress {
         throw error;
       }
     },
-  };
-}
-
-/** What the promise comes to, unless the signal aborts before: a name server may take longer than anybody waits. */
-function beforeAbort<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  return Promise.race([promise, aborted]);
-}
-
-/** The request for `url` that goes to the address that was checked; Host and the certificate keep the name. */
-function pinned(url: URL, address: string, signal: AbortSignal): EgressRequest {
-  const target = new URL(url);
-  target.hostname = address.includes(':') ? `[${address}]` : address;
-  // Certificates name hosts without the dot that ends a full name; an address verifies as what it is.
-  const name = url.hostname === target.hostname ? null : url.hostname.replace(/\.$/, '');
-  return {
-    url: target.href,
-    method: 'GET',
-    headers: { host: url.host, accept: '*/*', 'accept-encoding': 'identity' },
-    body: null,
-    signal,
-    ...(url.protocol === 'https:' && name !== null ? { tlsName: name } : {}),
   };
 }
 

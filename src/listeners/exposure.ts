@@ -30,3 +30,10 @@ export function checkExposure(bind: string, allowPlaintext: boolean): Exposure {
     throw new FlmError('EXPOSURE_REFUSED', { meta: { bind, address } });
   return exposure;
 }
+
+/** @throws EXPOSURE_WITHOUT_KEY for an address that other machines reach while nobody could use it, unless the owner said so */
+export function requireKeyFor(bind: string, hasKey: boolean, allowNoKey: boolean): void {
+  if (hasKey || allowNoKey) return;
+  const { exposure, address } = exposureOf(bind, machineAddresses());
+  if (exposure !== 'loopback') throw new FlmError('EXPOSURE_WITHOUT_KEY', { meta: { bind, address } });
+}

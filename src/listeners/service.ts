@@ -8,7 +8,7 @@ import { FlmError, reasonOf, toFlmError } from '../lib/errors';
 import { parseIp, parseIpSet } from '../lib/ip';
 import type { Log } from '../lib/log';
 import { endpointsOf } from './endpoints';
-import { checkExposure } from './exposure';
+import { checkExposure, type Exposure, requireKeyFor } from './exposure';
 import { isShared } from './hand-on';
 import {
   MODES,
@@ -41,8 +41,12 @@ export interface ProxiesOptions {
     readonly loopback: boolean;
     readonly trustedProxies: readonly string[];
   }) => Entrance;
+  /** Whether anybody has a key that can be used. */
+  readonly hasKey: () => boolean;
   /** Names the program that listens there, for an error. */
   readonly whoListens: (bind: string, port: number) => Promise<string>;
+  /** Reads the security policy again, and says which version is in force; null when it cannot be read. */
+  readonly policyVersion: () => Promise<number | null>;
 }
 
 export interface StartOptions {
@@ -66,6 +70,10 @@ export interface Proxies extends ProxiesApi {
   isEmpty(): boolean;
   /** The ports on which this FLM listens. */
   ports(): readonly number[];
+  /** Reverse proxies whose word is believed, at one of them or by the settings. */
+  trustedProxies(): readonly string[];
+  /** Whether one of them can be reached from other machines. */
+  isExposed(): boolean;
   /** Whether the process before this one still listens on one of them. */
   areShared(): boolean;
   /** The first of those that run, or null. */
@@ -86,6 +94,7 @@ interface Running {
   readonly handle: ProxyHandle;
   readonly profile: ProxyProfile;
   readonly listener: Listener;
+  readonly exposure: Exposure;
   readonly entrance: Entrance;
   readonly isWanted: boolean;
   stopping: Promise<void> | null;
@@ -103,7 +112,7 @@ const SOON_MS = 100;
 const SHARED_MS = 1_000;
 
 export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
-  const { store, config, clock, log, openEntrance, whoListens } = options;
+  const { store, config, clock, log, openEntrance, hasKey, whoListens } = options;
   const running = new Map<string, Running>();
   /** Why wanted ones do not run. */
   const failed = new Map<string, string>();
@@ -126,7 +135,13 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     if (running.has(idOf(port))) throw new FlmError('PROXY_EXISTS', { meta: { port, id: idOf(port) } });
     const exposure = checkExposure(bind, allowPlaintext);
     const entrance = openEntrance({ loopback: exposure === 'loopback', trustedProxies });
-    const listener = await listenOrExplain({ bind, port, handler: entrance, tenancy });
+    const listener = await listenOrExplain({
+      bind,
+      port,
+      handler: entrance,
+      tenancy,
+      isExposed: exposure !== 'loopback',
+    });
     const handle: ProxyHandle = {
       id: idOf(listener.port),
       pid: process.pid,
@@ -140,6 +155,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       handle,
       profile: { ...profile, port: listener.port },
       listener,
+      exposure,
       entrance,
       isWanted,
       stopping: null,
@@ -173,7 +189,21 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       throw invalid(`a trusted proxy is not usable: ${reasonOf(error)}`);
     }
     const port = input.port ?? settings['proxy.port'];
-    return { mode: known, bind, port, trustedProxies, allowPlaintext: input.allow_plaintext ?? false };
+    const profile = {
+      mode: known,
+      bind,
+      port,
+      trustedProxies,
+      allowPlaintext: input.allow_plaintext ?? false,
+    };
+    return input.allow_no_key === true ? { ...profile, allowNoKey: true } : profile;
+  }
+
+  /** As open, where nobody is about to make the first key. */
+  async function openGuarded(profile: ProxyProfile): Promise<ProxyView> {
+    checkExposure(profile.bind, profile.allowPlaintext);
+    requireKeyFor(profile.bind, hasKey(), profile.allowNoKey === true);
+    return open(profile, { isWanted: true, tenancy: 'shareable' });
   }
 
   /** Binds, and says who has the port where somebody does. */
@@ -275,7 +305,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     for (const profile of resting()) {
       const id = idOf(profile.port);
       try {
-        await inTurn(() => open(profile, { isWanted: true, tenancy: 'shareable' }));
+        await inTurn(() => openGuarded(profile));
       } catch (error) {
         failure ??= toFlmError(error);
         const reason = toFlmError(error).message;
@@ -295,7 +325,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
     async start(input) {
       const profile = profileOf(input);
-      return inTurn(() => open(profile, { isWanted: true, tenancy: 'shareable' }));
+      return inTurn(() => openGuarded(profile));
     },
 
     open: (profile, how) => inTurn(() => open(profile, how)),
@@ -310,6 +340,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       const ids = select(selector).filter((id) => running.has(id));
       if (ids.length === 0) throw new FlmError('PROXY_NOT_RUNNING');
       const { changed, waits } = await config.reload();
+      const policyVersion = await options.policyVersion();
       for (const id of ids) await store.reloaded(id, changed);
       return {
         status: 'reloaded',
@@ -318,6 +349,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
         handle_ids: ids,
         changed: [...changed],
         restart_required: [...waits],
+        policy_version: policyVersion,
         errors: [],
       };
     },
@@ -330,6 +362,15 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     forgetDead: store.clear,
     isEmpty: () => running.size === 0 && resting().length === 0,
     ports: () => [...running.values()].map(({ listener }) => listener.port),
+    trustedProxies: () => [
+      ...config.current()['proxy.trusted_proxies'],
+      ...[...running.values()].flatMap(({ profile }) => profile.trustedProxies),
+    ],
+    isExposed() {
+      // Asked for every body that is being read, several times a second.
+      for (const { exposure } of running.values()) if (exposure !== 'loopback') return true;
+      return false;
+    },
     areShared: () => [...running.values()].some(({ listener }) => isShared(listener.port)),
     first() {
       const [first] = running.values();

@@ -81,12 +81,19 @@ export function createProxyStore(db: ConfigDb, audit: AuditWriter): ProxyStore {
 function profileIn(text: string): ProxyProfile[] {
   const json = parseJson(text);
   if (!isRecord(json) || json.mode !== 'local-http') return [];
-  const { bind, port, trustedProxies, allowPlaintext } = json;
+  const { bind, port, trustedProxies, allowPlaintext, allowNoKey } = json;
   if (typeof bind !== 'string' || typeof port !== 'number') return [];
   const trusted = Array.isArray(trustedProxies)
     ? trustedProxies.filter((entry) => typeof entry === 'string')
     : [];
   return [
-    { mode: 'local-http', bind, port, trustedProxies: trusted, allowPlaintext: allowPlaintext === true },
+    {
+      mode: 'local-http',
+      bind,
+      port,
+      trustedProxies: trusted,
+      allowPlaintext: allowPlaintext === true,
+      ...(allowNoKey === true ? { allowNoKey } : {}),
+    },
   ];
 }
