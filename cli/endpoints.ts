@@ -8,9 +8,19 @@ export function endpointRows({ endpoints }: Pick<Status, 'endpoints'>): (readonl
     ...labelled('Network', networks.map(api)),
     ...labelled(
       'Public',
-      open.map((url) => `${api(url)}  (not encrypted)`),
+      open.map((url) => (url.startsWith('https:') ? api(url) : `${api(url)}  (not encrypted)`)),
     ),
   ];
+}
+
+/** `127.0.0.1:8080`, and with HTTPS `127.0.0.1:8081 (HTTPS; 8080 leads there)`. */
+export function listensText({
+  listen_addr: address,
+  https_port: httpsPort,
+  port,
+}: Pick<Status['proxies'][number], 'listen_addr' | 'https_port' | 'port'>): string {
+  if (httpsPort === null) return address;
+  return `${address.slice(0, address.lastIndexOf(':'))}:${httpsPort} (HTTPS; ${port} leads there)`;
 }
 
 function api(url: string): string {

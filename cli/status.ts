@@ -2,7 +2,7 @@
 import type { Status } from '../src/admin/client';
 import { withBackend } from './backend';
 import { command } from './command';
-import { endpointRows } from './endpoints';
+import { endpointRows, listensText } from './endpoints';
 import { columns } from './table';
 import { localTime } from './time';
 import { count } from './words';
@@ -18,7 +18,9 @@ export default command({
   },
 });
 
-function listens({ listen_addr: address, status, last_error: error }: Status['proxies'][number]): string {
+function listens(proxy: Status['proxies'][number]): string {
+  const { status, last_error: error } = proxy;
+  const address = listensText(proxy);
   if (status === 'running') return address;
   return `${address} (${status}${error === null ? '' : `: ${error}`})`;
 }

@@ -75,6 +75,7 @@ import {
   type ExposureReport,
   IDLE_SECONDS,
   interfaceAddresses,
+  type Mode,
   type Proxies,
   type ProxiesApi,
   type ProxyInput,
@@ -159,6 +160,9 @@ export interface ServeOptions {
   readonly port: number;
   /** Lets a public address be bound without TLS. */
   readonly allowPlaintext: boolean;
+  /** Default: local-http. */
+  readonly mode?: Mode;
+  readonly httpsPort?: number;
 }
 
 export interface SavedOrder {
@@ -343,6 +347,8 @@ export async function openApp(options: AppOptions): Promise<App> {
       openEntrance: (options) => openGateway().edge(options),
       hasKey: keys.anyUsable,
       whoListens: (bind, port) => whoListens(egress, bind, port),
+      certificates: certs.source,
+      trustPage: certs.trustPage,
       policyVersion: policy.refresh,
     });
     const connections = createConnections({
@@ -350,6 +356,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       isExposed: proxies.isExposed,
       config: config.current,
       ports: proxies.ports,
+      tlsPorts: proxies.tlsPorts,
       trustedProxies: proxies.trustedProxies,
       mayServe: (port) => gateway?.mayServe(port) ?? false,
       visitServed: (visit) => gateway?.visitServed(visit),

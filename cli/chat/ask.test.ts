@@ -3,6 +3,7 @@ import { createEgress, type Egress } from '../../src/egress';
 import { systemClock } from '../../src/lib/clock';
 import { FlmError } from '../../src/lib/errors';
 import { type Answer, ask, type Door, type Question } from './ask';
+import { findPlace, type Place } from './place';
 
 interface Asked {
   readonly path: string;
@@ -15,6 +16,7 @@ let answer: (request: Request) => Response;
 let asked: Asked[] = [];
 let server: Bun.Server<undefined>;
 let egress: Egress;
+const at = (address: string): Place => ({ baseUrl: `http://${address}`, roots: null });
 let door: Door;
 
 beforeAll(() => {
@@ -28,7 +30,7 @@ beforeAll(() => {
     },
   });
   egress = createEgress({ clock: systemClock });
-  door = { egress, listenAddr: `127.0.0.1:${server.port}`, issueKey: async () => 'flm_key' };
+  door = { egress, place: at(`127.0.0.1:${server.port}`), issueKey: async () => 'flm_key' };
 });
 afterEach(() => {
   asked = [];
@@ -168,9 +170,9 @@ describe('a refusal', () => {
 describe('a proxy that has gone', () => {
   test('before it was asked', async () => {
     const closed = Bun.serve({ port: 0, hostname: '127.0.0.1', fetch: () => new Response() });
-    const listenAddr = `127.0.0.1:${closed.port}`;
+    const place = at(`127.0.0.1:${closed.port}`);
     await closed.stop(true);
-    expect((await collect(question, { ...door, listenAddr })).result).toMatchObject({
+    expect((await collect(question, { ...door, place })).result).toMatchObject({
       code: 'PROXY_NOT_RUNNING',
     });
   });
@@ -189,7 +191,7 @@ describe('a proxy that has gone', () => {
         },
       },
     });
-    const { texts, result } = await collect(streamed, { ...door, listenAddr: `127.0.0.1:${dying.port}` });
+    const { texts, result } = await collect(streamed, { ...door, place: at(`127.0.0.1:${dying.port}`) });
     dying.stop(true);
     expect(texts).toEqual(['Hi']);
     expect(result).toMatchObject({ code: 'PROXY_NOT_RUNNING' });
@@ -209,8 +211,11 @@ describe('a proxy that has gone', () => {
         return answer(request);
       },
     });
-    const listenAddr = `${bind}:${everywhere.port}`;
-    expect((await collect(question, { ...door, listenAddr })).result).toMatchObject({ content: 'here' });
+    const proxy = { running: true, mode: 'local-http', https_port: null } as const;
+    const proxies = [{ ...proxy, listen_addr: `${bind}:${everywhere.port}` }];
+    const place = await findPlace({ proxies }, { status: () => Promise.reject(new Error('no TLS here')) });
+    if (place === null) throw new Error('no place');
+    expect((await collect(question, { ...door, place })).result).toMatchObject({ content: 'here' });
     expect(hosts).toEqual([`${own}:${everywhere.port}`]);
   });
 });

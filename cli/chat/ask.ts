@@ -1,13 +1,13 @@
 /** One question through the proxy, as any client would ask it: the answer piece by piece, and what it cost. */
-import { type Egress, EgressError } from '../../src/egress';
+import { type Egress, EgressError, type EgressRequest } from '../../src/egress';
 import { errorFromWire, FlmError } from '../../src/lib/errors';
 import { isRecord, parseJson } from '../../src/lib/json';
 import { dataOf, eventsIn, SseSplitter } from '../../src/lib/sse';
+import type { Place } from './place';
 
 export interface Door {
   readonly egress: Egress;
-  /** Where the proxy listens: `127.0.0.1:8080`. */
-  readonly listenAddr: string;
+  readonly place: Place;
   /** A key for one request. */
   issueKey(): Promise<string>;
 }
@@ -54,7 +54,7 @@ export async function ask(door: Door, question: Question, onText: (text: string)
 export async function requireModel(door: Door, model: string, signal: AbortSignal): Promise<void> {
   try {
     const response = await door.egress.send({
-      url: `http://${reachable(door.listenAddr)}/v1/models/${encodeURIComponent(model)}`,
+      ...targetOf(door.place, `/v1/models/${encodeURIComponent(model)}`),
       method: 'GET',
       headers: { authorization: `Bearer ${await door.issueKey()}` },
       body: null,
@@ -78,7 +78,7 @@ export function withImages(prompt: string, images: readonly string[]): Content {
 
 async function askProxy(door: Door, question: Question, onText: (text: string) => void): Promise<Answer> {
   const response = await door.egress.send({
-    url: `http://${reachable(door.listenAddr)}/v1/chat/completions`,
+    ...targetOf(door.place, '/v1/chat/completions'),
     method: 'POST',
     headers: { 'content-type': 'application/json', authorization: `Bearer ${await door.issueKey()}` },
     body: JSON.stringify(bodyOf(question)),
@@ -144,7 +144,11 @@ function errorIn(json: unknown): FlmError {
   return errorFromWire({ code, message, hint: null }, 'ENGINE_API_ERROR');
 }
 
-/** A proxy on every network is reached on this machine's own. */
-function reachable(listenAddr: string): string {
-  return listenAddr.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:');
+/** A root that is limited to addresses is known by name alone: every certificate of FLM holds this one. */
+function targetOf(
+  { baseUrl, roots }: Place,
+  path: string,
+): Pick<EgressRequest, 'url' | 'tlsName' | 'tlsRoots'> {
+  const url = `${baseUrl}${path}`;
+  return roots === null ? { url } : { url, tlsName: 'localhost', tlsRoots: roots };
 }

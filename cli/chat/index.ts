@@ -7,6 +7,7 @@ import { command } from '../command';
 import { type Answer, ask, type Door, type Message, type Question, requireModel, withImages } from './ask';
 import { converse, type Settings } from './conversation';
 import { imageFromFile, imageFromUrl } from './images';
+import { findPlace } from './place';
 
 export default command({
   about: 'Chat with a model through FLM. Without a prompt: a conversation, or what is piped in.',
@@ -48,12 +49,12 @@ export default command({
   async run({ cli, args, all, rest }) {
     const words = [args.prompt, ...rest].filter((word) => word !== undefined);
     const client = await requireRunning(cli);
-    const { listen_addr: listenAddr } = await client.status();
-    if (listenAddr === null) throw new FlmError('PROXY_NOT_RUNNING');
+    const place = await findPlace(await client.status(), client.certs);
+    if (place === null) throw new FlmError('PROXY_NOT_RUNNING');
     const { egress } = cli;
     const door: Door = {
       egress,
-      listenAddr,
+      place,
       issueKey: async () => (await client.keys.ephemeral()).plain_key,
     };
     const settings: Settings = {

@@ -27,10 +27,10 @@ export function selectorOf({ port, id, all }: Given): ProxySelector {
 }
 
 /** @throws INVALID_INPUT */
-export function parsePort(text: string): number {
+export function parsePort(text: string, field = '--port'): number {
   const port = Number(text);
   if (/^\d{1,5}$/.test(text) && port >= 1 && port <= 65_535) return port;
   throw new FlmError('INVALID_INPUT', {
-    meta: { field: '--port', reason: 'it takes a whole number from 1 to 65535' },
+    meta: { field, reason: 'it takes a whole number from 1 to 65535' },
   });
 }

@@ -8,6 +8,7 @@ import { command } from '../command';
 import { startDaemon } from '../daemon/start';
 import { parsePort } from './selector';
 import { othersText, startedText } from './text';
+import { TLS_ARGS, trustHint } from './tls';
 
 /** How long to wait for an FLM that is just being stopped. */
 const PATIENCE_MS = 5_000;
@@ -26,7 +27,7 @@ export default command({
       valueHint: 'A',
       description: 'Address to listen on; 0.0.0.0 for every network. Default: proxy.bind (127.0.0.1).',
     },
-    mode: { type: 'string', valueHint: 'M', description: 'How clients connect. There is local-http.' },
+    ...TLS_ARGS,
     'trusted-proxy': {
       type: 'string',
       valueHint: 'IP|CIDR',
@@ -47,6 +48,7 @@ export default command({
   examples: [
     'flm proxy start',
     'flm proxy start --port 9000 --bind 0.0.0.0',
+    'flm proxy start --mode packaged-ca --bind 0.0.0.0',
     'flm proxy start --trusted-proxy 10.0.0.0/8',
   ],
   async run({ cli, args, all }) {
@@ -55,6 +57,9 @@ export default command({
       ...(args.port === undefined ? {} : { port: parsePort(args.port) }),
       ...(args.bind === undefined ? {} : { bind: args.bind }),
       ...(args.mode === undefined ? {} : { mode: args.mode }),
+      ...(args['https-port'] === undefined
+        ? {}
+        : { https_port: parsePort(args['https-port'], '--https-port') }),
       ...(trusted.length === 0 ? {} : { trusted_proxies: [...trusted] }),
       ...(args['allow-plaintext'] === true ? { allow_plaintext: true } : {}),
       ...(args['allow-no-key'] === true ? { allow_no_key: true } : {}),
@@ -78,6 +83,8 @@ export default command({
 async function tellMore(cli: Cli, started: ProxyView | null): Promise<void> {
   const running = await findRunning(cli);
   if (running === null) return;
+  const hint = started === null ? null : trustHint(started);
+  if (hint !== null) cli.note(hint);
   const { items: proxies } = await running.proxies.list();
   for (const text of othersText(proxies, started)) cli.note(text);
   const { items: keys } = await running.keys.list();

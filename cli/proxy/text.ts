@@ -1,6 +1,6 @@
 /** Proxies in words. */
 import type { ProxyView } from '../../src/listeners';
-import { endpointRows } from '../endpoints';
+import { endpointRows, listensText } from '../endpoints';
 import { columns, table } from '../table';
 
 export function proxiesText(proxies: readonly ProxyView[]): string {
@@ -9,7 +9,7 @@ export function proxiesText(proxies: readonly ProxyView[]): string {
     proxies.map((proxy) => [
       proxy.id,
       proxy.mode,
-      proxy.listen_addr,
+      listensText(proxy),
       proxy.status,
       String(proxy.requests),
       proxy.egress.mode,
@@ -35,7 +35,7 @@ export function startedText(proxy: ProxyView | null): string {
   if (proxy === null) return 'FLM runs, but none of its proxies does yet: flm proxy status';
   return [
     `FLM serves on port ${proxy.port} (process ${proxy.pid}).`,
-    columns([...endpointRows(proxy), ['Listens', proxy.listen_addr]]),
+    columns([...endpointRows(proxy), ['Listens', listensText(proxy)]]),
     `Stop it with: flm proxy stop --port ${proxy.port}`,
   ].join('\n');
 }

@@ -3,6 +3,7 @@ import type { Status } from '../../src/admin/client';
 import type { CreatedKey } from '../../src/admission';
 import type { EngineList } from '../../src/engines';
 import { endpointRows } from '../endpoints';
+import { trustHint } from '../proxy/tls';
 import { columns } from '../table';
 
 export interface UpResult {
@@ -37,6 +38,9 @@ export function upText({ status, engines, key }: UpResult): string {
     const request = curlFor(base, model, key?.plain_key ?? '$FLM_API_KEY');
     sections.push(`${key === null ? `Try it, with your own key:\n\n${EXPORT}\n` : 'Try it:\n\n'}${request}`);
   }
+  const [proxy] = status.proxies;
+  const hint = proxy === undefined ? null : trustHint(proxy);
+  if (hint !== null) sections.push(hint);
   return `${sections.join('\n\n')}\n\nStop it with Ctrl-C.`;
 }
 

@@ -8,11 +8,14 @@ import { FlmError } from '../../src/lib/errors';
 import type { LogLevel } from '../../src/lib/log';
 import { refuseSecond } from '../backend';
 import { ask } from '../chat/ask';
+import { findPlace } from '../chat/place';
 import { type Cli, INTERRUPTED } from '../cli';
 import { command } from '../command';
 import { guardAgainstCrashes } from '../crash-guard';
 import { installTrial } from '../engines/try';
 import { stderrLog } from '../log';
+import { parsePort as parseProxyPort } from '../proxy/selector';
+import { TLS_ARGS } from '../proxy/tls';
 import { type UpResult, upText } from './banner';
 import { serveOnFreePort } from './port';
 
@@ -33,6 +36,7 @@ export default command({
       description: 'Address to listen on; 0.0.0.0 for every network. Default: proxy.bind.',
     },
     'allow-plaintext': { type: 'boolean', description: 'Bind a public address although there is no TLS.' },
+    ...TLS_ARGS,
     try: { type: 'boolean', description: 'Install and start the trial engine.' },
     ask: {
       type: 'string',
@@ -40,9 +44,16 @@ export default command({
       description: 'Once FLM is up, ask a model this and print its answer (as JSON: a second line).',
     },
   },
-  examples: ['flm up', 'flm up --try', 'flm up --bind 0.0.0.0', 'flm up --port 9000 --json'],
+  examples: [
+    'flm up',
+    'flm up --try',
+    'flm up --mode packaged-ca --bind 0.0.0.0',
+    'flm up --port 9000 --json',
+  ],
   async run({ cli, args }) {
     const port = args.port === undefined ? null : parsePort(args.port);
+    const httpsPort =
+      args['https-port'] === undefined ? null : parseProxyPort(args['https-port'], '--https-port');
     const flags: Partial<ConfigSnapshot> = {
       // Port 0 lets the system choose, which no setting can.
       ...(port === null || port === 0 ? {} : { 'proxy.port': port }),
@@ -56,7 +67,12 @@ export default command({
     const crash = guardAgainstCrashes(app, cli);
     try {
       const bind = app.config.current()['proxy.bind'];
-      await serveOnFreePort(app, cli, { port, bind, allowPlaintext: args['allow-plaintext'] === true });
+      const { mode } = app.proxies.profileOf({
+        ...(args.mode === undefined ? {} : { mode: args.mode }),
+        ...(httpsPort === null ? {} : { https_port: httpsPort }),
+      });
+      const allowPlaintext = args['allow-plaintext'] === true;
+      await serveOnFreePort(app, cli, { port, bind, mode, httpsPort, allowPlaintext });
       await app.engines.refresh(0);
       if ((await startTrial(app, cli, args.try === true)) === 'quit') return cli.fail(INTERRUPTED);
       const result: UpResult = {
@@ -144,13 +160,13 @@ async function firstKey(app: App): Promise<CreatedKey | null> {
 }
 
 async function askFirst(app: App, cli: Cli, prompt: string): Promise<void> {
-  const { listen_addr: listenAddr } = app.status();
+  const place = await findPlace(app.status(), app.certs);
   const [model] = (await app.models.list(null)).items;
-  if (model === undefined || listenAddr === null) throw new FlmError('NO_MODELS');
+  if (model === undefined || place === null) throw new FlmError('NO_MODELS');
   const people = cli.format === 'text';
   if (people) cli.note(`\n> ${prompt}\n`);
   const answer = await ask(
-    { egress: app.egress, listenAddr, issueKey: async () => app.keys.issueEphemeral('flm up', 60_000).plain },
+    { egress: app.egress, place, issueKey: async () => app.keys.issueEphemeral('flm up', 60_000).plain },
     { model: model.id, messages: [{ role: 'user', content: prompt }], stream: true, signal: cli.interrupted },
     (text) => people && cli.write(text),
   );

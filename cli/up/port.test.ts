@@ -40,6 +40,8 @@ async function attempt(options: {
     port,
     bind: '127.0.0.1',
     allowPlaintext: false,
+    mode: 'local-http',
+    httpsPort: null,
   }).then(
     () => null,
     (thrown: unknown) => thrown,
@@ -127,7 +129,13 @@ describe('a port that was asked for', () => {
         throw refused;
       },
     };
-    const place = { port: null, bind: '0.0.0.0', allowPlaintext: false };
+    const place = {
+      port: null,
+      bind: '0.0.0.0',
+      allowPlaintext: false,
+      mode: 'local-http',
+      httpsPort: null,
+    } as const;
     const serving = serveOnFreePort(app, { note() {} }, place);
     expect(serving).rejects.toBe(refused);
   });

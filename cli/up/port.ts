@@ -3,6 +3,7 @@ import type { App, ServeOptions } from '../../src/app';
 import type { ConfigSnapshot, SettingView } from '../../src/config';
 import { whoListens } from '../../src/engines';
 import { FlmError } from '../../src/lib/errors';
+import type { Mode } from '../../src/listeners';
 import type { Cli } from '../cli';
 
 export interface WantedPlace {
@@ -10,6 +11,9 @@ export interface WantedPlace {
   readonly port: number | null;
   readonly bind: string;
   readonly allowPlaintext: boolean;
+  readonly mode: Mode;
+  /** Null: the port after the other one. */
+  readonly httpsPort: number | null;
 }
 
 /** The part of the app that is needed here. */
@@ -32,20 +36,28 @@ const ATTEMPTS = 20;
 export async function serveOnFreePort(
   app: Server,
   cli: Pick<Cli, 'note'>,
-  { port, bind, allowPlaintext }: WantedPlace,
+  { port, bind, allowPlaintext, mode, httpsPort }: WantedPlace,
 ): Promise<void> {
   const first = port ?? app.config.current()['proxy.port'];
   const asked = port !== null || (await app.config.get('proxy.port')).source !== 'default';
   const last = asked ? first : Math.min(first + ATTEMPTS, 65_535);
   for (let candidate = first; ; candidate++) {
     try {
-      await app.serve({ bind, port: candidate, allowPlaintext });
+      await app.serve({
+        bind,
+        port: candidate,
+        allowPlaintext,
+        mode,
+        ...(httpsPort === null ? {} : { httpsPort }),
+      });
       return;
     } catch (error) {
       if (!(error instanceof FlmError) || error.code !== 'PROXY_PORT_IN_USE') throw error;
-      const by = candidate === first ? await whoListens(app.egress, bind, candidate) : 'another program';
-      const taken = new FlmError('PROXY_PORT_IN_USE', { meta: { port: candidate, bind, by }, cause: error });
-      if (candidate >= last) throw taken;
+      const busy = typeof error.meta.port === 'number' ? error.meta.port : candidate;
+      const by = candidate === first ? await whoListens(app.egress, bind, busy) : 'another program';
+      const taken = new FlmError('PROXY_PORT_IN_USE', { meta: { port: busy, bind, by }, cause: error });
+      // One that was asked for does not become free by taking another one beside it.
+      if (candidate >= last || busy === httpsPort) throw taken;
       if (candidate === first) cli.note(`${taken.message} FLM takes the next free one.`);
     }
   }

@@ -2,7 +2,7 @@
 import { type Static, Type } from '@sinclair/typebox';
 import { RUN_BY } from '../daemon';
 import { nullable, oneOf } from '../lib/schema';
-import { ProxyView } from '../listeners';
+import { MODES, ProxyView } from '../listeners';
 
 export const AdminPort = Type.Object(
   {
@@ -20,7 +20,7 @@ export const Status = Type.Object(
     pid: nullable(Type.Integer()),
     version: Type.String(),
     data_dir: Type.String(),
-    mode: nullable(oneOf(['local-http'])),
+    mode: nullable(oneOf(MODES)),
     listen_addr: nullable(Type.String(), { examples: ['127.0.0.1:8080'] }),
     endpoints: Type.Object({
       localhost: nullable(Type.String()),

@@ -13,12 +13,13 @@ export const Legacy = Type.Object(
     version: Type.String(),
     proxies: Type.Array(
       Type.Object({
-        mode: oneOf(['local-http']),
+        mode: oneOf(['local-http', 'packaged-ca', 'dev-selfsigned']),
         bind: Type.String(),
         port: Type.Integer(),
         trustedProxies: Type.Array(Type.String()),
         allowPlaintext: Type.Boolean(),
         allowNoKey: Type.Optional(Type.Boolean()),
+        httpsPort: Type.Optional(Type.Integer()),
       }),
     ),
     elders: Type.Array(Type.Integer(), {

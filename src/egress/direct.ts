@@ -47,7 +47,7 @@ async function sendByFetch(request: EgressRequest, clock: Clock): Promise<Egress
   }
 }
 
-function initOf({ method, headers, body, signal, tlsName }: EgressRequest): BunFetchRequestInit {
+function initOf({ method, headers, body, signal, tlsName, tlsRoots }: EgressRequest): BunFetchRequestInit {
   const init: BunFetchRequestInit = {
     method,
     headers,
@@ -57,7 +57,11 @@ function initOf({ method, headers, body, signal, tlsName }: EgressRequest): BunF
     timeout: false,
   };
   if (signal !== null) init.signal = toAbortSignal(signal);
-  if (tlsName !== undefined) init.tls = { serverName: tlsName };
+  if (tlsName !== undefined || tlsRoots !== undefined)
+    init.tls = {
+      ...(tlsName === undefined ? {} : { serverName: tlsName }),
+      ...(tlsRoots === undefined ? {} : { ca: [...tlsRoots] }),
+    };
   return init;
 }
 

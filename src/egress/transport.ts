@@ -11,6 +11,8 @@ export interface EgressRequest {
   readonly signal: Cancel | null;
   /** Name to verify the certificate for, when the URL holds an address instead of a name. */
   readonly tlsName?: string;
+  /** Roots, PEM, to verify it with instead of those of the runtime. */
+  readonly tlsRoots?: readonly string[];
   /** A unix socket to speak HTTP over, instead of the URL's host. */
   readonly unixSocket?: string;
 }

@@ -7,8 +7,9 @@ import type { ConfigSnapshot } from '../config';
 import type { Clock, Entrant, Screen, Visit } from '../contract';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
+import { hostIn, isLocalName } from '../lib/host';
 import { newId } from '../lib/ids';
-import { clientIp, parseIp, parseIpSet } from '../lib/ip';
+import { clientIp, parseIpSet } from '../lib/ip';
 import type { Log } from '../lib/log';
 import type { Cors } from './cors';
 import { errorResponse } from './errors';
@@ -79,8 +80,6 @@ export interface Edge {
 const PROBES = /^https?:\/\/[^/]+\/(?:health|ready)(?:\?|$)/;
 
 const METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']);
-/** RFC 9110 §7.2: one host, an optional port. */
-const HOST = /^(\[[0-9a-f:.]+\]|[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?\.?)(?::\d{1,5})?$/i;
 /** The runtime reads the rest of a refused body before the next request; more than this is not worth reading. */
 const SWALLOW_BYTES = 1024 * 1024;
 
@@ -225,18 +224,13 @@ export function failed(error: unknown, { request, id, record }: RequestContext, 
 
 /** @throws INVALID_REQUEST when it is not one host; HOST_NOT_ALLOWED when `allowed` (null = any) does not hold it. */
 function checkHost(header: string, allowed: readonly string[] | null): void {
-  const host = HOST.exec(header)?.[1]?.toLowerCase();
-  if (host === undefined) {
+  const host = hostIn(header);
+  if (host === null) {
     throw new FlmError('INVALID_REQUEST', { meta: { reason: 'its Host header is not one host name' } });
   }
   if (allowed !== null && !isLocalName(host) && !allowed.includes(host)) {
     throw new FlmError('HOST_NOT_ALLOWED', { meta: { host } });
   }
-}
-
-/** `localhost` and addresses are safe: DNS rebinding needs a name that somebody else controls. */
-function isLocalName(host: string): boolean {
-  return host === 'localhost' || host.endsWith('.localhost') || parseIp(host) !== null;
 }
 
 /** Whether a failed request may have more body to come than is worth swallowing. How much has come, nobody tells. */

@@ -59,6 +59,13 @@ export const ERRORS = {
     message: 'FLM listens on this machine only and does not answer to the name "{host}".',
     hint: 'Use localhost or 127.0.0.1, or allow the name: flm config set proxy.allowed_hosts {host}',
   },
+  HOST_NOT_CERTIFIED: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'No certificate of FLM holds the name "{host}".',
+    hint: 'Use a name or an address of this machine, or add the name: flm config set certs.names {host}',
+  },
   MODEL_NOT_ALLOWED: {
     status: 403,
     type: 'permission_error',
@@ -513,7 +520,7 @@ export const ERRORS = {
     type: 'invalid_request_error',
     exit: 3,
     message: 'Binding {bind} would offer FLM without TLS on a public address ({address}).',
-    hint: 'Bind a private address, put a TLS proxy in front, or say --allow-plaintext if the network in between is yours.',
+    hint: 'Bind a private address, serve HTTPS with --mode packaged-ca, or say --allow-plaintext if the network in between is yours.',
   },
   EXPOSURE_WITHOUT_KEY: {
     status: 400,

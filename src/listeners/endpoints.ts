@@ -32,8 +32,13 @@ export const UNSPECIFIED: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
 const BRIDGE = /^(?:docker|podman|br-|veth|virbr|vnet|vmnet|vboxnet|lxc|lxd|cni|flannel|cali|bridge1\d\d$)/;
 
 /** URLs for a listener on `bind`, on the machine of this process unless another is described. */
-export function endpointsOf(bind: string, port: number, machine = thisMachine()): Endpoints {
-  const url = (host: string) => `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+export function endpointsOf(
+  bind: string,
+  port: number,
+  machine = thisMachine(),
+  scheme: 'http' | 'https' = 'http',
+): Endpoints {
+  const url = (host: string) => `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
   const everywhere = UNSPECIFIED.has(bind);
   const bound = everywhere
     ? machine.addresses
@@ -65,7 +70,7 @@ export function machineAddresses(): string[] {
   return interfaceAddresses().map(({ ip }) => ip);
 }
 
-function thisMachine(): Machine {
+export function thisMachine(): Machine {
   return { addresses: interfaceAddresses(), defaultInterface: defaultInterfaceIn(readRoutes()) };
 }
 

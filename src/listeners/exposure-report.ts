@@ -15,7 +15,7 @@ import {
   VERDICTS,
   type Verdict,
 } from './exposure-model';
-import type { ProxyView } from './model';
+import { isTls, type ProxyView } from './model';
 
 export interface ExposureOptions {
   readonly proxies: () => readonly ProxyView[];
@@ -103,6 +103,7 @@ const UNKNOWN = { who: 'other', wantsKey: false } as const;
 
 function listenerOf(proxy: ProxyView, { hasKey, addresses }: ExposureOptions): ExposedListener {
   const { id, listen_addr: address, running, endpoints } = proxy;
+  const tls = isTls(proxy.mode);
   const bind = address.slice(0, address.lastIndexOf(':')).replace(/^\[(.*)\]$/, '$1');
   const { exposure } = exposureOf(
     bind,
@@ -115,36 +116,43 @@ function listenerOf(proxy: ProxyView, { hasKey, addresses }: ExposureOptions): E
     running,
     reach: REACH[exposure],
     urls: [...(localhost === null ? [] : [localhost]), ...networks, ...strangers],
-    tls: false,
-    ...judge(REACH[exposure], proxy.allow_plaintext, hasKey()),
+    tls,
+    ...judge(REACH[exposure], { allowPlaintext: proxy.allow_plaintext, tls }, hasKey()),
   };
 }
+
+const NOBODY_HAS_A_KEY = {
+  verdict: 'warning',
+  advice: 'Nobody has an API key, so nobody can use it: flm api-keys create --label my-app',
+} as const;
 
 const REACH = { loopback: 'this-machine', private: 'this-network', public: 'internet' } as const;
 
 function judge(
   reach: Reach,
-  allowPlaintext: boolean,
+  { allowPlaintext, tls }: { readonly allowPlaintext: boolean; readonly tls: boolean },
   hasKey: boolean,
 ): Pick<ExposedListener, 'verdict' | 'advice'> {
   if (reach === 'this-machine') return { verdict: 'ok', advice: null };
+  if (tls) return hasKey ? { verdict: 'ok', advice: null } : NOBODY_HAS_A_KEY;
   if (reach === 'internet' && !allowPlaintext)
     return {
       verdict: 'open',
       advice:
-        'This machine has got a public address since FLM was started. Bind a private address, or put a TLS proxy in front.',
+        'This machine has got a public address since FLM was started. Bind a private address, or serve HTTPS: flm proxy start --mode packaged-ca.',
     };
   if (reach === 'internet')
     return {
       verdict: 'warning',
-      advice: 'Whoever listens on the way reads keys and prompts. Put a TLS proxy in front.',
+      advice:
+        'Whoever listens on the way reads keys and prompts. Serve HTTPS: flm proxy start --mode packaged-ca.',
     };
-  if (!hasKey)
-    return {
-      verdict: 'warning',
-      advice: 'Nobody has an API key, so nobody can use it: flm api-keys create --label my-app',
-    };
-  return { verdict: 'ok', advice: 'Keys and prompts cross this network unencrypted: it should be yours.' };
+  if (!hasKey) return NOBODY_HAS_A_KEY;
+  return {
+    verdict: 'ok',
+    advice:
+      'Keys and prompts cross this network unencrypted: it should be yours, or serve HTTPS: flm proxy start --mode packaged-ca.',
+  };
 }
 
 /** On loopback alone, by construction. */

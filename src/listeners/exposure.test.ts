@@ -50,26 +50,32 @@ describe('exposureOf', () => {
   });
 });
 
+const REFUSING = { mode: 'local-http', allowPlaintext: false } as const;
+
 describe('checkExposure', () => {
+  test('a public address may be bound with TLS', () => {
+    expect(checkExposure('203.0.114.5', { ...REFUSING, mode: 'packaged-ca' })).toBe('public');
+  });
+
   test('refuses a public address without TLS, naming it, unless the owner said so', async () => {
-    const error = await errorOf(() => checkExposure('203.0.114.5', false));
+    const error = await errorOf(() => checkExposure('203.0.114.5', REFUSING));
     expect([error.code, error.exit, error.meta]).toEqual([
       'EXPOSURE_REFUSED',
       3,
       { bind: '203.0.114.5', address: '203.0.114.5' },
     ]);
     expect(error.hint).toContain('--allow-plaintext');
-    expect(checkExposure('203.0.114.5', true)).toBe('public');
+    expect(checkExposure('203.0.114.5', { ...REFUSING, allowPlaintext: true })).toBe('public');
   });
 
   test('lets this machine and private networks pass', () => {
-    expect([checkExposure('127.0.0.1', false), checkExposure('192.168.1.1', false)]).toEqual([
+    expect([checkExposure('127.0.0.1', REFUSING), checkExposure('192.168.1.1', REFUSING)]).toEqual([
       'loopback',
       'private',
     ]);
   });
 
   test('takes an address that was not written the plain way for the worst', async () => {
-    expect(await codeOf(() => checkExposure('0:0:0:0:0:0:0:0', false))).toBe('EXPOSURE_REFUSED');
+    expect(await codeOf(() => checkExposure('0:0:0:0:0:0:0:0', REFUSING))).toBe('EXPOSURE_REFUSED');
   });
 });

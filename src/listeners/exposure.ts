@@ -2,6 +2,7 @@
 import { FlmError } from '../lib/errors';
 import { ipReach } from '../lib/ip';
 import { machineAddresses, UNSPECIFIED } from './endpoints';
+import { isTls, type ProxyProfile } from './model';
 
 export type Exposure = 'loopback' | 'private' | 'public';
 
@@ -24,9 +25,12 @@ export function exposureOf(
 }
 
 /** @throws EXPOSURE_REFUSED for a public address without TLS, unless the owner said so. */
-export function checkExposure(bind: string, allowPlaintext: boolean): Exposure {
+export function checkExposure(
+  bind: string,
+  { mode, allowPlaintext }: Pick<ProxyProfile, 'mode' | 'allowPlaintext'>,
+): Exposure {
   const { exposure, address } = exposureOf(bind, machineAddresses());
-  if (exposure === 'public' && !allowPlaintext)
+  if (exposure === 'public' && !allowPlaintext && !isTls(mode))
     throw new FlmError('EXPOSURE_REFUSED', { meta: { bind, address } });
   return exposure;
 }

@@ -5,6 +5,9 @@ export { checkExposure, type Exposure, exposureOf } from './exposure';
 export { type ExposureApi, ExposureReport } from './exposure-model';
 export { reportExposure } from './exposure-report';
 export {
+  MODES,
+  type Mode,
+  modeNamed,
   type ProxiesApi,
   ProxiesReloaded,
   ProxiesStopped,
@@ -13,6 +16,7 @@ export {
   type ProxyProfile,
   ProxySelector,
   ProxyView,
+  type TlsMode,
 } from './model';
 export { IDLE_SECONDS } from './proxy';
 export { createProxies, type Entrance, type Proxies } from './service';

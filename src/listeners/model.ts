@@ -3,23 +3,36 @@ import { type Static, Type } from '@sinclair/typebox';
 import { nullable, oneOf } from '../lib/schema';
 
 /** The modes that there are. */
-export const MODES = ['local-http'] as const;
+export const MODES = ['local-http', 'packaged-ca', 'dev-selfsigned'] as const;
+export type Mode = (typeof MODES)[number];
+/** Those with HTTPS, by whose private authority. */
+export type TlsMode = Exclude<Mode, 'local-http'>;
+
+export function isTls(mode: Mode): mode is TlsMode {
+  return mode !== 'local-http';
+}
+
+/** The mode of that name; null where there is none. The older spelling of dev-selfsigned counts, too (FLM-065). */
+export function modeNamed(name: string): Mode | null {
+  const meant = name === 'dev-self-signed' ? 'dev-selfsigned' : name;
+  return MODES.find((mode) => mode === meant) ?? null;
+}
 
 export interface ProxyHandle {
   /** `proxy-<port>` */
   readonly id: string;
   readonly pid: number;
   readonly port: number;
-  readonly mode: (typeof MODES)[number];
+  readonly mode: Mode;
   /** `address:port`, with brackets around IPv6. */
   readonly listenAddr: string;
-  readonly httpsPort: null;
+  readonly httpsPort: number | null;
   readonly startedAtMs: number;
 }
 
 /** How a proxy was started, to start it the same way again. Holds no secret. */
 export interface ProxyProfile {
-  readonly mode: (typeof MODES)[number];
+  readonly mode: Mode;
   readonly bind: string;
   readonly port: number;
   /** Reverse proxies whose X-Forwarded-For is believed, besides those of the settings. */
@@ -28,6 +41,8 @@ export interface ProxyProfile {
   readonly allowPlaintext: boolean;
   /** Whether other machines may reach it before there is a key. */
   readonly allowNoKey?: boolean;
+  /** Where HTTPS is in modes that have it; the port after `port` where nothing is said. */
+  readonly httpsPort?: number;
 }
 
 export const ProxyInput = Type.Object(
@@ -35,6 +50,13 @@ export const ProxyInput = Type.Object(
     port: Type.Optional(Type.Integer({ minimum: 1, maximum: 65_535, description: 'Default: proxy.port.' })),
     bind: Type.Optional(Type.String({ maxLength: 100, description: 'Default: proxy.bind.' })),
     mode: Type.Optional(Type.String({ maxLength: 50, description: `One of: ${MODES.join(', ')}.` })),
+    https_port: Type.Optional(
+      Type.Integer({
+        minimum: 1,
+        maximum: 65_535,
+        description: 'Port for HTTPS, in modes that have it. Default: the one after port.',
+      }),
+    ),
     trusted_proxies: Type.Optional(
       Type.Array(Type.String({ maxLength: 100 }), {
         maxItems: 100,
@@ -57,7 +79,7 @@ export const ProxyView = Type.Object(
     id: Type.String({ examples: ['proxy-8080'] }),
     pid: nullable(Type.Integer()),
     port: Type.Integer(),
-    https_port: Type.Null(),
+    https_port: nullable(Type.Integer(), { description: 'Null in mode local-http.' }),
     mode: oneOf(MODES),
     listen_addr: Type.String({ examples: ['127.0.0.1:8080'] }),
     status: oneOf(['running', 'stopping', 'failed', 'stopped'], {

@@ -3,9 +3,15 @@ import { FlmError, reasonOf } from '../lib/errors';
 import { isShared, listeningSockets, steerToLatest, stopListeningOnly } from './hand-on';
 import { noticeTheVanished } from './vanished';
 
+/** What a listener tells of the connection that a request came over. */
+export interface Connection {
+  requestIP(request: Request): { readonly address: string; readonly port: number } | null;
+  timeout(request: Request, seconds: number): void;
+}
+
 /** What answers the requests of a listener. */
 export interface Handler {
-  fetch(request: Request, connection: Bun.Server<undefined>): Promise<Response>;
+  fetch(request: Request, connection: Connection): Promise<Response>;
 }
 
 export interface Listener {
@@ -103,14 +109,14 @@ export function listen({
 }
 
 /** Throws when somebody listens there, which a listener that shares would not notice. */
-function probe(bind: string, port: number): void {
+export function probe(bind: string, port: number): void {
   Bun.listen({ hostname: bind, port, socket: { data() {} } }).stop(true);
 }
 
-function inUse(bind: string, port: number, cause?: unknown): FlmError {
+export function inUse(bind: string, port: number, cause?: unknown): FlmError {
   return new FlmError('PROXY_PORT_IN_USE', { meta: { port, bind, by: 'another program' }, cause });
 }
 
-function isInUse(error: unknown): boolean {
+export function isInUse(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
 }

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { writeFileSync } from 'node:fs';
 import { type Databases, openDatabases } from '../../db';
 import { auditSpy } from '../../test/support/audit';
+import { openTestCerts, type TestCerts } from '../../test/support/certs';
 import { type TestDir, testDir } from '../../test/support/data-dir';
 import { eventually } from '../../test/support/eventually';
 import { freePort } from '../../test/support/ports';
@@ -28,6 +29,7 @@ let told: string[];
 let busy: number;
 /** Whether anybody has a key. */
 let hasKey: boolean;
+let certs: TestCerts;
 
 beforeEach(async () => {
   data = testDir();
@@ -35,9 +37,11 @@ beforeEach(async () => {
   told = [];
   busy = 0;
   hasKey = true;
+  certs = await openTestCerts();
 });
 afterEach(async () => {
   for (const proxies of opened.splice(0)) await proxies.close(async () => {}, 0);
+  await certs[Symbol.asyncDispose]();
   db.close();
   data[Symbol.dispose]();
 });
@@ -74,6 +78,8 @@ async function start(): Promise<Proxies> {
     hasKey: () => hasKey,
     whoListens: async () => 'a neighbour',
     policyVersion: async () => 7,
+    certificates: (mode) => certs.certs.source(mode),
+    trustPage: (mode) => certs.certs.trustPage(mode),
   });
   opened.push(proxies);
   return proxies;

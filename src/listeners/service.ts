@@ -3,24 +3,28 @@
  * that the owner started run again after the next start of FLM, until the owner stops them.
  */
 import type { Config } from '../config';
-import type { Clock } from '../contract';
+import type { Clock, TlsContextSource, TrustPage } from '../contract';
 import { FlmError, reasonOf, toFlmError } from '../lib/errors';
 import { parseIp, parseIpSet } from '../lib/ip';
 import type { Log } from '../lib/log';
-import { endpointsOf } from './endpoints';
+import { endpointsOf, thisMachine } from './endpoints';
 import { checkExposure, type Exposure, requireKeyFor } from './exposure';
 import { isShared } from './hand-on';
 import {
+  isTls,
   MODES,
+  modeNamed,
   type ProxiesApi,
   type ProxyHandle,
   type ProxyInput,
   type ProxyProfile,
   type ProxySelector,
   type ProxyView,
+  type TlsMode,
 } from './model';
 import { type Handler, type Listener, type ListenOptions, listen, type Tenancy } from './proxy';
 import type { ProxyStore } from './store';
+import { listenTls, type TlsListener } from './tls';
 
 /** What answers the requests of one proxy, and what stopping it needs. */
 export interface Entrance extends Handler {
@@ -45,6 +49,9 @@ export interface ProxiesOptions {
   readonly hasKey: () => boolean;
   /** Names the program that listens there, for an error. */
   readonly whoListens: (bind: string, port: number) => Promise<string>;
+  /** The certificates of a mode: made when a proxy first needs them. */
+  readonly certificates: (mode: TlsMode) => Promise<TlsContextSource>;
+  readonly trustPage: (mode: TlsMode) => TrustPage;
   /** Reads the security policy again, and says which version is in force; null when it cannot be read. */
   readonly policyVersion: () => Promise<number | null>;
 }
@@ -70,6 +77,8 @@ export interface Proxies extends ProxiesApi {
   isEmpty(): boolean;
   /** The ports on which this FLM listens. */
   ports(): readonly number[];
+  /** Those of them that speak TLS. */
+  tlsPorts(): readonly number[];
   /** Reverse proxies whose word is believed, at one of them or by the settings. */
   trustedProxies(): readonly string[];
   /** Whether one of them can be reached from other machines. */
@@ -93,7 +102,7 @@ type Legacy = Omit<ProxyProfile, 'trustedProxies'> & { trustedProxies: string[] 
 interface Running {
   readonly handle: ProxyHandle;
   readonly profile: ProxyProfile;
-  readonly listener: Listener;
+  readonly listener: Listener | TlsListener;
   readonly exposure: Exposure;
   readonly entrance: Entrance;
   readonly isWanted: boolean;
@@ -112,7 +121,7 @@ const SOON_MS = 100;
 const SHARED_MS = 1_000;
 
 export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
-  const { store, config, clock, log, openEntrance, hasKey, whoListens } = options;
+  const { store, config, clock, log, openEntrance, hasKey, whoListens, certificates, trustPage } = options;
   const running = new Map<string, Running>();
   /** Why wanted ones do not run. */
   const failed = new Map<string, string>();
@@ -131,29 +140,25 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
   }
 
   async function open(profile: ProxyProfile, { isWanted, tenancy }: StartOptions): Promise<ProxyView> {
-    const { bind, port, allowPlaintext, trustedProxies } = profile;
+    const { bind, port, mode, trustedProxies } = profile;
     if (running.has(idOf(port))) throw new FlmError('PROXY_EXISTS', { meta: { port, id: idOf(port) } });
-    const exposure = checkExposure(bind, allowPlaintext);
+    const exposure = checkExposure(bind, profile);
     const entrance = openEntrance({ loopback: exposure === 'loopback', trustedProxies });
-    const listener = await listenOrExplain({
-      bind,
-      port,
-      handler: entrance,
-      tenancy,
-      isExposed: exposure !== 'loopback',
-    });
+    const isExposed = exposure !== 'loopback';
+    const listener = await listenOrExplain(profile, { bind, port, handler: entrance, tenancy, isExposed });
+    const httpsPort = 'httpsPort' in listener ? listener.httpsPort : null;
     const handle: ProxyHandle = {
       id: idOf(listener.port),
       pid: process.pid,
       port: listener.port,
-      mode: profile.mode,
+      mode,
       listenAddr: addressOf(bind, listener.port),
-      httpsPort: null,
+      httpsPort,
       startedAtMs: clock.nowMs(),
     };
     const opened: Running = {
       handle,
-      profile: { ...profile, port: listener.port },
+      profile: { ...profile, port: listener.port, ...(httpsPort === null ? {} : { httpsPort }) },
       listener,
       exposure,
       entrance,
@@ -169,16 +174,17 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     running.set(handle.id, opened);
     failed.delete(handle.id);
     wanted = await store.wanted();
-    if (exposure !== 'loopback') log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
-    log.info('FLM listens', { listenAddr: handle.listenAddr, pid: handle.pid });
+    if (isExposed && httpsPort === null)
+      log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
+    log.info('FLM listens', { listenAddr: handle.listenAddr, httpsPort, pid: handle.pid });
     return viewOf(opened);
   }
 
   function profileOf(input: ProxyInput): ProxyProfile {
     const settings = config.current();
     const { mode = 'local-http', trusted_proxies: trustedProxies = [] } = input;
-    const known = MODES.find((name) => name === mode);
-    if (known === undefined)
+    const known = modeNamed(mode);
+    if (known === null)
       throw invalid(`there is no mode "${mode}" in this version; there is ${MODES.join(', ')}`);
     const place = input.bind ?? settings['proxy.bind'];
     const bind = parseIp(place === 'localhost' ? '127.0.0.1' : place);
@@ -196,25 +202,43 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       trustedProxies,
       allowPlaintext: input.allow_plaintext ?? false,
     };
-    return input.allow_no_key === true ? { ...profile, allowNoKey: true } : profile;
+    const https = httpsPortFor(profile, input.https_port ?? null);
+    return {
+      ...profile,
+      ...(input.allow_no_key === true ? { allowNoKey: true } : {}),
+      ...(https === null ? {} : { httpsPort: https }),
+    };
   }
 
   /** As open, where nobody is about to make the first key. */
   async function openGuarded(profile: ProxyProfile): Promise<ProxyView> {
-    checkExposure(profile.bind, profile.allowPlaintext);
+    checkExposure(profile.bind, profile);
     requireKeyFor(profile.bind, hasKey(), profile.allowNoKey === true);
     return open(profile, { isWanted: true, tenancy: 'shareable' });
   }
 
   /** Binds, and says who has the port where somebody does. */
-  async function listenOrExplain(options: ListenOptions): Promise<Listener> {
+  async function listenOrExplain(
+    profile: ProxyProfile,
+    options: ListenOptions,
+  ): Promise<Listener | TlsListener> {
     try {
-      return listen(options);
+      const { mode } = profile;
+      if (!isTls(mode)) return listen(options);
+      return await listenTls({
+        ...options,
+        // Where the system chooses one port, it chooses both.
+        httpsPort: options.port === 0 ? 0 : (httpsPortFor(profile, profile.httpsPort ?? null) ?? 0),
+        source: await certificates(mode),
+        trustPage: trustPage(mode),
+        allowedHosts: () => config.current()['proxy.allowed_hosts'],
+      });
     } catch (error) {
       // Whoever looks for a free port says by itself who has the first.
       const isTaken = error instanceof FlmError && error.code === 'PROXY_PORT_IN_USE';
       if (!isTaken || options.tenancy === 'alone') throw error;
-      const { bind, port } = options;
+      const { bind } = options;
+      const port = typeof error.meta.port === 'number' ? error.meta.port : options.port;
       const by = await whoListens(bind, port);
       throw new FlmError('PROXY_PORT_IN_USE', { meta: { port, bind, by }, cause: error });
     }
@@ -361,7 +385,8 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
         .map(({ profile }) => ({ ...profile, trustedProxies: [...profile.trustedProxies] })),
     forgetDead: store.clear,
     isEmpty: () => running.size === 0 && resting().length === 0,
-    ports: () => [...running.values()].map(({ listener }) => listener.port),
+    ports: () => [...running.values()].flatMap(({ handle }) => portsOf(handle)),
+    tlsPorts: () => [...running.values()].flatMap(({ handle }) => handle.httpsPort ?? []),
     trustedProxies: () => [
       ...config.current()['proxy.trusted_proxies'],
       ...[...running.values()].flatMap(({ profile }) => profile.trustedProxies),
@@ -371,7 +396,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       for (const { exposure } of running.values()) if (exposure !== 'loopback') return true;
       return false;
     },
-    areShared: () => [...running.values()].some(({ listener }) => isShared(listener.port)),
+    areShared: () => [...running.values()].some(({ handle }) => portsOf(handle).some(isShared)),
     first() {
       const [first] = running.values();
       return first === undefined ? null : viewOf(first);
@@ -436,19 +461,41 @@ function descriptionOf({
   port,
   trustedProxies,
   allowPlaintext,
+  httpsPort: https,
 }: ProxyProfile): Pick<ProxyView, Described> {
   return {
     id: idOf(port),
     port,
-    https_port: null,
+    https_port: https ?? null,
     mode,
     listen_addr: addressOf(bind, port),
-    endpoints: endpointsOf(bind, port),
+    endpoints:
+      https === undefined ? endpointsOf(bind, port) : endpointsOf(bind, https, thisMachine(), 'https'),
     acme_domain: null,
     egress: { mode: 'direct', fail_open: false, socks5_endpoint: null },
     trusted_proxies: [...trustedProxies],
     allow_plaintext: allowPlaintext,
   };
+}
+
+/** @throws PROXY_INVALID_CONFIG */
+function httpsPortFor(
+  { mode, port }: Pick<ProxyProfile, 'mode' | 'port'>,
+  wanted: number | null,
+): number | null {
+  if (!isTls(mode)) {
+    if (wanted === null) return null;
+    throw invalid(`an HTTPS port goes with a mode that has HTTPS, and ${mode} has none`);
+  }
+  const httpsPort = wanted ?? port + 1;
+  if (httpsPort > 65_535)
+    throw invalid('there is no port after 65535 for HTTPS; choose one with --https-port');
+  if (httpsPort === port) throw invalid(`port ${port} cannot speak HTTP and HTTPS at once`);
+  return httpsPort;
+}
+
+function portsOf({ port, httpsPort }: ProxyHandle): number[] {
+  return httpsPort === null ? [port] : [port, httpsPort];
 }
 
 function idOf(port: number): string {

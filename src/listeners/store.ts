@@ -3,7 +3,7 @@ import { asc, eq } from 'drizzle-orm';
 import { type ConfigDb, configSchema } from '../../db';
 import type { AuditWriter } from '../contract';
 import { isRecord, parseJson } from '../lib/json';
-import type { ProxyHandle, ProxyProfile } from './model';
+import { modeNamed, type ProxyHandle, type ProxyProfile } from './model';
 
 export interface ProxyStore {
   /** Records a start: its handle, and its profile as the latest of that id; `isWanted`: to be started again with FLM. */
@@ -80,20 +80,23 @@ export function createProxyStore(db: ConfigDb, audit: AuditWriter): ProxyStore {
 /** None where the row was written by a version that knew other ways to run a proxy. */
 function profileIn(text: string): ProxyProfile[] {
   const json = parseJson(text);
-  if (!isRecord(json) || json.mode !== 'local-http') return [];
-  const { bind, port, trustedProxies, allowPlaintext, allowNoKey } = json;
+  if (!isRecord(json)) return [];
+  const { bind, port, trustedProxies, allowPlaintext, allowNoKey, httpsPort } = json;
+  const mode = typeof json.mode === 'string' ? modeNamed(json.mode) : null;
+  if (mode === null) return [];
   if (typeof bind !== 'string' || typeof port !== 'number') return [];
   const trusted = Array.isArray(trustedProxies)
     ? trustedProxies.filter((entry) => typeof entry === 'string')
     : [];
   return [
     {
-      mode: 'local-http',
+      mode,
       bind,
       port,
       trustedProxies: trusted,
       allowPlaintext: allowPlaintext === true,
       ...(allowNoKey === true ? { allowNoKey } : {}),
+      ...(typeof httpsPort === 'number' ? { httpsPort } : {}),
     },
   ];
 }

@@ -91,6 +91,7 @@ function start(options: Options = {}) {
     isExposed: () => isExposed,
     config: () => ({ 'proxy.max_connections': options.maxConnections ?? 10_000 }),
     ports: () => [listener.port],
+    tlsPorts: () => [],
     trustedProxies: () => options.trustedProxies ?? [],
     mayServe: (port) => [...served].some((peer) => peer.port === port),
     visitServed(visit) {

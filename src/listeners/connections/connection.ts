@@ -26,6 +26,8 @@ export class Connection {
   readonly address: string;
   readonly peerPort: number;
   readonly source: Source;
+  /** Whether it speaks HTTP and not TLS. */
+  readonly isPlain: boolean;
   state: State = 'waiting';
   sinceMs: number;
   /** When it is looked at next. */
@@ -38,7 +40,12 @@ export class Connection {
 
   constructor(
     at: { readonly descriptor: number; readonly identity: number },
-    from: { readonly address: string; readonly peerPort: number; readonly source: Source },
+    from: {
+      readonly address: string;
+      readonly peerPort: number;
+      readonly source: Source;
+      readonly isPlain: boolean;
+    },
     nowMs: number,
     dueMs: number,
   ) {
@@ -47,6 +54,7 @@ export class Connection {
     this.address = from.address;
     this.peerPort = from.peerPort;
     this.source = from.source;
+    this.isPlain = from.isPlain;
     this.sinceMs = nowMs;
     this.dueMs = dueMs;
   }

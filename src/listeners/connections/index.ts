@@ -23,6 +23,8 @@ export interface ConnectionsOptions {
   readonly trustedProxies: () => readonly string[];
   /** The ports of the proxies. */
   readonly ports: () => readonly number[];
+  /** Those of them that speak TLS. */
+  readonly tlsPorts: () => readonly number[];
   /** False when no request from that port is under way. */
   readonly mayServe: (port: number) => boolean;
   /** Calls `visit` for the other end of every connection whose request is under way. */
@@ -51,15 +53,17 @@ const MAX_TOLD = 4_096;
 const RESERVED = 256;
 
 export function createConnections(options: ConnectionsOptions): Connections {
-  const { clock, bus, config, ports, mayServe, visitServed, log } = options;
+  const { clock, bus, config, ports, tlsPorts, mayServe, visitServed, log } = options;
   const limits = createLimits(options);
   const sockets = openSockets();
   const cut = Object.fromEntries(CUT_REASONS.map((reason) => [reason, 0])) as Record<CutReason, number>;
   const told = new Map<string, { atMs: number; cut: number; total: number }>();
 
-  /** Each request under way needs a second one, to its engine. */
-  const maxOpen = (most: number) =>
-    Math.min(config()['proxy.max_connections'], Math.max(1, Math.floor((most - RESERVED) / 2)));
+  /** Each request under way needs a second one, to its engine, and two more between the TLS front and the gateway. */
+  function maxOpen(most: number): number {
+    const each = tlsPorts().length > 0 ? 4 : 2;
+    return Math.min(config()['proxy.max_connections'], Math.max(1, Math.floor((most - RESERVED) / each)));
+  }
 
   function onCut(reason: CutReason, { address, source: { bucket } }: Connection): void {
     cut[reason]++;
@@ -96,6 +100,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
       limits,
       maxOpen: () => maxOpen(sockets.most),
       ports,
+      tlsPorts,
       trusted: () => parseIpSet(options.trustedProxies()),
       bucketOf: (ip) => (ip.includes(':') ? ipBucket(ip) : ip),
       mayServe,

@@ -45,6 +45,7 @@ function start({ maxPerAddress = 256, maxOpen = 10_000 } = {}) {
     limits: () => limits,
     maxOpen: () => maxOpen,
     ports: () => ports,
+    tlsPorts: () => [],
     trusted: () => ({ has: () => false }),
     bucketOf: (ip) => ip,
     mayServe: (port) => served.has(port),

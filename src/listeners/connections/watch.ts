@@ -26,6 +26,8 @@ export interface WatchOptions {
   readonly maxOpen: () => number;
   /** The ports of the proxies. */
   readonly ports: () => readonly number[];
+  /** Those of them where a word in the open would mean nothing. */
+  readonly tlsPorts: () => readonly number[];
   /** Who may have any number of connections, besides those that the policy names. */
   readonly trusted: () => IpSet;
   /** `ipBucket`, of an address that parseIp wrote. */
@@ -121,7 +123,8 @@ export function createWatch(options: WatchOptions): Watch {
     const bucket = bucketOf(ends.address);
     const source = sources.get(bucket) ?? { bucket, address: ends.address, open: 0 };
     sources.set(bucket, source);
-    const from = { address: ends.address, peerPort: ends.peerPort, source };
+    const isPlain = !options.tlsPorts().includes(ends.localPort);
+    const from = { address: ends.address, peerPort: ends.peerPort, source, isPlain };
     const connection = new Connection({ descriptor, identity }, from, nowMs, nowMs + limits.headerTimeoutMs);
     entries[descriptor] = connection;
     open++;
@@ -172,7 +175,8 @@ export function createWatch(options: WatchOptions): Watch {
 
   function cut(connection: Connection, reason: CutReason): void {
     // Words are only for those who are about to read some.
-    sockets.cut(connection.descriptor, connection.isBegun ? (farewells.get(reason) ?? null) : null);
+    const { descriptor, isBegun, isPlain } = connection;
+    sockets.cut(descriptor, isBegun && isPlain ? (farewells.get(reason) ?? null) : null);
     onCut(reason, connection);
     forget(connection.descriptor);
   }

@@ -1,0 +1,33 @@
+/** What the command line says of HTTPS, wherever proxies are started. */
+import type { ProxyView } from '../../src/listeners';
+
+export const TLS_ARGS = {
+  mode: {
+    type: 'string',
+    valueHint: 'M',
+    description:
+      'local-http, or HTTPS with certificates of FLM: packaged-ca, whose root "flm security install-ca" installs, or dev-selfsigned, whose root you hand out yourself. Default: local-http.',
+  },
+  'https-port': {
+    type: 'string',
+    valueHint: 'N',
+    description: 'Port for HTTPS. Default: the one after --port, which then only leads there.',
+  },
+} as const;
+
+/** What has to happen before clients take its certificates; null where there are none. */
+export function trustHint({
+  mode,
+  port,
+  endpoints,
+}: Pick<ProxyView, 'mode' | 'port' | 'endpoints'>): string | null {
+  if (mode === 'local-http') return null;
+  const here =
+    mode === 'packaged-ca'
+      ? 'flm security install-ca'
+      : `flm security ca export --mode ${mode}, and import it where it is needed`;
+  const near = URL.parse(endpoints.local_network ?? '')?.hostname;
+  const there =
+    near === undefined ? '' : `\nOther devices learn how to trust it at http://${near}:${port}/ca`;
+  return `Clients have to trust FLM's certificates. On this machine: ${here}${there}`;
+}
