@@ -28,6 +28,8 @@ export type Stance = 'open' | 'leaving' | 'draining';
 /** The way in through one listener. Requests that came through it are known by it. */
 export interface Door {
   stance: Stance;
+  /** Whether clients speak TLS there. */
+  readonly isTls?: boolean;
 }
 
 /** What the edge knows of a request before any route sees it. */

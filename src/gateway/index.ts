@@ -27,6 +27,7 @@ export interface Entrance extends Edge {
 
 export interface EntranceOptions {
   readonly loopback: boolean;
+  readonly isTls?: boolean;
   /** Reverse proxies of this listener, besides those of the settings. */
   readonly trustedProxies?: readonly string[];
 }
@@ -78,7 +79,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   return {
     edge(entrance) {
-      const door: Door = { stance: 'open' };
+      const door: Door = { stance: 'open', isTls: entrance.isTls === true };
       const busy = () => exchanges.size;
       const edge = createEdge({
         screen,

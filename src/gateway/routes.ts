@@ -94,14 +94,14 @@ export function createRoutes({ deps, catalogue, metrics, isReady, log }: RoutesO
       route((context) => {
         // Strangers learn nothing about which routes exist.
         identify(context, deps);
-        throw notFound(context.request);
+        throw notFound(context);
       }),
       unparsed,
     )
     .all(
       '/*',
       route((context) => {
-        throw notFound(context.request);
+        throw notFound(context);
       }),
       unparsed,
     );
@@ -145,8 +145,10 @@ const METHODS: ReadonlyMap<string, string> = new Map([
   ['/metrics', 'GET'],
 ]);
 
-function notFound(request: Request): FlmError {
-  const { pathname: path, origin } = new URL(request.url);
+function notFound({ request, door }: RequestContext): FlmError {
+  const { pathname: path, host } = new URL(request.url);
+  // Behind the TLS front every URL begins with http.
+  const origin = `${door.isTls === true ? 'https' : 'http'}://${host}`;
   const method = METHODS.get(path);
   // The same path and method and yet no route: the target holds a fragment, which no target may.
   if (method === undefined || method === request.method) {

@@ -43,6 +43,7 @@ export interface ProxiesOptions {
   readonly log: Log;
   readonly openEntrance: (options: {
     readonly loopback: boolean;
+    readonly isTls: boolean;
     readonly trustedProxies: readonly string[];
   }) => Entrance;
   /** Whether anybody has a key that can be used. */
@@ -143,7 +144,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     const { bind, port, mode, trustedProxies } = profile;
     if (running.has(idOf(port))) throw new FlmError('PROXY_EXISTS', { meta: { port, id: idOf(port) } });
     const exposure = checkExposure(bind, profile);
-    const entrance = openEntrance({ loopback: exposure === 'loopback', trustedProxies });
+    const entrance = openEntrance({ loopback: exposure === 'loopback', isTls: isTls(mode), trustedProxies });
     const isExposed = exposure !== 'loopback';
     const listener = await listenOrExplain(profile, { bind, port, handler: entrance, tenancy, isExposed });
     const httpsPort = 'httpsPort' in listener ? listener.httpsPort : null;

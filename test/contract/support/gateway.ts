@@ -12,6 +12,7 @@ import { systemClock } from '../../../src/lib/clock';
 import { FlmError } from '../../../src/lib/errors';
 import { type Log, silentLog } from '../../../src/lib/log';
 import type { Env } from '../../../src/lib/paths';
+import type { Mode } from '../../../src/listeners';
 import {
   type FakeEngine,
   type FakeKind,
@@ -34,6 +35,8 @@ export interface GatewayOptions {
   readonly bind?: string;
   /** Whether the gateway takes itself for one that strangers can reach. They come as `X-Forwarded-For` says. */
   readonly isExposed?: boolean;
+  /** Default: local-http. */
+  readonly mode?: Mode;
 }
 
 export interface EngineOptions {
@@ -84,6 +87,7 @@ export async function startGateway({
   env = {},
   bind = '127.0.0.1',
   isExposed = false,
+  mode = 'local-http',
 }: GatewayOptions = {}): Promise<Gateway> {
   const dir = testDir();
   const faults: unknown[] = [];
@@ -104,8 +108,9 @@ export async function startGateway({
     lockWaitMs: 0,
     ...(isExposed ? { isExposed: () => true } : {}),
   });
-  const handle = await app.serve({ bind, port: 0, allowPlaintext: bind !== '127.0.0.1' });
-  const url = `http://127.0.0.1:${handle.port}`;
+  const handle = await app.serve({ bind, port: 0, mode, allowPlaintext: bind !== '127.0.0.1' });
+  const { port, https_port: httpsPort } = handle;
+  const url = httpsPort === null ? `http://127.0.0.1:${port}` : `https://localhost:${httpsPort}`;
   const { id: keyId, plain_key: key } = await app.keys.create({ label: 'contract' });
   const auth: HeaderPair = ['Authorization', `Bearer ${key}`];
   const fakes: FakeEngine[] = [];
