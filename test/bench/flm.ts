@@ -55,11 +55,15 @@ export async function prepareFlm(
   return { command, options, version: String(version.version ?? 'unknown'), key: made.plain_key };
 }
 
-/** Starts `flm up` on a free port without waiting for it. */
-export function startFlm(stage: Stage, flm: Flm): { service: Service; port: number } {
+/** Starts `flm up` on a free port, with these further words, without waiting for it. */
+export function startFlm(
+  stage: Stage,
+  flm: Flm,
+  words: readonly string[] = [],
+): { service: Service; port: number } {
   const port = freePort();
   const service = stage.start(
-    [...flm.command, 'up', '--port', String(port), '--format', 'json'],
+    [...flm.command, 'up', '--port', String(port), '--format', 'json', ...words],
     flm.options,
   );
   return { service, port };

@@ -13,15 +13,16 @@ import { openField } from './rows';
 import { Stage } from './stage';
 import { benchStartup, startupGoals } from './startup';
 import { benchStreams, streamFigures, streamTable } from './streams';
+import { benchTls, tlsTable } from './tls';
 
 const USAGE = `bun run bench [options]
   --quick         short runs, one round: the shape of the table, not figures to quote
-  --only PART     http, exposed, streams, startup or catalogue
+  --only PART     http, tls, exposed, streams, startup or catalogue
   --rounds N      interleaved rounds (default 5; streams take at most 3)
   --flm-source    run src/main.ts instead of dist/flm
   --json FILE     write every run to FILE`;
 
-const PARTS = ['http', 'exposed', 'streams', 'startup', 'catalogue'] as const;
+const PARTS = ['http', 'tls', 'exposed', 'streams', 'startup', 'catalogue'] as const;
 const TOKENS_PER_SECOND = 20;
 const STREAMS = 1000;
 const STREAM_ROUNDS_LIMIT = 3;
@@ -90,6 +91,11 @@ async function bench(stage: Stage, options: Options): Promise<void> {
     const runs = await benchHttp(stage, field, { rounds, warmupMs, durationMs, say });
     const figures = httpFigures(runs);
     return { text: httpTables(figures), goals: httpGoals(figures), data: { runs, figures } };
+  });
+  await section('tls', async () => {
+    const [warmupMs, durationMs] = quick ? [500, 1000] : [1000, 3000];
+    const figures = await benchTls(stage, { form, rounds, warmupMs, durationMs, say });
+    return { text: tlsTable(figures), goals: [], data: figures };
   });
   await section('exposed', async () => {
     const [warmupMs, durationMs] = quick ? [500, 1000] : [1000, 3000];

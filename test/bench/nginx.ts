@@ -20,15 +20,21 @@ export async function nginxVersion(stage: Stage, nginx: string): Promise<string>
   return /nginx\/(\S+)/.exec(stderr)?.[1] ?? 'unknown version';
 }
 
-/** A row that starts nginx in front of the engine. */
-export function nginxRow(stage: Stage, nginx: string, enginePort: number): Row {
+/** Files of a certificate and its key. */
+export interface TlsFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** A row that starts nginx in front of the engine, with a certificate or without. */
+export function nginxRow(stage: Stage, nginx: string, enginePort: number, tls: TlsFiles | null = null): Row {
   const directory = stage.directory('nginx');
   return {
     name: 'nginx',
     async start() {
       const port = freePort();
       const file = join(directory, 'nginx.conf');
-      writeFileSync(file, configuration(directory, port, enginePort));
+      writeFileSync(file, configuration(directory, port, enginePort, tls));
       const service = stage.start([nginx, '-p', directory, '-c', file, '-e', 'stderr']);
       await waitForPort(port, service);
       // The master listens before it forks the worker, and the worker is what is measured.
@@ -38,7 +44,7 @@ export function nginxRow(stage: Stage, nginx: string, enginePort: number): Row {
   };
 }
 
-function configuration(directory: string, port: number, enginePort: number): string {
+function configuration(directory: string, port: number, enginePort: number, tls: TlsFiles | null): string {
   // As root, workers become "nobody" otherwise and cannot enter our private directory.
   const user = process.getuid?.() === 0 ? 'user root;' : '';
   const scratch = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
@@ -55,7 +61,8 @@ http {
   keepalive_requests 1000000000;
   upstream engine { server 127.0.0.1:${enginePort}; keepalive 1024; keepalive_requests 1000000000; }
   server {
-    listen 127.0.0.1:${port} backlog=4096;
+    listen 127.0.0.1:${port}${tls === null ? '' : ' ssl'} backlog=4096;
+    ${tls === null ? '' : `ssl_certificate ${tls.cert}; ssl_certificate_key ${tls.key};`}
     location / {
       proxy_pass http://engine;
       proxy_http_version 1.1;

@@ -76,10 +76,14 @@ export function dropRow(stage: Stage, field: Field, name: RowName, error: unknow
 }
 
 /** Starts one of our own servers, which print their port. */
-export async function startScript(stage: Stage, script: string, argument: string): Promise<Target> {
+export async function startScript(
+  stage: Stage,
+  script: string,
+  ...words: readonly string[]
+): Promise<Target> {
   // fetch is capped at 256 concurrent requests unless the environment says otherwise before the start.
   const env = { BUN_CONFIG_MAX_HTTP_REQUESTS: '8192' };
-  const service = stage.start([process.execPath, join(import.meta.dir, script), argument], { env });
+  const service = stage.start([process.execPath, join(import.meta.dir, script), ...words], { env });
   const port = Number(await service.firstLine());
   return { port, pids: () => processTree(service.pid), stop: service.stop };
 }

@@ -11,19 +11,23 @@ import { processesWith } from './processes';
 
 export interface Daemon extends AsyncDisposable {
   readonly proxy: ProxyView;
-  /** `http://127.0.0.1:<port>` */
+  /** `http://127.0.0.1:<port>`, or `https://localhost:<port>` where it speaks TLS. */
   readonly url: string;
   readonly key: string;
 }
 
-/** Makes a key and starts FLM in the background on `port`. Whatever of it still runs at the end of the scope is killed. */
-export async function startDaemon(home: TestDir, port: number): Promise<Daemon> {
+/** Makes a key and starts FLM in the background on `port`, with these further words. Whatever of it still runs at the end of the scope is killed. */
+export async function startDaemon(
+  home: TestDir,
+  port: number,
+  words: readonly string[] = [],
+): Promise<Daemon> {
   const made = await dataOf(home.env, ['api-keys', 'create', '--label', 'test']);
   const key = isRecord(made) ? String(made.plain_key) : '';
-  const proxy = (await dataOf(home.env, ['proxy', 'start', '--port', String(port)])) as ProxyView;
+  const proxy = (await dataOf(home.env, ['proxy', 'start', '--port', String(port), ...words])) as ProxyView;
   return {
     proxy,
-    url: `http://127.0.0.1:${port}`,
+    url: proxy.https_port === null ? `http://127.0.0.1:${port}` : `https://localhost:${proxy.https_port}`,
     key,
     [Symbol.asyncDispose]: () => endDaemon(home),
   };
