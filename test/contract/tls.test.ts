@@ -2,6 +2,7 @@
 import { expect, setDefaultTimeout, test } from 'bun:test';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { testDir } from '../support/data-dir';
 import { eventually } from '../support/eventually';
 import { type Gateway, type GatewayOptions, startGateway } from './support/gateway';
@@ -119,4 +120,28 @@ test('a base URL that is wrong is told with https', async () => {
   await using secret = await encrypted();
   const { port } = new URL(secret.gateway.url);
   expect(await secret.curl('/v1/')).toContain(`The base URL ends in /v1: https://localhost:${port}/v1`);
+});
+
+test('those who do not finish a request are cut by the limits of connections, and silent streams are not', async () => {
+  await using secret = await encrypted();
+  const { gateway, ca } = secret;
+  await gateway.addFake('llamacpp', { tokens: 3, tokenDelayMs: 1_500 });
+  await gateway.app.policy.set({ document: { connections: { enabled: true, header_timeout_s: 1 } } });
+  const asked = secret.curl(
+    '/v1/chat/completions',
+    '-N',
+    '-H',
+    'Content-Type: application/json',
+    '-d',
+    chatOf(true),
+  );
+  const { port } = new URL(gateway.url);
+  const slow = connect({ host: '127.0.0.1', port: Number(port), servername: 'localhost', ca });
+  const closed = new Promise<void>((resolve) => slow.once('close', () => resolve()));
+  slow.on('error', () => {});
+  slow.write('POST /v1/chat/completions HTTP/1.1\r\nHost: loc');
+  await closed;
+  const text = await asked;
+  expect(text).toContain('[DONE]');
+  expect(text).toEndWith(' 200');
 });

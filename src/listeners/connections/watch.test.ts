@@ -5,6 +5,7 @@ import type { Sockets } from './sockets';
 import { type CutReason, createWatch } from './watch';
 
 const PORT = 8080;
+const TLS_PORT = 8_081;
 const TIMEOUT_MS = 10_000;
 const STEP_MS = 50;
 
@@ -21,6 +22,7 @@ interface Fake {
 function start({ maxPerAddress = 256, maxOpen = 10_000 } = {}) {
   const table = new Map<number, Fake>();
   const cuts: { descriptor: number; reason: CutReason }[] = [];
+  const farewells: (string | null | undefined)[] = [];
   const served = new Set<number>();
   let identities = 0;
   let nowMs = 0;
@@ -31,7 +33,10 @@ function start({ maxPerAddress = 256, maxOpen = 10_000 } = {}) {
     identify: (descriptor) => table.get(descriptor)?.identity ?? 0,
     endsOf: (descriptor) => table.get(descriptor) ?? null,
     passed: (descriptor) => table.get(descriptor) ?? null,
-    cut: (descriptor) => void table.delete(descriptor),
+    cut(descriptor, farewell) {
+      table.delete(descriptor);
+      farewells.push(farewell === null ? null : Buffer.from(farewell).toString().split('\r\n', 1)[0]);
+    },
     close() {},
   };
   const limits: Limits = {
@@ -45,7 +50,7 @@ function start({ maxPerAddress = 256, maxOpen = 10_000 } = {}) {
     limits: () => limits,
     maxOpen: () => maxOpen,
     ports: () => ports,
-    tlsPorts: () => [],
+    tlsPorts: () => [TLS_PORT],
     trusted: () => ({ has: () => false }),
     bucketOf: (ip) => ip,
     mayServe: (port) => served.has(port),
@@ -58,6 +63,7 @@ function start({ maxPerAddress = 256, maxOpen = 10_000 } = {}) {
     watch,
     table,
     cuts,
+    farewells,
     served,
     setPorts: (next: number[]) => {
       ports = next;
@@ -134,6 +140,19 @@ test('connections to other ports, and what is no connection, are left alone unti
   setPorts([PORT, 9_090]);
   run(1_000);
   expect(watch.open()).toBe(1);
+});
+
+test('in TLS nobody is told in the open, nor blamed for a handshake that looks like half a request', () => {
+  const { run, open, cuts, farewells, setPorts } = start();
+  setPorts([PORT, TLS_PORT]);
+  open(9);
+  open(10, { localPort: TLS_PORT });
+  run(2.5 * TIMEOUT_MS);
+  expect(cuts).toEqual([
+    { descriptor: 9, reason: 'slow_request' },
+    { descriptor: 10, reason: 'silent' },
+  ]);
+  expect(farewells).toEqual(['HTTP/1.1 408 Request Timeout', null]);
 });
 
 test('of thousands, a few at a time are cut; ten times as many when there are far too many', () => {

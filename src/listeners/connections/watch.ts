@@ -288,9 +288,10 @@ function dueOf({ state, sinceMs }: Connection, nowMs: number, limits: Limits): n
   return Math.min(sinceMs + patienceMs(state, limits), nowMs + limits.headerTimeoutMs / 2);
 }
 
-function reasonFor({ state, isBegun }: Connection): CutReason {
+function reasonFor({ state, isBegun, isPlain }: Connection): CutReason {
   if (state === 'blocked') return 'unread_answer';
-  return isBegun ? 'slow_request' : 'silent';
+  // The bytes of a handshake look like those of a request, and browsers shake hands ahead of need: nobody is blamed for it.
+  return isBegun && isPlain ? 'slow_request' : 'silent';
 }
 
 /**
