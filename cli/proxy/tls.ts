@@ -6,7 +6,7 @@ export const TLS_ARGS = {
     type: 'string',
     valueHint: 'M',
     description:
-      'local-http, or HTTPS with certificates of FLM: packaged-ca, whose root "flm security install-ca" installs, or dev-selfsigned, whose root you hand out yourself. Default: local-http.',
+      'How clients connect: local-http, or HTTPS with packaged-ca ("flm security install-ca" makes it trusted) or dev-selfsigned (you hand out the root). Default: local-http.',
   },
   'https-port': {
     type: 'string',

@@ -78,7 +78,9 @@ async function openFrontAt(
   try {
     if (tenancy === 'shareable') probe(bind, port);
     const others = listeningSockets(port);
-    const front = await openFront({ bind, port, reusePort: tenancy !== 'alone', source, innerPort });
+    // Elsewhere no port is handed on, and some systems do not know the option.
+    const reusePort = tenancy !== 'alone' && process.platform === 'linux';
+    const front = await openFront({ bind, port, reusePort, source, innerPort });
     const sockets = listeningSockets(front.port).filter((socket) => !others.includes(socket));
     // Two that looked at the same moment both found the port free.
     if (tenancy === 'shareable' && isShared(front.port)) {
