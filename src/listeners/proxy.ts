@@ -3,15 +3,15 @@ import { FlmError, reasonOf } from '../lib/errors';
 import { isShared, listeningSockets, steerToLatest, stopListeningOnly } from './hand-on';
 import { noticeTheVanished } from './vanished';
 
-/** What a listener tells of the connection that a request came over. */
-export interface Connection {
-  requestIP(request: Request): { readonly address: string; readonly port: number } | null;
-  timeout(request: Request, seconds: number): void;
-}
-
 /** What answers the requests of a listener. */
 export interface Handler {
-  fetch(request: Request, connection: Connection): Promise<Response>;
+  fetch(request: Request, connection: Visitor): Promise<Response>;
+}
+
+/** What is known of the other end of a connection, and done to it. */
+export interface Visitor {
+  requestIP(request: Request): { readonly address: string; readonly port: number } | null;
+  timeout(request: Request, seconds: number): void;
 }
 
 export interface Listener {

@@ -5,7 +5,6 @@
 import { FlmError, reasonOf } from '../../lib/errors';
 import { isShared, listeningSockets, steerToLatest, stopListeningOnly } from '../hand-on';
 import {
-  type Connection,
   type Handler,
   inUse,
   isInUse,
@@ -13,6 +12,7 @@ import {
   type ListenOptions,
   listen,
   probe,
+  type Visitor,
 } from '../proxy';
 import { noticeTheVanished } from '../vanished';
 import { type Front, LOOPBACK, openFront } from './front';
@@ -106,7 +106,7 @@ function onlyThrough(front: () => Front | null, handler: Handler): Handler {
       const peer = from?.address === LOOPBACK ? front()?.peerAt(from.port) : null;
       if (peer === null || peer === undefined)
         return new Response('Not here.\n', { status: 403, headers: { connection: 'close' } });
-      const outer: Connection = {
+      const outer: Visitor = {
         // Each request has an object of its own, as from the runtime.
         requestIP: () => ({ ...peer }),
         timeout: (answered, seconds) => connection.timeout(answered, seconds),

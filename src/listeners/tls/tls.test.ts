@@ -9,7 +9,7 @@ import { freePort } from '../../../test/support/ports';
 import { createTestCa } from '../../../test/support/test-ca';
 import { errorOf } from '../../../test/support/thrown';
 import type { TlsContextSource } from '../../contract';
-import { type Connection, listen } from '../proxy';
+import { listen, type Visitor } from '../proxy';
 import { listenTls, type TlsListener, type TlsOptions } from '.';
 import { type Front, openFront } from './front';
 
@@ -36,7 +36,7 @@ afterEach(async () => {
   await box[Symbol.asyncDispose]();
 });
 
-type Answer = (request: Request, connection: Connection) => Response | Promise<Response>;
+type Answer = (request: Request, connection: Visitor) => Response | Promise<Response>;
 
 async function start(answer: Answer, options: Partial<TlsOptions> = {}): Promise<TlsListener> {
   const listener = await listenTls({
