@@ -208,7 +208,7 @@ export function createLimits(options: LimitsOptions): Limits {
         unit: 'strangers',
         startedAtMs,
         count,
-        debt: 0,
+        level: 0,
         expiresAtMs: startedAtMs + WINDOW_MS,
       });
     }
