@@ -4,6 +4,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Databases, openDatabases, securitySchema } from '../../db';
 import { type TestDir, testDir } from '../../test/support/data-dir';
+import { often } from '../../test/support/often';
 import { codeOf, errorOf } from '../../test/support/thrown';
 import { createAudit, createAuditStore } from '../audit';
 import type { RefusalReason, Visit } from '../contract';
@@ -275,10 +276,10 @@ describe('what strangers can fill', () => {
       .filter((name) => name.startsWith('security.db'))
       .reduce((sum, name) => sum + statSync(join(data.dir, name)).size, 0);
 
-  test('100,000 refusals of 1,000 addresses take less than 1 MB', async () => {
+  test('refusals of 1,000 addresses, 100 of each by test/slow, take less than 1 MB', async () => {
     await restart();
     const before = bytes();
-    for (let n = 0; n < 100; n++) {
+    for (let n = 0; n < often(20, 100); n++) {
       for (let host = 0; host < 1_000; host++) {
         const ip = `10.${host >> 8}.${host & 255}.1`;
         if (n % 2 === 0) guess(ip);
@@ -296,10 +297,10 @@ describe('what strangers can fill', () => {
     expect(grown).toBeLessThan(1_000_000);
   });
 
-  test('a hundred thousand sources take a bounded room, in memory and on disk', async () => {
+  test('any number of sources takes a bounded room, in memory and on disk', async () => {
     await close();
     await open({ standings: 5_000, bans: 1_000 });
-    for (let n = 0; n < 100_000; n++) {
+    for (let n = 0; n < often(30_000, 100_000); n++) {
       const ip = `${11 + (n >> 18)}.${(n >> 10) & 255}.${(n >> 2) & 255}.${n & 3}`;
       guess(ip);
       if (n % 10 === 0)
