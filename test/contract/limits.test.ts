@@ -125,6 +125,16 @@ test('a client that leaves before the end has used at least what it was sent', a
   expect(Number(headerOf(list, 'x-ratelimit-remaining-tokens'))).toBeLessThan(97_100);
 });
 
+test('strangers are limited on paths where nothing is, and a client that is lost there is told', async () => {
+  await using gateway = await startGateway({ clock: standing() });
+  await gateway.app.policy.set({ document: { ip_rate_limit: { enabled: true, rpm: 2 } } });
+  const lost = (headers: [string, string][]) => ask(gateway.url, { method: 'GET', target: '/nope', headers });
+  const statuses = [];
+  for (let i = 0; i < 3; i++) statuses.push((await lost([])).status);
+  expect(statuses).toEqual([404, 404, 429]);
+  expect((await lost(as(gateway.key).headers)).status).toBe(404);
+});
+
 test('a request that is let in nowhere has used nothing', async () => {
   await using gateway = await startGateway({ clock: standing() });
   await gateway.addFake('openai');
