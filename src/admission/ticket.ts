@@ -159,12 +159,13 @@ class OpenTicket implements Ticket {
     return new OpenLease(this, candidate, waitedMs, this.#parts);
   }
 
-  close(outcome: TicketOutcome, usage: Usage | null): void {
+  close(outcome: TicketOutcome, usage: Usage | null, sent = 0): void {
     if (this.#leases !== 0) throw closedTwice('Ticket', this.id);
     this.#leases = -1;
     const { clock, bus, count } = this.#parts;
     count.tickets--;
-    this.#pass.close(usage === null ? (this.#mayHaveWorked ? null : 0) : tokensIn(usage));
+    const tokens = usage === null ? (this.#mayHaveWorked ? null : 0) : tokensIn(usage);
+    this.#pass.close(tokens, sent + (usage?.promptTokens ?? 0));
     bus.publish({
       name: 'ticket.closed',
       requestId: this.id,

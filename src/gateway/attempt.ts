@@ -69,8 +69,10 @@ export interface Attempt {
   readonly sentMs: number;
   /** Whether somebody else is there to be asked. */
   othersRemain(): boolean;
-  /** Closes Lease, Ticket and exchange. The first call counts: a stream can end in several ways at once. */
-  end(outcome: LeaseOutcome, seen: Omit<Seen, 'status'>): void;
+  /**
+   * Closes Lease, Ticket and exchange. The first call counts: a stream can end in several ways at once. `sent` is the Ticket's.
+   */
+  end(outcome: LeaseOutcome, seen: Omit<Seen, 'status'>, sent?: number): void;
   /** Closes the Lease alone: the next candidate is asked. `answer` is the client's when all others only refuse. */
   giveWay(outcome: LeaseOutcome, answer: Response): void;
 }
@@ -190,13 +192,13 @@ class OpenAttempt implements Attempt {
     return this.#turns.remain();
   }
 
-  end(outcome: LeaseOutcome, seen: Omit<Seen, 'status'>): void {
+  end(outcome: LeaseOutcome, seen: Omit<Seen, 'status'>, sent = 0): void {
     if (this.#ended) return;
     this.#ended = true;
     const { firstTokenMs, usage } = seen;
     this.#lease.close(outcome, { firstTokenMs, usage, status: this.response.status });
     this.exchange.record.ended(outcome, usage, firstTokenMs);
-    this.#ticket.close(outcome, usage);
+    this.#ticket.close(outcome, usage, sent);
     this.exchange.close();
   }
 

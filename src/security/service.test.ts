@@ -116,6 +116,15 @@ function guessUntilBanned(ip: string): void {
 }
 
 describe('a restart', () => {
+  test('takes nobody past the failures that lead to a ban', async () => {
+    const slip = (n: number) =>
+      knock('203.0.113.44', '/v1/models', 'mistyped_api_key', { authorization: `Bearer ${n}` });
+    for (let n = 0; n < 9; n++) expect(slip(n)).toBe(401);
+    await restart();
+    const after = Array.from({ length: 4 }, (_, n) => slip(100 + n));
+    expect(after).toEqual([401, 401, 403, 403]);
+  });
+
   test('keeps bans of both kinds, and what addresses did', async () => {
     guessUntilBanned('203.0.113.1');
     for (let n = 0; n < 4; n++) knock('203.0.113.2', `/.env`, 'missing_authorization_header');

@@ -82,6 +82,15 @@ describe('the order', () => {
     expect((await request('/v1/models', { ip, key: gateway.key })).status).toBe(200);
   });
 
+  test('an automatic one holds on every path, whatever is shown that is no valid key', async () => {
+    const ip = stranger();
+    await guess(ip);
+    const shown = [['Authorization', 'Basic eDp5'] as const, ['x-api-key', 'x'] as const];
+    for (const header of shown)
+      expect(verdict(await request('/nope', { ip, more: [header] }))).toEqual(BANNED);
+    expect((await request('/nope', { ip, key: gateway.key })).status).toBe(404);
+  });
+
   test('an automatic one comes after it: a valid key is served', async () => {
     const ip = stranger();
     expect(await guess(ip)).toBe(6);

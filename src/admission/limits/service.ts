@@ -42,8 +42,11 @@ export interface Limits {
 
 /** What a request has taken. Closed once. */
 export interface Pass {
-  /** Gives its place back, and counts the tokens that were really used; null: nobody has told, so what was reserved stands. */
-  close(tokens: number | null): void;
+  /**
+   * Gives its place back, and counts the tokens that were really used; null: nobody has told, so what was reserved stands.
+   * At least `atLeast` count in either case.
+   */
+  close(tokens: number | null, atLeast?: number): void;
 }
 
 export interface LimitsOptions {
@@ -174,13 +177,15 @@ export function createLimits(options: LimitsOptions): Limits {
     if (holder === null && reservation === null) return FREE_PASS;
     let isOpen = true;
     return {
-      close(tokens) {
+      close(tokens, atLeast = 0) {
         if (!isOpen) return;
         isOpen = false;
         if (holder !== null) leave(holder);
-        if (reservation === null || tokens === null) return;
+        if (reservation === null) return;
+        const { demand, window } = reservation;
+        const used = Math.max(tokens ?? demand.cost, atLeast);
         // Where the counts are elsewhere, nobody waits for them to be put right.
-        const settled = store.settle(reservation.demand, reservation.window, tokens);
+        const settled = used === demand.cost ? undefined : store.settle(demand, window, used);
         if (settled instanceof Promise)
           settled.catch((error: unknown) => log.warn('tokens could not be settled', { error }));
       },
