@@ -488,6 +488,11 @@ export async function openApp(options: AppOptions): Promise<App> {
           return engines.states();
         },
         addresses: interfaceAddresses,
+        addressOf: (url) =>
+          egress.checkEngineUrl(url).then(
+            ({ address }) => address,
+            () => null,
+          ),
         knock: egress.knock,
         whoIsAt: (ip, port) => whoIsAt(egress, ip, port),
         stayHome: (kind) => adapterOf(kind).stayHome,

@@ -57,6 +57,7 @@ async function report(more: Partial<ExposureOptions>) {
     hasKey: () => true,
     engines: async () => [],
     addresses: () => LAPTOP,
+    addressOf: async () => null,
     knock: egress.knock,
     whoIsAt: (ip, port) => whoIsAt(egress, ip, port),
     stayHome: (kind) => adapterOf(kind).stayHome,
@@ -169,6 +170,22 @@ describe('an engine on this machine', () => {
       expect(found.engines.map(({ open_at: [at] }) => at?.answers)).toEqual(['with-key', 'unknown']);
     },
   );
+
+  test('is found by a name of this machine, too', async () => {
+    const named = { 'http://box:8000': '127.0.1.1', 'http://box.lan:8001': '192.168.1.20' } as const;
+    const found = await report({
+      engines: async () =>
+        [...Object.keys(named), 'http://gpu.lan:8002', 'http://gone:8003'].map((url) => state('vllm', url)),
+      addressOf: async (url) =>
+        url === 'http://gpu.lan:8002' ? '192.168.1.99' : (named[url as keyof typeof named] ?? null),
+      knock: async () => true,
+      whoIsAt: async () => ({ who: 'engine', wantsKey: false }),
+    });
+    expect(found.engines.map(({ port, verdict }) => [port, verdict])).toEqual([
+      [8000, 'open'],
+      [8001, 'open'],
+    ]);
+  });
 
   test('that listens on loopback alone is in order', async () => {
     await using fake = await fakeEngine('lmstudio');

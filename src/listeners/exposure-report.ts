@@ -24,6 +24,8 @@ export interface ExposureOptions {
   readonly hasKey: () => boolean;
   readonly engines: () => Promise<readonly EngineState[]>;
   readonly addresses: () => readonly MachineAddress[];
+  /** Where the name in an engine's URL leads; null when nowhere. */
+  readonly addressOf: (url: string) => Promise<string | null>;
   /** Whether a TCP connection is taken there. */
   readonly knock: (ip: string, port: number, timeoutMs: number) => Promise<boolean>;
   readonly whoIsAt: (
@@ -42,7 +44,8 @@ const MAX_KNOCKS = 32;
 export async function reportExposure(options: ExposureOptions): Promise<ExposureReport> {
   const outside = options.addresses().filter(({ ip }) => ipReach(ip) !== 'loopback');
   const here = new Set(options.addresses().map(({ ip }) => ip));
-  const engines = (await options.engines()).flatMap((state) => placeOf(state, here));
+  const states = await options.engines();
+  const engines = (await Promise.all(states.map((state) => placeOf(state, here, options)))).flat();
   const listeners = [
     ...options.proxies().map((proxy) => listenerOf(proxy, options)),
     ...adminListener(options.adminUrl()),
@@ -64,11 +67,17 @@ interface LocalEngine {
 }
 
 /** None where the engine is on another machine: how that one is reached is its owner's concern. */
-function placeOf({ ref: { id, kind, baseUrl } }: EngineState, here: ReadonlySet<string>): LocalEngine[] {
+async function placeOf(
+  { ref: { id, kind, baseUrl } }: EngineState,
+  here: ReadonlySet<string>,
+  { addressOf }: ExposureOptions,
+): Promise<LocalEngine[]> {
   const url = URL.parse(baseUrl);
   if (url === null) return [];
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  const ip = host === 'localhost' ? '127.0.0.1' : parseIp(host);
+  // This machine has names, too.
+  const ip =
+    host === 'localhost' ? '127.0.0.1' : (parseIp(host) ?? parseIp((await addressOf(baseUrl)) ?? ''));
   const isHere = ip !== null && (UNSPECIFIED.has(ip) || ipReach(ip) === 'loopback' || here.has(ip));
   if (!isHere) return [];
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
