@@ -58,6 +58,7 @@ import {
   createTrial,
   type Engines,
   type Trial,
+  usualPorts,
   whoIsAt,
   whoListens,
 } from './engines';
@@ -495,6 +496,7 @@ export async function openApp(options: AppOptions): Promise<App> {
           ),
         knock: egress.knock,
         whoIsAt: (ip, port) => whoIsAt(egress, ip, port),
+        usualPorts: usualPorts(),
         stayHome: (kind) => adapterOf(kind).stayHome,
       });
 

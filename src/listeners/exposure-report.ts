@@ -31,7 +31,13 @@ export interface ExposureOptions {
   readonly whoIsAt: (
     ip: string,
     port: number,
-  ) => Promise<{ readonly who: 'flm' | 'engine' | 'other'; readonly wantsKey: boolean }>;
+  ) => Promise<{
+    readonly who: 'flm' | 'engine' | 'other';
+    readonly kind: EngineKind | null;
+    readonly wantsKey: boolean;
+  }>;
+  /** Where engines listen that nobody told otherwise. */
+  readonly usualPorts: readonly number[];
   /** How the owner makes that kind of engine listen on this machine alone. */
   readonly stayHome: (kind: EngineKind) => string;
 }
@@ -45,7 +51,8 @@ export async function reportExposure(options: ExposureOptions): Promise<Exposure
   const outside = options.addresses().filter(({ ip }) => ipReach(ip) !== 'loopback');
   const here = new Set(options.addresses().map(({ ip }) => ip));
   const states = await options.engines();
-  const engines = (await Promise.all(states.map((state) => placeOf(state, here, options)))).flat();
+  const known = (await Promise.all(states.map((state) => placeOf(state, here, options)))).flat();
+  const engines = [...known, ...(await unknownEngines(known, outside, options))];
   const listeners = [
     ...options.proxies().map((proxy) => listenerOf(proxy, options)),
     ...adminListener(options.adminUrl()),
@@ -84,6 +91,22 @@ async function placeOf(
   return [{ id, kind, port }];
 }
 
+/** Those that listen on an address of a network and not on loopback, where FLM looks for engines. One for each port. */
+async function unknownEngines(
+  known: readonly LocalEngine[],
+  outside: readonly MachineAddress[],
+  { usualPorts, knock, whoIsAt }: ExposureOptions,
+): Promise<LocalEngine[]> {
+  const places = usualPorts
+    .filter((port) => !known.some((engine) => engine.port === port))
+    .flatMap((port) => outside.filter(({ ip }) => !isOfLink(ip)).map(({ ip }) => ({ ip, port })));
+  const found = await mapAtOnce(places, MAX_KNOCKS, async ({ ip, port }): Promise<LocalEngine[]> => {
+    const kind = (await knock(ip, port, KNOCK_MS)) ? (await whoIsAt(ip, port)).kind : null;
+    return kind === null ? [] : [{ id: `${kind}-${port}`, kind, port }];
+  });
+  return [...new Map(found.flat().map((engine) => [engine.port, engine])).values()];
+}
+
 async function engineAt(
   { id, kind, port }: LocalEngine,
   outside: readonly MachineAddress[],
@@ -91,10 +114,8 @@ async function engineAt(
 ): Promise<ExposedEngine> {
   const tried = await Promise.all(
     outside.map(async ({ ip, interfaceName }): Promise<ExposedEngine['open_at']> => {
-      // An address of one link alone means nothing without the link.
-      const isOfLink = ipReach(ip) === 'link-local' && ip.includes(':');
-      if (!(await knock(isOfLink ? `${ip}%${interfaceName}` : ip, port, KNOCK_MS))) return [];
-      const { who, wantsKey } = isOfLink ? UNKNOWN : await whoIsAt(ip, port);
+      if (!(await knock(isOfLink(ip) ? `${ip}%${interfaceName}` : ip, port, KNOCK_MS))) return [];
+      const { who, wantsKey } = isOfLink(ip) ? UNKNOWN : await whoIsAt(ip, port);
       // Another address of the same port may be FLM's.
       if (who === 'flm') return [];
       const answers = who === 'other' ? 'unknown' : wantsKey ? 'with-key' : 'without-key';
@@ -106,6 +127,11 @@ async function engineAt(
   const verdict: Verdict = isOpen ? 'open' : openAt.length > 0 ? 'warning' : 'ok';
   const advice = openAt.length === 0 ? null : `${stayHome(kind)} Or block port ${port} in the firewall.`;
   return { engine: id, kind, port, open_at: openAt, verdict, advice };
+}
+
+/** An address of one link alone means nothing without the link. */
+function isOfLink(ip: string): boolean {
+  return ipReach(ip) === 'link-local' && ip.includes(':');
 }
 
 const UNKNOWN = { who: 'other', wantsKey: false } as const;
