@@ -40,6 +40,7 @@ import {
   type Trial,
   whoListens,
 } from './engines';
+
 import { type Bus, createBus } from './lib/bus';
 import type { Log } from './lib/log';
 import type { Env, Paths } from './lib/paths';

@@ -18,7 +18,7 @@ import type { Config } from '../config';
 import type { Clock } from '../contract';
 import type { RunBy } from '../daemon';
 import type { Egress } from '../egress';
-import { adapterOf, type Engines, type Trial, whoIsAt } from '../engines';
+import { adapterOf, type Engines, type Trial, usualPorts, whoIsAt } from '../engines';
 import type { Env, Paths } from '../lib/paths';
 import {
   type Connections,
@@ -80,8 +80,14 @@ export function createReports(options: ReportsOptions): Reports {
         return engines.states();
       },
       addresses: interfaceAddresses,
+      addressOf: (url) =>
+        egress.checkEngineUrl(url).then(
+          ({ address }) => address,
+          () => null,
+        ),
       knock: egress.knock,
       whoIsAt: (ip, port) => whoIsAt(egress, ip, port),
+      usualPorts: usualPorts(),
       stayHome: (kind) => adapterOf(kind).stayHome,
     });
 

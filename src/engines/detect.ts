@@ -169,9 +169,14 @@ export async function whoListens(egress: Egress, bind: string, port: number): Pr
 
 const WHO_TIMEOUT_MS = 1_000;
 
+/** The ports at which engines listen that nobody told otherwise. */
+export function usualPorts(): readonly number[] {
+  return [...new Set(RECOGNITION.flatMap((adapter) => adapter.ports))];
+}
+
 /** Base URLs where engines usually are: default ports on loopback, and what the environment names (FLM-041). */
 export function placesToLook(env: Env): readonly string[] {
-  const ports = new Set(RECOGNITION.flatMap((adapter) => adapter.ports));
+  const ports = new Set(usualPorts());
   const llamaPort = Number(env.LLAMA_CPP_PORT);
   if (Number.isInteger(llamaPort) && llamaPort > 0 && llamaPort < 65_536) ports.add(llamaPort);
   // An empty variable is one that is not set.

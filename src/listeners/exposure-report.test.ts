@@ -57,8 +57,10 @@ async function report(more: Partial<ExposureOptions>) {
     hasKey: () => true,
     engines: async () => [],
     addresses: () => LAPTOP,
+    addressOf: async () => null,
     knock: egress.knock,
     whoIsAt: (ip, port) => whoIsAt(egress, ip, port),
+    usualPorts: [],
     stayHome: (kind) => adapterOf(kind).stayHome,
     ...more,
   });
@@ -145,6 +147,21 @@ describe('an engine on this machine', () => {
     expect(found.engines[0]?.advice).toContain('llama-server --host 127.0.0.1');
   });
 
+  test.skipIf(lacks(ipv4, 'an IPv4 address of a network'))(
+    'that FLM does not know is found at a usual port, on an address of a network alone',
+    async () => {
+      const address = ipv4?.ip ?? '';
+      await using fake = await fakeEngine('vllm', { hostname: address });
+      await using other = await listenTcp((socket) => socket.end(), { host: address });
+      const port = Number(new URL(fake.url).port);
+      const found = await report({ ...real, usualPorts: [port, other.port] });
+      expect(found.status).toBe('open');
+      expect(found.engines).toMatchObject([
+        { engine: `vllm-${port}`, kind: 'vllm', port, open_at: [{ address, answers: 'without-key' }] },
+      ]);
+    },
+  );
+
   test.skipIf(lacks(link, 'an address of one link'))('is found on an address of one link, too', async () => {
     await using server = await listenTcp(() => {}, { host: '::' });
     const engines = async () => [state('vllm', `http://127.0.0.1:${server.port}`)];
@@ -170,6 +187,22 @@ describe('an engine on this machine', () => {
     },
   );
 
+  test('is found by a name of this machine, too', async () => {
+    const named = { 'http://box:8000': '127.0.1.1', 'http://box.lan:8001': '192.168.1.20' } as const;
+    const found = await report({
+      engines: async () =>
+        [...Object.keys(named), 'http://gpu.lan:8002', 'http://gone:8003'].map((url) => state('vllm', url)),
+      addressOf: async (url) =>
+        url === 'http://gpu.lan:8002' ? '192.168.1.99' : (named[url as keyof typeof named] ?? null),
+      knock: async () => true,
+      whoIsAt: async () => ({ who: 'engine', kind: 'vllm', wantsKey: false }),
+    });
+    expect(found.engines.map(({ port, verdict }) => [port, verdict])).toEqual([
+      [8000, 'open'],
+      [8001, 'open'],
+    ]);
+  });
+
   test('that listens on loopback alone is in order', async () => {
     await using fake = await fakeEngine('lmstudio');
     const found = await report({ ...real, engines: async () => [state('lmstudio', fake.url)] });
@@ -181,7 +214,7 @@ describe('an engine on this machine', () => {
     const found = await report({
       engines: async () => [state('llamacpp', 'http://localhost:8080')],
       knock: async () => true,
-      whoIsAt: async () => ({ who: 'flm', wantsKey: true }),
+      whoIsAt: async () => ({ who: 'flm', kind: null, wantsKey: true }),
       addresses: () => LAPTOP.slice(0, 2),
     });
     expect(found.status).toBe('ok');

@@ -7,7 +7,7 @@ export type Exposure = 'loopback' | 'private' | 'public';
 
 /**
  * From where a bind address can be reached. `0.0.0.0` and `::` are as exposed as the most exposed address of the
- * machine; `::` takes IPv4 too.
+ * machine, and `private` at least; `::` takes IPv4 too.
  */
 export function exposureOf(
   bind: string,
@@ -20,7 +20,8 @@ export function exposureOf(
   if (open !== undefined) return { exposure: 'public', address: open };
   const near = found('private') ?? found('link-local');
   if (near !== undefined) return { exposure: 'private', address: near };
-  return { exposure: 'loopback', address: bind };
+  // A network that FLM was started before is listened on as soon as it is there.
+  return { exposure: UNSPECIFIED.has(bind) ? 'private' : 'loopback', address: bind };
 }
 
 /** @throws EXPOSURE_REFUSED for a public address without TLS, unless the owner said so. */

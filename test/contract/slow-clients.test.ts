@@ -227,6 +227,18 @@ describe.concurrent.skipIf(process.platform !== 'linux')('never cut', () => {
     await idle.until(() => text(idle).split('ok').length === 3);
   });
 
+  test('requests over IPv4 that came in where IPv6 listens', async () => {
+    const { watched, port, served, release } = start({ bind: '::' });
+    const client = await connectRaw(`http://127.0.0.1:${port}`);
+    closers.push(() => client.reset());
+    client.send(`POST /slow HTTP/1.1\r\n${HEAD}Content-Length: 3\r\n\r\nabc`);
+    await until(() => served.size === 1);
+    await Bun.sleep(4 * TIMEOUT_MS);
+    expect([total(watched.cut), client.ended()]).toEqual([0, false]);
+    release();
+    expect((await client.read()).body.toString()).toBe('done');
+  });
+
   test('anybody while the policy says no, or nobody can come from elsewhere', async () => {
     await using off = start({ connections: { enabled: false } });
     await using local = start({ isExposed: false });

@@ -31,6 +31,8 @@ export class Connection implements Flow {
   /** Bytes of the request that the kernel has not taken yet. */
   #unsent: Uint8Array | null = null;
   #signal: Cancel | null = null;
+  /** Whether a request waits for the end of the turn. */
+  #isLeaving = false;
   /** Why it was closed, once it is; null inside when there was no more use for it. */
   #closed: { readonly reason: unknown } | null = null;
 
@@ -77,13 +79,20 @@ export class Connection implements Flow {
     }
     this.#incoming = incoming;
     this.#watch(signal);
+    this.#isLeaving = true;
     leave(this, request);
     return incoming.response;
   }
 
-  /** Writes what `send` was given. */
+  /** Writes what `send` was given. Never throws: others leave in the same turn. */
   depart(request: string | Uint8Array): void {
-    if (this.#closed === null) this.#write(request);
+    this.#isLeaving = false;
+    if (this.#closed !== null) return;
+    try {
+      this.#write(request);
+    } catch (error) {
+      this.close(error);
+    }
   }
 
   pause(): void {
@@ -120,8 +129,10 @@ export class Connection implements Flow {
 
   onData(bytes: Uint8Array): void {
     if (this.#closed !== null) return;
-    if (this.#incoming === null) {
-      this.close(new EgressError('malformed', 'it spoke without being asked'));
+    if (this.#incoming === null || this.#isLeaving) {
+      const unasked = new EgressError('malformed', 'it spoke without being asked');
+      // What is about to leave can leave on another.
+      this.close(this.uses > 1 ? new StaleConnection(unasked) : unasked);
       return;
     }
     try {

@@ -3,7 +3,7 @@
  * take their answer, or are more than one source or all together may have. Whoever has a request under way is never cut
  * here, so among too many it hits those that have waited longest: an honest client asks as soon as it is connected.
  */
-import type { IpSet } from '../../lib/ip';
+import { type IpSet, parseIp } from '../../lib/ip';
 import { Connection, type Source, type State } from './connection';
 import type { Limits } from './limits';
 import type { Sockets } from './sockets';
@@ -32,7 +32,7 @@ export interface WatchOptions {
   readonly bucketOf: (ip: string) => string;
   /** False when no request from that port is under way. */
   readonly mayServe: (port: number) => boolean;
-  /** Calls `visit` for the other end of every connection whose request is under way. */
+  /** Calls `visit` for the other end of every connection whose request is under way, as the runtime writes it. */
   readonly visitServed: (visit: (address: string, port: number) => void) => void;
   readonly onCut: (reason: CutReason, connection: Connection) => void;
 }
@@ -152,8 +152,9 @@ export function createWatch(options: WatchOptions): Watch {
     if (byPort.size === 0) return [...connections];
     const served = new Set<Connection>();
     visitServed((address, port) => {
+      // A listener on :: sees IPv4 clients as ::ffff:192.0.2.1.
       for (const connection of byPort.get(port) ?? [])
-        if (connection.address === address) served.add(connection);
+        if (connection.address === parseIp(address)) served.add(connection);
     });
     for (const connection of served) connection.isServed(nowMs);
     return connections.filter((connection) => !served.has(connection));
