@@ -228,9 +228,10 @@ describe.concurrent.skipIf(process.platform !== 'linux')('never cut', () => {
   });
 
   test('requests over IPv4 that came in where IPv6 listens', async () => {
-    const { watched, port, served, release } = start({ bind: '::' });
+    await using server = start({ bind: '::' });
+    const { watched, port, served, release } = server;
     const client = await connectRaw(`http://127.0.0.1:${port}`);
-    closers.push(() => client.reset());
+    server.onClose(() => client.reset());
     client.send(`POST /slow HTTP/1.1\r\n${HEAD}Content-Length: 3\r\n\r\nabc`);
     await until(() => served.size === 1);
     await Bun.sleep(4 * TIMEOUT_MS);
