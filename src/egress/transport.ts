@@ -13,6 +13,8 @@ export interface EgressRequest {
   readonly tlsName?: string;
   /** A unix socket to speak HTTP over, instead of the URL's host. */
   readonly unixSocket?: string;
+  /** What it is for: requests of different purposes share no way through a tunnel. Default: engine. */
+  readonly purpose?: string;
 }
 
 /** Response headers: looked up in any case, iterated in lower case. */
