@@ -63,6 +63,20 @@ export const PROGRAM: FlmGroup = {
         },
       },
     },
+    egress: {
+      about: 'How requests leave this machine: straight, or through Tor or a SOCKS5 server.',
+      commands: {
+        status: verb(() => import('./egress/status')),
+        test: verb(() => import('./egress/test')),
+        login: {
+          about: 'What the SOCKS5 server is told when it asks who is there.',
+          commands: {
+            set: verb(() => import('./egress/login/set')),
+            remove: verb(() => import('./egress/login/remove')),
+          },
+        },
+      },
+    },
     'api-keys': {
       about: 'Who may use FLM.',
       commands: {

@@ -9,6 +9,7 @@ import { KeyInput, RotateInput } from '../src/admission';
 import { type App, openApp } from '../src/app';
 import { AuditFilter, AuditQuery, CheckpointQuery, EraseInput } from '../src/audit';
 import { SettingInput } from '../src/config';
+import { EgressLoginInput, EgressTestInput } from '../src/egress';
 import { EngineInput } from '../src/engines';
 import { FlmError } from '../src/lib/errors';
 import { requireValid } from '../src/lib/validate';
@@ -59,9 +60,9 @@ function once(act: () => void): () => void {
 }
 
 function checked(
-  { keys, engines, config, models, sessions, audit, activity }: App,
+  { keys, engines, config, models, sessions, audit, activity, wayOut }: App,
   onChange: () => void,
-): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'audit' | 'activity'> {
+): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'audit' | 'activity' | 'wayOut'> {
   /** The same change, of which is told once it is made. */
   function told<Args extends readonly unknown[], Result>(
     change: (...args: Args) => Promise<Result>,
@@ -115,6 +116,12 @@ function checked(
     activity: {
       ...activity,
       erase: told(async (input) => activity.erase(requireValid(ActivityEraseInput, input))),
+    },
+    wayOut: {
+      ...wayOut,
+      test: async (input) => wayOut.test(requireValid(EgressTestInput, input)),
+      setLogin: told(async (input) => wayOut.setLogin(requireValid(EgressLoginInput, input))),
+      removeLogin: told(wayOut.removeLogin),
     },
   };
 }

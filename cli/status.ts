@@ -2,6 +2,7 @@
 import type { Status } from '../src/admin/client';
 import { withBackend } from './backend';
 import { command } from './command';
+import { egressLine } from './egress/text';
 import { endpointRows } from './endpoints';
 import { columns } from './table';
 import { localTime } from './time';
@@ -36,6 +37,7 @@ function textOf(status: Status): string {
         `${status.engines.running} running of ${status.engines.known} known, ${count(status.models, 'model')}`,
       ],
       ['Requests', `${status.requests} under way`],
+      ...(status.egress.mode === 'direct' ? [] : [['Egress', egressLine(status.egress)] as const]),
       ...adminRow(status),
       ['Since', status.started_at === null ? '' : localTime(status.started_at)],
       ['Data', status.data_dir],

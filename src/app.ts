@@ -33,13 +33,22 @@ import {
 } from './admission';
 import { adminUrl, openAdminPort } from './app/admin-port';
 import { postVia } from './app/collector';
+import { createEgressChoice, egressOfProxies, whyBehindTunnel } from './app/egress';
 import { alsoToFile, boundedStdout, logEvents } from './app/logs';
 import { createRequestLog } from './app/request-log';
 import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
 import type { Clock } from './contract';
 import { createDaemon, type Legacy, type RunBy } from './daemon';
-import { createEgress, type Egress } from './egress';
+import {
+  createEgress,
+  createEgressApi,
+  createLoginStore,
+  createTunnel,
+  type Egress,
+  type EgressRoom,
+  placeOfHost,
+} from './egress';
 import {
   createEngineStore,
   createEngines,
@@ -94,6 +103,8 @@ export interface App {
   readonly trial: Trial;
   readonly sessions: Sessions;
   readonly egress: Egress;
+  /** What the owner sees of the way out, and tries of it. */
+  readonly wayOut: EgressRoom;
   readonly proxies: Proxies;
   /** The request log. */
   readonly activity: ActivityApi;
@@ -148,6 +159,8 @@ export interface SavedOrder {
 
 /** How long requests under way may take to say goodbye when FLM stops. */
 const GOODBYE_MS = 2_000;
+/** Engines that were looked at this recently are not asked again. */
+const FRESH_MS = 15_000;
 /** Idle connections of a process that was replaced close by themselves in this time. */
 const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
 
@@ -203,7 +216,18 @@ export async function openApp(options: AppOptions): Promise<App> {
     }
     const keys = await createKeys(createKeyStore(db.security, audit.inSecurityDb), clock, bus);
     undo.push(keys.close);
-    const egress = createEgress({ clock });
+    const loginStore = createLoginStore(db.security, audit.inSecurityDb);
+    const login = { current: await loginStore.load() };
+    const tunnel = createTunnel({
+      settings: config.current,
+      login: () => login.current,
+      clock,
+      bus,
+      log,
+      // What another process has taken over, that one puts on record.
+      record: async (event) => (daemon.isOwner() ? audit.record(event) : undefined),
+    });
+    const egress = createEgress({ clock, tunnel });
     undo.push(egress.close);
 
     const requestLog = createRequestLog({
@@ -237,6 +261,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       standingOf: (candidate) => engines.standingOf(candidate, loadOf(candidate.engine.id)),
       store: createRuleStore(db.config, audit.inConfigDb),
       clock,
+      whyAway: (engine) => whyBehindTunnel(tunnel, engine),
     });
     const engines: Engines = await createEngines({
       store: createEngineStore(db.config, db.security, audit.inConfigDb),
@@ -257,6 +282,28 @@ export async function openApp(options: AppOptions): Promise<App> {
       onChange: models.update,
     });
     undo.push(engines.close);
+    const wayOut = createEgressApi({
+      egress,
+      tunnel,
+      settings: config.current,
+      store: loginStore,
+      login,
+      targets: async () => {
+        await engines.refresh(FRESH_MS);
+        const remote = engines
+          .states()
+          .filter(({ ref }) => placeOfHost(new URL(ref.baseUrl).hostname) !== 'here');
+        return remote.map(({ ref }) => ({ name: ref.id, url: ref.baseUrl }));
+      },
+      clock,
+    });
+    undo.push(
+      bus.subscribe('config.changed', ({ keys }) => {
+        if (keys.some((key) => key.startsWith('egress.'))) void tunnel.refresh();
+      }),
+      // Engines behind a tunnel come and go with it.
+      bus.subscribe('egress.changed', () => void engines.refresh(0)),
+    );
 
     let gateway: Gateway | null = null;
     let admin: Admin | null = null;
@@ -272,6 +319,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       clock,
       log,
       openEntrance: (options) => openGateway().edge(options),
+      egress: () => egressOfProxies(config.current()),
       whoListens: (bind, port) => whoListens(egress, bind, port),
     });
     let closeGateway = (): void => {};
@@ -305,6 +353,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         loadOf: slots.load,
         activity: () => requestLog.counters() ?? { queued: 0, dropped: 0 },
         post: postVia(egress, ending.signal),
+        tunnel: tunnel.view,
         stdout: boundedStdout(),
       });
       undo.push(async () => {
@@ -363,6 +412,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         },
         admin: adminPort,
         run_by: runBy,
+        egress: wayOut.now(),
         proxies: proxies.all(),
         started_at: first?.started_at ?? null,
         requests: open().exchanges,
@@ -445,11 +495,19 @@ export async function openApp(options: AppOptions): Promise<App> {
       lingerMs: LINGER_MS,
     });
 
+    const chooseEgress = createEgressChoice({
+      config,
+      tunnel,
+      audit,
+      hasOthers: () => !proxies.isEmpty(),
+    });
+
     /** Ends FLM with its last proxy: there is nothing left to do, and commands work without it. */
     const guarded: ProxiesApi = {
       ...proxies,
       async start(input) {
         if (daemon.isStopping()) throw new FlmError('SHUTTING_DOWN');
+        await chooseEgress(input);
         return proxies.start(input);
       },
       async stop(selector) {
@@ -477,7 +535,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       });
       undo.push(logEvents(bus, log));
       const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
-      const rooms = { keys, engines, config, models, audit, sessions, status, check, support };
+      const rooms = { keys, engines, config, models, audit, sessions, wayOut, status, check, support };
       admin = createAdmin({
         ...rooms,
         activity: requestLog.api,
@@ -502,6 +560,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       trial,
       sessions,
       egress,
+      wayOut,
       proxies,
       activity: requestLog.api,
       bus,
@@ -520,6 +579,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         forgotten ??= proxies.forgetDead();
         await forgotten;
         await openTelemetry();
+        await tunnel.start(false);
         const profile: ProxyProfile = { mode: 'local-http', trustedProxies: [], ...place };
         const proxy = await proxies.open(profile, { isWanted: false, tenancy: 'alone' });
         await begin('foreground', null);
@@ -530,6 +590,8 @@ export async function openApp(options: AppOptions): Promise<App> {
         onReplaced = replaced;
         await proxies.forgetDead();
         await openTelemetry();
+        if (first !== null) await chooseEgress(first);
+        await tunnel.start(isPatient || legacy !== null);
         if (legacy !== null) daemon.inherit(legacy);
         // FLM serves other engines meanwhile, and also when this one does not start.
         if (trial.state().installed)

@@ -6,6 +6,7 @@ import { findRunning } from '../backend';
 import type { Cli } from '../cli';
 import { command } from '../command';
 import { startDaemon } from '../daemon/start';
+import { EGRESS_ARGS, egressInput } from '../egress/flags';
 import { parsePort } from './selector';
 import { othersText, startedText } from './text';
 
@@ -33,6 +34,7 @@ export default command({
       description: 'A reverse proxy whose X-Forwarded-For is believed (repeatable).',
     },
     'allow-plaintext': { type: 'boolean', description: 'Bind a public address although there is no TLS.' },
+    ...EGRESS_ARGS,
     'no-daemon': { type: 'boolean', description: 'Stay in the foreground, for a service manager or a test.' },
   },
   repeatable: ['trusted-proxy'],
@@ -44,6 +46,7 @@ export default command({
     'flm proxy start',
     'flm proxy start --port 9000 --bind 0.0.0.0',
     'flm proxy start --trusted-proxy 10.0.0.0/8',
+    'flm proxy start --egress-mode tor',
   ],
   async run({ cli, args, all }) {
     const trusted = all('trusted-proxy');
@@ -53,6 +56,7 @@ export default command({
       ...(args.mode === undefined ? {} : { mode: args.mode }),
       ...(trusted.length === 0 ? {} : { trusted_proxies: [...trusted] }),
       ...(args['allow-plaintext'] === true ? { allow_plaintext: true } : {}),
+      ...egressInput(args),
     };
     // Not from args: citty takes --no-daemon for the opposite of --daemon.
     if (all('no-daemon').length > 0) {

@@ -12,7 +12,7 @@ export function proxiesText(proxies: readonly ProxyView[]): string {
       proxy.listen_addr,
       proxy.status,
       String(proxy.requests),
-      proxy.egress.mode,
+      proxy.egress.socks5_endpoint ?? proxy.egress.mode,
       proxy.last_error ?? '',
     ]),
     'No proxy runs. Start one with: flm proxy start',

@@ -17,7 +17,7 @@ interface Cancellable {
   readonly signal?: AbortSignal | undefined;
 }
 
-export type GetStatusResult = { running: boolean; id: string | null; pid: number | null; version: string; data_dir: string; mode: "local-http" | null; listen_addr: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; admin: { url: string | null; reason: string | null }; run_by: "supervisor" | "service" | "foreground" | null; proxies: ({ id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct"; fail_open: boolean; socks5_endpoint: null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; started_at: string | null; requests: number; engines: { running: number; known: number }; models: number; security_db_key: "keychain" | "file" | "passphrase" };
+export type GetStatusResult = { running: boolean; id: string | null; pid: number | null; version: string; data_dir: string; mode: "local-http" | null; listen_addr: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; admin: { url: string | null; reason: string | null }; run_by: "supervisor" | "service" | "foreground" | null; egress: { mode: "direct" | "tor" | "socks5"; endpoint: string | null; state: "direct" | "starting" | "up" | "down" | "bypassed"; reason: string | null; since: string | null; fail_open: boolean; private_addresses: "tunnel" | "direct"; has_login: boolean }; proxies: ({ id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; started_at: string | null; requests: number; engines: { running: number; known: number }; models: number; security_db_key: "keychain" | "file" | "passphrase" };
 
 export type RunChecksResult = { status: "ok" | "warning" | "error"; checks: ({ name: string; status: "ok" | "warning" | "error"; message: string })[] };
 
@@ -107,11 +107,11 @@ export type UnsetSettingResult = { key: string; value: string; effect: "applied"
 
 export type ExplainSettingResult = { key: string; about: string; takes: string; apply: "live" | "restart"; value: string; source: "flag" | "env" | "database" | "file" | "default"; sources: ({ source: "flag" | "env" | "database" | "file" | "default"; where: string; value: string | null; wins: boolean })[] };
 
-export type ListProxiesResult = { items: ({ id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct"; fail_open: boolean; socks5_endpoint: null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; next: string | null };
+export type ListProxiesResult = { items: ({ id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; next: string | null };
 
-export type StartProxyBody = { port?: number; bind?: string; mode?: string; trusted_proxies?: (string)[]; allow_plaintext?: boolean };
+export type StartProxyBody = { port?: number; bind?: string; mode?: string; trusted_proxies?: (string)[]; allow_plaintext?: boolean; egress_mode?: "direct" | "tor" | "socks5"; socks5_endpoint?: string; egress_fail_open?: boolean };
 
-export type StartProxyResult = { id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct"; fail_open: boolean; socks5_endpoint: null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
+export type StartProxyResult = { id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
 
 export type StopProxiesBody = { id: string } | { port: number } | { all: true };
 
@@ -160,6 +160,18 @@ export type VerifyActivityResult = { valid: boolean; days: number; rows: number;
 export type EraseFromActivityBody = { ip: string };
 
 export type EraseFromActivityResult = { days: number; places: number };
+
+export type GetEgressResult = { mode: "direct" | "tor" | "socks5"; endpoint: string | null; state: "direct" | "starting" | "up" | "down" | "bypassed"; reason: string | null; since: string | null; fail_open: boolean; private_addresses: "tunnel" | "direct"; has_login: boolean };
+
+export type TestEgressBody = { url?: string };
+
+export type TestEgressResult = { ok: boolean; tunnel: { endpoint: string | null; reached: boolean; latency_ms: number | null; error: string | null } | null; targets: ({ name: string; url: string; route: "direct" | "tunnel"; dns: "tunnel" | "here" | "none"; reached: boolean; status: number | null; latency_ms: number | null; error: string | null })[] };
+
+export type SetEgressLoginBody = { user: string; password: string };
+
+export type SetEgressLoginResult = { mode: "direct" | "tor" | "socks5"; endpoint: string | null; state: "direct" | "starting" | "up" | "down" | "bypassed"; reason: string | null; since: string | null; fail_open: boolean; private_addresses: "tunnel" | "direct"; has_login: boolean };
+
+export type RemoveEgressLoginResult = { mode: "direct" | "tor" | "socks5"; endpoint: string | null; state: "direct" | "starting" | "up" | "down" | "bypassed"; reason: string | null; since: string | null; fail_open: boolean; private_addresses: "tunnel" | "direct"; has_login: boolean };
 
 /** Every operation of the admin API. */
 export function operationsOver(send: Send) {
@@ -262,5 +274,13 @@ export function operationsOver(send: Send) {
     verifyActivity: (input: Cancellable = {}) => send<VerifyActivityResult>('GET', '/api/v1/activity/verify', input),
     /** Erase the address of a client. Scope: `activity:write` */
     eraseFromActivity: (input: { body: EraseFromActivityBody } & Cancellable) => send<EraseFromActivityResult>('POST', '/api/v1/activity/erase', input),
+    /** How requests leave this machine. Scope: `proxies:read` */
+    getEgress: (input: Cancellable = {}) => send<GetEgressResult>('GET', '/api/v1/egress', input),
+    /** Try the way out. Scope: `proxies:write` */
+    testEgress: (input: { body: TestEgressBody } & Cancellable) => send<TestEgressResult>('POST', '/api/v1/egress/test', input),
+    /** Set what the SOCKS server is told. Scope: `proxies:write` */
+    setEgressLogin: (input: { body: SetEgressLoginBody } & Cancellable) => send<SetEgressLoginResult>('PUT', '/api/v1/egress/login', input),
+    /** Forget what the SOCKS server is told. Scope: `proxies:write` */
+    removeEgressLogin: (input: Cancellable = {}) => send<RemoveEgressLoginResult>('DELETE', '/api/v1/egress/login', input),
   };
 }

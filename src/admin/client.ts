@@ -7,7 +7,7 @@ import type { CreatedKey, KeysApi } from '../admission';
 import type { AuditApi, AuditEntry, WatchQuery } from '../audit';
 import type { ConfigApi } from '../config';
 import type { DaemonApi } from '../daemon';
-import type { Egress } from '../egress';
+import type { Egress, EgressApi } from '../egress';
 import type { EnginesApi } from '../engines';
 import type { ProxiesApi } from '../listeners';
 import type { ModelsApi } from '../models';
@@ -30,6 +30,7 @@ export interface OwnerApi {
   readonly proxies: Omit<ProxiesApi, 'start'>;
   readonly audit: AuditApi;
   readonly activity: ActivityApi;
+  readonly wayOut: EgressApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
   support(): Promise<SupportBundle>;
@@ -130,6 +131,12 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
         textOf(ask('GET', '/api/v1/activity/export', { query: { ...filterOf(filter), format } })),
       verify: () => api.verifyActivity(),
       erase: (body) => api.eraseFromActivity({ body }),
+    },
+    wayOut: {
+      status: () => api.getEgress(),
+      test: (body) => api.testEgress({ body }),
+      setLogin: (body) => api.setEgressLogin({ body }),
+      removeLogin: () => api.removeEgressLogin(),
     },
     status: (signal) => api.getStatus({ signal }),
     check: () => api.runChecks(),

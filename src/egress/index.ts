@@ -4,12 +4,31 @@ import { FlmError } from '../lib/errors';
 import { readAtMost } from './body';
 import { directTransport } from './direct';
 import { EgressError } from './errors';
-import { type CheckedTarget, checkTarget, type Resolve, systemResolve } from './guard';
+import {
+  type CheckedTarget,
+  checkTarget,
+  checkUnresolved,
+  type Purpose,
+  type Resolve,
+  systemResolve,
+} from './guard';
 import type { EgressRequest, EgressResponse, Transport } from './transport';
+import type { Tunnel, Way } from './tunnel/tunnel';
 
 export { readAtMost } from './body';
 export { EgressError, type EgressFailure } from './errors';
 export type { CheckedTarget, Resolve } from './guard';
+export {
+  type EgressApi,
+  EgressLoginInput,
+  EgressMode,
+  EgressStatus,
+  EgressTestInput,
+  EgressTestReport,
+} from './model';
+export { createEgressApi, type EgressRoom } from './service';
+export { type EgressSettings, endpointOf, endpointUrl } from './settings';
+export { createLoginStore, type LoginStore } from './store';
 export type {
   BodyFlow,
   BodySink,
@@ -20,6 +39,8 @@ export type {
   EgressResponse,
   Transport,
 } from './transport';
+export { placeOfHost } from './tunnel/places';
+export { createTunnel, type Tunnel, type TunnelView, unusable, type Way } from './tunnel/tunnel';
 
 export interface DownloadOptions {
   readonly maxBytes: number;
@@ -33,7 +54,10 @@ export interface Download {
 }
 
 export interface Egress {
-  /** Sends to an address that the owner chose: an engine, or FLM's own proxy. @throws EgressError; the abort reason. */
+  /**
+   * Sends to an address that the owner chose: an engine, or FLM's own proxy.
+   * @throws EgressError, of kind tunnel when everything is to leave through one that is down; the abort reason
+   */
   send(request: EgressRequest): Promise<EgressResponse>;
   /** Checks an engine's address without connecting. @throws EGRESS_REFUSED */
   checkEngineUrl(url: string): Promise<CheckedTarget>;
@@ -50,7 +74,10 @@ export interface Egress {
 export interface EgressOptions {
   readonly clock: Clock;
   readonly resolve?: Resolve;
+  /** The way straight out. */
   readonly transport?: Transport;
+  /** What everything that leaves this machine goes through, where the owner wants that. */
+  readonly tunnel?: Tunnel;
 }
 
 const MAX_REDIRECTS = 3;
@@ -62,12 +89,54 @@ interface Found {
 }
 
 export function createEgress(options: EgressOptions): Egress {
-  const transport = options.transport ?? directTransport(options.clock);
+  const { tunnel = null } = options;
+  const direct = options.transport ?? directTransport(options.clock);
   const resolve = options.resolve ?? systemResolve;
 
+  /** The way to what a URL names. What is no URL fails the same on either. */
+  function wayTo(url: string): Way {
+    if (tunnel === null) return 'direct';
+    return tunnel.wayTo(URL.parse(url)?.hostname ?? '');
+  }
+
+  function check(url: string, purpose: Purpose, way: Way): Promise<CheckedTarget> | CheckedTarget {
+    return way === 'direct' ? checkTarget(url, purpose, resolve) : checkUnresolved(url, purpose);
+  }
+
+  /** Sends by the way that was chosen, or not at all. */
+  async function sendBy(way: Way, request: EgressRequest): Promise<EgressResponse> {
+    return tunnel !== null && way === 'tunnel' ? tunnel.send(request) : direct.send(request);
+  }
+
+  async function send(request: EgressRequest): Promise<EgressResponse> {
+    if (tunnel === null || request.unixSocket !== undefined) return direct.send(request);
+    try {
+      return await sendBy(wayTo(request.url), request);
+    } catch (error) {
+      // It was lost at this very moment: nothing was sent.
+      if (!isLost(error) || !tunnel.isBypassed()) throw error;
+      return direct.send(request);
+    }
+  }
+
+  /** Asks for something public. What goes around the tunnel after all is checked as what goes straight out is. */
+  async function getPublic(
+    text: string,
+    signal: AbortSignal,
+  ): Promise<{ url: URL; response: EgressResponse }> {
+    const way = wayTo(text);
+    const { url, address } = await beforeAbort(Promise.resolve(check(text, 'public', way)), signal);
+    try {
+      return { url, response: await sendBy(way, pinned(url, address, signal)) };
+    } catch (error) {
+      if (way === 'direct' || !isLost(error) || tunnel?.isBypassed() !== true) throw error;
+    }
+    const checked = await beforeAbort(checkTarget(text, 'public', resolve), signal);
+    return { url: checked.url, response: await direct.send(pinned(checked.url, checked.address, signal)) };
+  }
+
   async function follow(text: string, signal: AbortSignal, redirects: number): Promise<Found> {
-    const { url, address } = await beforeAbort(checkTarget(text, 'public', resolve), signal);
-    const response = await transport.send(pinned(url, address, signal));
+    const { url, response } = await getPublic(text, signal);
     const location = response.headers.get('location');
     if (response.status < 300 || response.status > 399 || location === null) return { url, response };
     response.body.reader().cancel();
@@ -96,11 +165,14 @@ export function createEgress(options: EgressOptions): Egress {
   }
 
   return {
-    send: (request) => transport.send(request),
+    send,
 
-    close: () => transport.close(),
+    close() {
+      direct.close();
+      tunnel?.close();
+    },
 
-    checkEngineUrl: (url) => checkTarget(url, 'engine', resolve),
+    checkEngineUrl: async (url) => check(url, 'engine', wayTo(url)),
 
     async download(url, { maxBytes, timeoutMs }) {
       const signal = AbortSignal.timeout(timeoutMs);
@@ -112,6 +184,10 @@ export function createEgress(options: EgressOptions): Egress {
       }
     },
   };
+}
+
+function isLost(error: unknown): boolean {
+  return error instanceof EgressError && error.kind === 'tunnel';
 }
 
 /** What the promise comes to, unless the signal aborts before: a name server may take longer than anybody waits. */
@@ -134,6 +210,7 @@ function pinned(url: URL, address: string, signal: AbortSignal): EgressRequest {
     headers: { host: url.host, accept: '*/*', 'accept-encoding': 'identity' },
     body: null,
     signal,
+    purpose: 'download',
     ...(url.protocol === 'https:' && name !== null ? { tlsName: name } : {}),
   };
 }

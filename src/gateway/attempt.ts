@@ -265,6 +265,8 @@ const NOT_THE_ENGINE: ReadonlySet<ErrorCode> = new Set([
   // How much time there is, FLM says; whether an engine that is silent still lives, it asks by itself.
   'REQUEST_TIMEOUT',
   'STREAMING_TIMEOUT',
+  // It was not asked.
+  'EGRESS_TUNNEL_DOWN',
 ]);
 
 /** Whether the engine has nothing of the request. */
@@ -282,7 +284,7 @@ function isUndone(error: unknown): boolean {
 /** Statuses with which an engine has not even begun. */
 const NOT_TAKEN_ON: ReadonlySet<number> = new Set([429, 503]);
 
-const UNREACHED: ReadonlySet<EgressFailure> = new Set(['refused', 'unreachable', 'tls']);
+const UNREACHED: ReadonlySet<EgressFailure> = new Set(['refused', 'unreachable', 'tls', 'tunnel']);
 
 /** Whether FLM answers in place of an engine when it fails with this. */
 function isRefusal(error: unknown): boolean {
@@ -295,6 +297,7 @@ function saysNothingOfRequest(error: unknown): boolean {
 }
 
 const OF_THE_ENGINE: ReadonlySet<ErrorCode> = new Set([
+  'EGRESS_TUNNEL_DOWN',
   'ENGINE_NETWORK_ERROR',
   'ENGINE_API_ERROR',
   'ENGINE_NEEDS_KEY',

@@ -320,6 +320,20 @@ export const ERRORS = {
     message: 'FLM does not connect to {host}: {reason}.',
     hint: null,
   },
+  EGRESS_TUNNEL_DOWN: {
+    status: 503,
+    type: 'server_error',
+    exit: 1,
+    message: 'The engine "{engine}" is reached through a tunnel, and that is down: {reason}.',
+    hint: 'FLM goes on by itself when it is back. "flm egress status" on its machine tells more.',
+  },
+  EGRESS_SHARED: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'All proxies of this FLM leave the same way ({now}), and others run already.',
+    hint: 'To change it for all of them: flm config set egress.mode direct|tor|socks5',
+  },
   NO_MODELS: {
     status: 404,
     type: 'not_found_error',

@@ -4,6 +4,7 @@ import { nullable, oneOf } from '../lib/schema';
 
 /** The modes that there are. */
 export const MODES = ['local-http'] as const;
+export const EGRESS_MODES = ['direct', 'tor', 'socks5'] as const;
 
 export interface ProxyHandle {
   /** `proxy-<port>` */
@@ -40,6 +41,15 @@ export const ProxyInput = Type.Object(
       }),
     ),
     allow_plaintext: Type.Optional(Type.Boolean()),
+    egress_mode: Type.Optional(
+      oneOf(EGRESS_MODES, { description: 'How requests leave this machine, from now on, for all proxies.' }),
+    ),
+    socks5_endpoint: Type.Optional(
+      Type.String({ maxLength: 300, description: 'host:port of the SOCKS5 server, or of Tor.' }),
+    ),
+    egress_fail_open: Type.Optional(
+      Type.Boolean({ description: 'While the tunnel is down, requests go straight out.' }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -65,11 +75,14 @@ export const ProxyView = Type.Object(
       public: Type.Array(Type.String()),
     }),
     acme_domain: Type.Null(),
-    egress: Type.Object({
-      mode: oneOf(['direct']),
-      fail_open: Type.Boolean(),
-      socks5_endpoint: Type.Null(),
-    }),
+    egress: Type.Object(
+      {
+        mode: oneOf(EGRESS_MODES),
+        fail_open: Type.Boolean(),
+        socks5_endpoint: nullable(Type.String(), { examples: ['tor://127.0.0.1:9050'] }),
+      },
+      { description: 'How requests leave this machine: the same for all proxies of an FLM.' },
+    ),
     trusted_proxies: Type.Array(Type.String()),
     allow_plaintext: Type.Boolean(),
     saved: Type.Boolean({ description: 'Whether it is started again with FLM.' }),

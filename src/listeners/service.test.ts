@@ -52,6 +52,7 @@ async function start(): Promise<Proxies> {
     config,
     clock: systemClock,
     log: silentLog,
+    egress: () => ({ mode: 'direct', fail_open: false, socks5_endpoint: null }),
     openEntrance: ({ loopback, trustedProxies }): Entrance => {
       told.push(`open ${loopback} ${trustedProxies.join()}`);
       return {

@@ -41,6 +41,8 @@ export interface ProxiesOptions {
     readonly loopback: boolean;
     readonly trustedProxies: readonly string[];
   }) => Entrance;
+  /** How requests leave this machine: a proxy's profile does not say, because all of them leave the same way. */
+  readonly egress: () => ProxyView['egress'];
   /** Names the program that listens there, for an error. */
   readonly whoListens: (bind: string, port: number) => Promise<string>;
 }
@@ -103,7 +105,7 @@ const SOON_MS = 100;
 const SHARED_MS = 1_000;
 
 export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
-  const { store, config, clock, log, openEntrance, whoListens } = options;
+  const { store, config, clock, log, openEntrance, whoListens, egress } = options;
   const running = new Map<string, Running>();
   /** Why wanted ones do not run. */
   const failed = new Map<string, string>();
@@ -193,6 +195,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
   function viewOf({ handle, profile, isWanted, stopping, entrance }: Running): ProxyView {
     return {
       ...descriptionOf(profile),
+      egress: egress(),
       pid: handle.pid,
       status: stopping === null ? 'running' : 'stopping',
       running: true,
@@ -207,6 +210,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     const error = failed.get(idOf(profile.port)) ?? null;
     return {
       ...descriptionOf(profile),
+      egress: egress(),
       pid: null,
       status: error === null ? 'stopped' : 'failed',
       running: false,
@@ -386,7 +390,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
 type Described = Exclude<
   keyof ProxyView,
-  'pid' | 'status' | 'running' | 'last_error' | 'saved' | 'started_at' | 'requests'
+  'pid' | 'status' | 'running' | 'last_error' | 'saved' | 'started_at' | 'requests' | 'egress'
 >;
 
 function descriptionOf({
@@ -404,7 +408,6 @@ function descriptionOf({
     listen_addr: addressOf(bind, port),
     endpoints: endpointsOf(bind, port),
     acme_domain: null,
-    egress: { mode: 'direct', fail_open: false, socks5_endpoint: null },
     trusted_proxies: [...trustedProxies],
     allow_plaintext: allowPlaintext,
   };

@@ -51,6 +51,8 @@ export interface TelemetryOptions {
   readonly loadOf: (engineId: string) => { readonly active: number; readonly waiting: number };
   /** Null where nobody keeps records. */
   readonly activity: (() => ActivityQueue) | null;
+  /** The tunnel that everything leaves through, where there is one. */
+  readonly tunnel: () => { readonly mode: string; readonly state: string; readonly losses: number };
   /** The way out, for OpenTelemetry. */
   readonly post: Post;
   /** Writes a line to stdout, or says that it cannot: nobody reads there any more. */
@@ -97,6 +99,7 @@ export async function createTelemetry(options: TelemetryOptions): Promise<Teleme
   watchProcess(registry, clock, version);
   watchJournals(registry, { config: paths.configDb, security: paths.securityDb });
   watchWork(registry, options);
+  watchTunnel(registry, options);
   watchQueues(registry, options, () => {
     const { written, lost } = requestLog.counts();
     return { written, lost: lost + stdoutLost.value };
@@ -173,6 +176,31 @@ function watchWork(registry: Registry, { open, engines, loadOf }: TelemetryOptio
     'flm_engine_requests_waiting',
     'Requests that wait for the engine.',
     ({ ref }) => loadOf(ref.id).waiting,
+  );
+}
+
+/** The way out. A tunnel that nobody wants has no numbers. */
+function watchTunnel(registry: Registry, { tunnel }: TelemetryOptions): void {
+  const gauge = (name: string, help: string, value: (state: string) => boolean) =>
+    registry.readMany('gauge', name, help, ['mode'], () => {
+      const { mode, state } = tunnel();
+      return mode === 'direct' ? [] : [{ labels: [mode], value: value(state) ? 1 : 0 }];
+    });
+  gauge(
+    'flm_egress_tunnel_up',
+    'Whether the tunnel for everything that leaves this machine stands.',
+    (state) => ['up', 'starting'].includes(state),
+  );
+  gauge(
+    'flm_egress_bypassed',
+    'Whether requests go straight out because the tunnel is down.',
+    (state) => state === 'bypassed',
+  );
+  registry.read(
+    'counter',
+    'flm_egress_tunnel_losses_total',
+    'How often the tunnel was lost.',
+    () => tunnel().losses,
   );
 }
 
