@@ -13,6 +13,7 @@ import {
   systemResolve,
 } from './guard';
 import type { EgressRequest, EgressResponse, Transport } from './transport';
+import { isLocalName, isOnionName } from './tunnel/places';
 import type { Tunnel, Way } from './tunnel/tunnel';
 
 export { readAtMost } from './body';
@@ -99,13 +100,18 @@ export function createEgress(options: EgressOptions): Egress {
     return tunnel.wayTo(URL.parse(url)?.hostname ?? '');
   }
 
-  function check(url: string, purpose: Purpose, way: Way): Promise<CheckedTarget> | CheckedTarget {
-    return way === 'direct' ? checkTarget(url, purpose, resolve) : checkUnresolved(url, purpose);
+  async function check(url: string, purpose: Purpose): Promise<CheckedTarget> {
+    const looksUpHere = tunnel === null || tunnel.looksUpHere();
+    return looksUpHere ? checkTarget(url, purpose, resolve) : checkUnresolved(url, purpose);
   }
 
   /** Sends by the way that was chosen, or not at all. */
   async function sendBy(way: Way, request: EgressRequest): Promise<EgressResponse> {
-    return tunnel !== null && way === 'tunnel' ? tunnel.send(request) : direct.send(request);
+    if (tunnel !== null && way === 'tunnel') return tunnel.send(request);
+    // RFC 7686 §2: no name server is to hear of it.
+    if (request.url.includes('.onion') && isOnionName(URL.parse(request.url)?.hostname ?? ''))
+      throw new EgressError('unreachable', 'its name leads nowhere without Tor (egress.mode)');
+    return direct.send(tunnel === null || tunnel.looksUpHere() ? request : withoutName(request));
   }
 
   async function send(request: EgressRequest): Promise<EgressResponse> {
@@ -115,7 +121,7 @@ export function createEgress(options: EgressOptions): Egress {
     } catch (error) {
       // It was lost at this very moment: nothing was sent.
       if (!isLost(error) || !tunnel.isBypassed()) throw error;
-      return direct.send(request);
+      return sendBy('direct', request);
     }
   }
 
@@ -125,14 +131,17 @@ export function createEgress(options: EgressOptions): Egress {
     signal: AbortSignal,
   ): Promise<{ url: URL; response: EgressResponse }> {
     const way = wayTo(text);
-    const { url, address } = await beforeAbort(Promise.resolve(check(text, 'public', way)), signal);
+    const { url, address } = await beforeAbort(check(text, 'public'), signal);
     try {
       return { url, response: await sendBy(way, pinned(url, address, signal)) };
     } catch (error) {
       if (way === 'direct' || !isLost(error) || tunnel?.isBypassed() !== true) throw error;
     }
     const checked = await beforeAbort(checkTarget(text, 'public', resolve), signal);
-    return { url: checked.url, response: await direct.send(pinned(checked.url, checked.address, signal)) };
+    return {
+      url: checked.url,
+      response: await sendBy('direct', pinned(checked.url, checked.address, signal)),
+    };
   }
 
   async function follow(text: string, signal: AbortSignal, redirects: number): Promise<Found> {
@@ -172,7 +181,7 @@ export function createEgress(options: EgressOptions): Egress {
       tunnel?.close();
     },
 
-    checkEngineUrl: async (url) => check(url, 'engine', wayTo(url)),
+    checkEngineUrl: (url) => check(url, 'engine'),
 
     async download(url, { maxBytes, timeoutMs }) {
       const signal = AbortSignal.timeout(timeoutMs);
@@ -184,6 +193,15 @@ export function createEgress(options: EgressOptions): Egress {
       }
     },
   };
+}
+
+/** The request by the one name of this machine that no name server is asked for; resolvers differ about `x.localhost`. */
+function withoutName(request: EgressRequest): EgressRequest {
+  const url = URL.parse(request.url);
+  if (url === null || url.hostname === 'localhost' || !isLocalName(url.hostname)) return request;
+  const { host, hostname: tlsName } = url;
+  url.hostname = 'localhost';
+  return { ...request, url: url.href, headers: { ...request.headers, host }, tlsName };
 }
 
 function isLost(error: unknown): boolean {

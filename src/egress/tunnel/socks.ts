@@ -46,9 +46,12 @@ async function openTunnel(
   socket.once('data', () => {
     hasSpoken = true;
   });
-  const timer = setTimeout(() => {
-    if (!hasSpoken) socket.destroy(new EgressError('tunnel', 'it does not answer in time'));
-  }, FIRST_WORD_MS);
+  const timer = setTimeout(
+    () => {
+      if (!hasSpoken) socket.destroy(new EgressError('tunnel', 'it does not answer in time'));
+    },
+    Math.min(FIRST_WORD_MS, timeoutMs / 2),
+  );
   try {
     await connected(socket, host, port);
     await SocksClient.createConnection({

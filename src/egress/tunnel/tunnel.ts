@@ -43,6 +43,8 @@ export interface Tunnel {
   wayTo(hostname: string): Way;
   /** Whether requests go around the tunnel because it is down. */
   isBypassed(): boolean;
+  /** Whether names are looked up on this machine: there is no tunnel, or requests go around it. */
+  looksUpHere(): boolean;
   /** Sends through the tunnel. @throws EgressError, of kind tunnel when the tunnel is down; the signal's reason */
   send(request: EgressRequest): Promise<EgressResponse>;
   view(): TunnelView;
@@ -71,6 +73,8 @@ export interface TunnelOptions {
   readonly log: Log;
   /** Puts on record that it was lost, that it is back, and that it was gone around. */
   readonly record: (event: AuditEvent) => Promise<void>;
+  /** How often it is looked at while it stands, and while it does not. */
+  readonly watch?: { readonly upMs: number; readonly downMs: number };
 }
 
 /** FLM-104: three attempts of three seconds, 200 ms apart; together not longer than a start may take. */
@@ -78,9 +82,7 @@ const ATTEMPTS = 3;
 const ATTEMPT_MS = 3_000;
 const PAUSE_MS = 200;
 const START_MS = 8_000;
-/** How often it is looked at while it stands, and while it does not. */
-const WATCH_MS = 5_000;
-const RETRY_MS = 1_000;
+const WATCH = { upMs: 5_000, downMs: 1_000 };
 /** A way through a tunnel takes long to build: an idle connection is kept longer than one to an engine next door. */
 const IDLE_MS = 30_000;
 
@@ -96,7 +98,7 @@ interface Line {
 const TARGET = 'proxy.egress';
 
 export function createTunnel(options: TunnelOptions): Tunnel {
-  const { settings, clock, bus, log } = options;
+  const { settings, clock, bus, log, watch = WATCH } = options;
   /** Ways of this process are never those of the one before. */
   const nonce = crypto.randomUUID();
   /** What the line was made of; a snapshot of the settings is another one as soon as anything changes. */
@@ -207,7 +209,7 @@ export function createTunnel(options: TunnelOptions): Tunnel {
     losses++;
     tell('egress.tunnel_lost', 'high', { reason: why });
     if (mayBypass()) tell('egress.fail_open_used', 'medium', { reason: why });
-    schedule(RETRY_MS);
+    schedule(watch.downMs);
   }
 
   function tell(
@@ -258,7 +260,7 @@ export function createTunnel(options: TunnelOptions): Tunnel {
     if (!isWatching) return;
     if (timer !== null) clearTimeout(timer);
     timer = setTimeout(
-      () => void look().then(() => schedule(standing === 'down' ? RETRY_MS : WATCH_MS)),
+      () => void look().then(() => schedule(standing === 'down' ? watch.downMs : watch.upMs)),
       inMs,
     );
     timer.unref();
@@ -289,6 +291,12 @@ export function createTunnel(options: TunnelOptions): Tunnel {
     },
 
     isBypassed: () => stateNow() === 'bypassed',
+
+    looksUpHere() {
+      current();
+      const state = stateNow();
+      return state === 'direct' || state === 'bypassed';
+    },
 
     async send(request) {
       const { client } = current();
@@ -326,7 +334,7 @@ export function createTunnel(options: TunnelOptions): Tunnel {
         if (why === null) isUp();
         else isDown(why);
       }
-      schedule(standing === 'down' ? RETRY_MS : WATCH_MS);
+      schedule(standing === 'down' ? watch.downMs : watch.upMs);
       if (why === null || isPatient || mayBypass()) return;
       throw unusable(endpoint ?? mode, why);
     },
@@ -336,7 +344,7 @@ export function createTunnel(options: TunnelOptions): Tunnel {
       if (current() === before) return;
       changed();
       await look();
-      schedule(standing === 'down' ? RETRY_MS : WATCH_MS);
+      schedule(standing === 'down' ? watch.downMs : watch.upMs);
     },
 
     close() {
