@@ -1,6 +1,7 @@
 /** `flm engines try`: the trial engine, installed here and run by FLM. */
-import { createTrial, type EngineList, type Trial, type TrialView } from '../../src/engines';
+
 import type { EgressMode } from '../../src/egress';
+import { createTrial, type EngineList, type Trial, type TrialView } from '../../src/engines';
 import { FlmError } from '../../src/lib/errors';
 import { type Backend, findRunning, withBackend } from '../backend';
 import type { Cli } from '../cli';
