@@ -1,16 +1,11 @@
 import { describe, expect, test } from 'bun:test';
 import { failureOf, get, ok, post, textOf } from '../../../test/support/egress';
+import { thrown } from '../../../test/support/rejected';
 import { listenSocks, type SocksOptions } from '../../../test/support/socks';
 import { listenRequests, listenTcp } from '../../../test/support/tcp';
 import { tunnelFixture } from '../../../test/support/tunnel';
 import { FlmError } from '../../lib/errors';
 import { EgressError } from '../errors';
-
-const thrown = (promise: Promise<unknown>): Promise<unknown> =>
-  promise.then(
-    () => 'nothing was thrown',
-    (error: unknown) => error,
-  );
 
 const through = (endpoint: string) =>
   ({ 'egress.mode': 'socks5', 'egress.socks5_endpoint': endpoint }) as const;
