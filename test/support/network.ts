@@ -29,6 +29,8 @@ export interface StartOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Resolves `ready` when stdout or stderr says this. */
   readonly says?: RegExp;
+  /** How long that may take. Default: ten seconds. */
+  readonly withinMs?: number;
 }
 
 export interface Program {
@@ -99,7 +101,7 @@ export async function openNetwork(
     far: inside(far),
     dir,
 
-    start(where, command, { env = {}, says } = {}) {
+    start(where, command, { env = {}, says, withinMs } = {}) {
       const child = Bun.spawn([...inside(where === 'near' ? near : far), ...command], {
         env: { PATH: process.env.PATH, ...env },
         stdin: 'ignore',
@@ -113,7 +115,7 @@ export async function openNetwork(
         ready:
           says === undefined
             ? Promise.resolve()
-            : eventually(() => outputs.some((output) => says.test(output.text()))),
+            : eventually(() => outputs.some((output) => says.test(output.text())), withinMs),
         async stop() {
           programs.delete(program);
           process.kill(-child.pid, 'SIGKILL');
