@@ -19,6 +19,14 @@ export const PROGRAM: FlmGroup = {
         status: verb(() => import('./proxy/status')),
         reload: verb(() => import('./proxy/reload')),
         restart: verb(() => import('./proxy/restart')),
+        onion: {
+          about: 'Reaching a proxy through Tor.',
+          commands: {
+            status: verb(() => import('./proxy/onion/status')),
+            rotate: verb(() => import('./proxy/onion/rotate')),
+            remove: verb(() => import('./proxy/onion/remove')),
+          },
+        },
       },
     },
     service: {

@@ -44,6 +44,8 @@ import {
   createEgress,
   createEgressApi,
   createLoginStore,
+  createOnionStore,
+  createOnions,
   createTunnel,
   type Egress,
   type EgressRoom,
@@ -217,6 +219,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     const keys = await createKeys(createKeyStore(db.security, audit.inSecurityDb), clock, bus);
     undo.push(keys.close);
     const loginStore = createLoginStore(db.security, audit.inSecurityDb);
+    const onionStore = createOnionStore(db.security, audit.inSecurityDb);
     const login = { current: await loginStore.load() };
     const tunnel = createTunnel({
       settings: config.current,
@@ -287,6 +290,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       tunnel,
       settings: config.current,
       store: loginStore,
+      onionStore,
       login,
       targets: async () => {
         await engines.refresh(FRESH_MS);
@@ -320,6 +324,12 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
       openEntrance: (options) => openGateway().edge(options),
       egress: () => egressOfProxies(config.current()),
+      onions: createOnions({
+        store: onionStore,
+        control: () => config.current()['egress.tor_control'],
+        clock,
+        log,
+      }),
       whoListens: (bind, port) => whoListens(egress, bind, port),
     });
     let closeGateway = (): void => {};
@@ -599,7 +609,7 @@ export async function openApp(options: AppOptions): Promise<App> {
             .startTrial()
             .catch((error: unknown) => log.error('the trial engine does not start', { error }));
         for (const profile of legacy?.proxies ?? [])
-          await proxies.open(profile, { isWanted: true, tenancy: 'shared' });
+          await proxies.open(profile, { isWanted: true, tenancy: 'shared', isPatient: true });
         if (first !== null || (proxies.isEmpty() && legacy === null)) await guarded.start(first ?? {});
         const failure = await proxies.restore();
         // One that has a free port serves; the others are tried again.

@@ -17,7 +17,7 @@ interface Cancellable {
   readonly signal?: AbortSignal | undefined;
 }
 
-export type GetStatusResult = { running: boolean; id: string | null; pid: number | null; version: string; data_dir: string; mode: "local-http" | null; listen_addr: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; admin: { url: string | null; reason: string | null }; run_by: "supervisor" | "service" | "foreground" | null; egress: { mode: "direct" | "tor" | "socks5"; endpoint: string | null; state: "direct" | "starting" | "up" | "down" | "bypassed"; reason: string | null; since: string | null; fail_open: boolean; private_addresses: "tunnel" | "direct"; has_login: boolean }; proxies: ({ id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; started_at: string | null; requests: number; engines: { running: number; known: number }; models: number; security_db_key: "keychain" | "file" | "passphrase" };
+export type GetStatusResult = { running: boolean; id: string | null; pid: number | null; version: string; data_dir: string; mode: "local-http" | null; listen_addr: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; admin: { url: string | null; reason: string | null }; run_by: "supervisor" | "service" | "foreground" | null; egress: { mode: "direct" | "tor" | "socks5"; endpoint: string | null; state: "direct" | "starting" | "up" | "down" | "bypassed"; reason: string | null; since: string | null; fail_open: boolean; private_addresses: "tunnel" | "direct"; has_login: boolean }; proxies: ({ id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; onion: { address: string | null; published: boolean; reason: string | null; clients: number } | null; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; started_at: string | null; requests: number; engines: { running: number; known: number }; models: number; security_db_key: "keychain" | "file" | "passphrase" };
 
 export type RunChecksResult = { status: "ok" | "warning" | "error"; checks: ({ name: string; status: "ok" | "warning" | "error"; message: string })[] };
 
@@ -107,15 +107,23 @@ export type UnsetSettingResult = { key: string; value: string; effect: "applied"
 
 export type ExplainSettingResult = { key: string; about: string; takes: string; apply: "live" | "restart"; value: string; source: "flag" | "env" | "database" | "file" | "default"; sources: ({ source: "flag" | "env" | "database" | "file" | "default"; where: string; value: string | null; wins: boolean })[] };
 
-export type ListProxiesResult = { items: ({ id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; next: string | null };
+export type ListProxiesResult = { items: ({ id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; onion: { address: string | null; published: boolean; reason: string | null; clients: number } | null; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; next: string | null };
 
-export type StartProxyBody = { port?: number; bind?: string; mode?: string; trusted_proxies?: (string)[]; allow_plaintext?: boolean; egress_mode?: "direct" | "tor" | "socks5"; socks5_endpoint?: string; egress_fail_open?: boolean };
+export type StartProxyBody = { port?: number; bind?: string; mode?: string; trusted_proxies?: (string)[]; allow_plaintext?: boolean; onion?: boolean; onion_clients?: (string)[]; egress_mode?: "direct" | "tor" | "socks5"; socks5_endpoint?: string; egress_fail_open?: boolean };
 
-export type StartProxyResult = { id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
+export type StartProxyResult = { id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; onion: { address: string | null; published: boolean; reason: string | null; clients: number } | null; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
 
 export type StopProxiesBody = { id: string } | { port: number } | { all: true };
 
 export type StopProxiesResult = { status: "stopped"; stopped: (string)[] };
+
+export type RotateOnionBody = { id: string };
+
+export type RotateOnionResult = { id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; onion: { address: string | null; published: boolean; reason: string | null; clients: number } | null; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
+
+export type RemoveOnionBody = { id: string };
+
+export type RemoveOnionResult = { id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; onion: { address: string | null; published: boolean; reason: string | null; clients: number } | null; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
 
 export type ReloadProxiesBody = { id: string } | { port: number } | { all: true };
 
@@ -123,7 +131,7 @@ export type ReloadProxiesResult = { status: "reloaded"; reloaded: number; total:
 
 export type StopFlmResult = { status: "stopping"; pid: number };
 
-export type HandOverResult = { pid: number; version: string; proxies: ({ mode: "local-http"; bind: string; port: number; trustedProxies: (string)[]; allowPlaintext: boolean })[]; elders: (number)[] };
+export type HandOverResult = { pid: number; version: string; proxies: ({ mode: "local-http"; bind: string; port: number; trustedProxies: (string)[]; allowPlaintext: boolean; onion?: { clients: (string)[] } | null })[]; elders: (number)[] };
 
 export type TellOfElderBody = { pid: number; requests: number; opened: ({ requestId: string; atMs: number; ip: string; method: string; path: string; principalId: string | null; model: string | null; engineId: string | null; engineModel: string | null; attempts: number; isStream: boolean; outcome: "done" | "aborted" | "failed" | "refused"; status: number; errorCode: string | null; waitedMs: number; firstByteMs: number | null; firstTokenMs: number | null; durationMs: number; usage: { promptTokens: number; completionTokens: number; cachedTokens: number | null; reasoningTokens: number | null } | null; trace: { traceId: string; spanId: string; parentSpanId: string | null; isSampled: boolean } })[]; finished: ({ requestId: string; atMs: number; ip: string; method: string; path: string; principalId: string | null; model: string | null; engineId: string | null; engineModel: string | null; attempts: number; isStream: boolean; outcome: "done" | "aborted" | "failed" | "refused"; status: number; errorCode: string | null; waitedMs: number; firstByteMs: number | null; firstTokenMs: number | null; durationMs: number; usage: { promptTokens: number; completionTokens: number; cachedTokens: number | null; reasoningTokens: number | null } | null; trace: { traceId: string; spanId: string; parentSpanId: string | null; isSampled: boolean } })[] };
 
@@ -167,7 +175,7 @@ export type TestEgressBody = { url?: string };
 
 export type TestEgressResult = { ok: boolean; tunnel: { endpoint: string | null; reached: boolean; latency_ms: number | null; error: string | null } | null; targets: ({ name: string; url: string; route: "direct" | "tunnel"; dns: "tunnel" | "here" | "none"; reached: boolean; status: number | null; latency_ms: number | null; error: string | null })[] };
 
-export type SetEgressLoginBody = { user: string; password: string };
+export type SetEgressLoginBody = { user?: string; password: string; tor_control?: boolean };
 
 export type SetEgressLoginResult = { mode: "direct" | "tor" | "socks5"; endpoint: string | null; state: "direct" | "starting" | "up" | "down" | "bypassed"; reason: string | null; since: string | null; fail_open: boolean; private_addresses: "tunnel" | "direct"; has_login: boolean };
 
@@ -248,6 +256,10 @@ export function operationsOver(send: Send) {
     startProxy: (input: { body: StartProxyBody } & Cancellable) => send<StartProxyResult>('POST', '/api/v1/proxies', input),
     /** Stop proxies. Scope: `proxies:write` */
     stopProxies: (input: { body: StopProxiesBody } & Cancellable) => send<StopProxiesResult>('POST', '/api/v1/proxies/stop', input),
+    /** Give an onion service another address. Scope: `proxies:write` */
+    rotateOnion: (input: { body: RotateOnionBody } & Cancellable) => send<RotateOnionResult>('POST', '/api/v1/proxies/onion/rotate', input),
+    /** Remove an onion service. Scope: `proxies:write` */
+    removeOnion: (input: { body: RemoveOnionBody } & Cancellable) => send<RemoveOnionResult>('POST', '/api/v1/proxies/onion/remove', input),
     /** Read the settings again. Scope: `proxies:write` */
     reloadProxies: (input: { body: ReloadProxiesBody } & Cancellable) => send<ReloadProxiesResult>('POST', '/api/v1/proxies/reload', input),
     /** Stop FLM. Scope: `proxies:write` */

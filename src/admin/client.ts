@@ -102,6 +102,8 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       start: (body) => api.startProxy({ body }),
       stop: (body) => api.stopProxies({ body }),
       reload: (body) => api.reloadProxies({ body }),
+      rotateOnion: (body) => api.rotateOnion({ body }),
+      removeOnion: (body) => api.removeOnion({ body }),
     },
     daemon: {
       stop: () => api.stopFlm(),

@@ -182,6 +182,12 @@ export const SETTINGS = {
     'live',
     'How long a connection through the tunnel may take to come about.',
   ),
+  'egress.tor_control': setting(
+    endpoint(),
+    '127.0.0.1:9051',
+    'live',
+    'Where the control port of a tor on this machine is, for onion services.',
+  ),
   'admin.port': setting(
     integer(0, 65_535),
     7843,

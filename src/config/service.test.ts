@@ -55,6 +55,7 @@ const SAMPLES = {
   'egress.fail_open': ['true', 'false', 'true', 'true'],
   'egress.private_addresses': ['direct', 'tunnel', 'direct', 'direct'],
   'egress.connect_timeout_ms': ['1001', '1002', '1003', '1004'],
+  'egress.tor_control': ['127.0.0.1:2001', '127.0.0.1:2002', 'tor:2003', '[::1]:2004'],
   'log.level': ['debug', 'warn', 'error', 'warn'],
 } as const satisfies Record<SettingKey, readonly [string, string, string, string]>;
 

@@ -49,6 +49,8 @@ export type AuditType =
   | 'egress.fail_open_used'
   | 'egress.login_set'
   | 'egress.login_removed'
+  | 'onion.created'
+  | 'onion.removed'
   | 'activity.anchor'
   | 'activity.archived'
   | 'activity.removed'

@@ -27,6 +27,8 @@ export {
   EgressTestInput,
   EgressTestReport,
 } from './model';
+export { createOnions, type Onions, type OnionView } from './onion';
+export { createOnionStore, type OnionStore } from './onion/store';
 export { createEgressApi, type EgressRoom } from './service';
 export { type EgressSettings, endpointOf, endpointUrl } from './settings';
 export { createLoginStore, type LoginStore } from './store';

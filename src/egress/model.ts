@@ -77,7 +77,13 @@ export type EgressTestReport = Static<typeof EgressTestReport>;
 const LoginPart = (description: string) => Type.String({ minLength: 1, maxLength: 255, description });
 
 export const EgressLoginInput = Type.Object(
-  { user: LoginPart('The user name.'), password: LoginPart('Kept encrypted, and never shown.') },
+  {
+    user: Type.Optional(LoginPart('The user name for the SOCKS server.')),
+    password: LoginPart('Kept encrypted, and never shown.'),
+    tor_control: Type.Optional(
+      Type.Boolean({ description: "The password is that of tor's control port, which knows no users." }),
+    ),
+  },
   { additionalProperties: false },
 );
 export type EgressLoginInput = Static<typeof EgressLoginInput>;
@@ -87,7 +93,8 @@ export interface EgressApi {
   status(): Promise<EgressStatus>;
   /** @throws EGRESS_REFUSED for a URL that is none */
   test(input: EgressTestInput): Promise<EgressTestReport>;
-  /** Keeps what the SOCKS server is told when it asks who is there. @throws INVALID_INPUT */
+  /** Keeps what the SOCKS server, or tor's control port, is told when it asks who is there. @throws INVALID_INPUT */
   setLogin(input: EgressLoginInput): Promise<EgressStatus>;
+  /** Forgets both. */
   removeLogin(): Promise<EgressStatus>;
 }

@@ -6,6 +6,7 @@ import { mapAtOnce } from '../lib/map-at-once';
 import { EgressError } from './errors';
 import type { Egress } from './index';
 import type { EgressApi, EgressStatus, EgressTestReport } from './model';
+import type { OnionStore } from './onion/store';
 import type { EgressSettings } from './settings';
 import type { LoginStore } from './store';
 import { isLocalName } from './tunnel/places';
@@ -23,6 +24,7 @@ export interface EgressServiceOptions {
   readonly tunnel: Tunnel;
   readonly settings: () => EgressSettings;
   readonly store: LoginStore;
+  readonly onionStore: OnionStore;
   /** The login in force, which the tunnel looks up here. */
   readonly login: { current: SocksLogin | null };
   readonly targets: () => Promise<readonly TestTarget[]>;
@@ -38,7 +40,7 @@ export interface EgressRoom extends EgressApi {
 const AT_ONCE = 8;
 
 export function createEgressApi(options: EgressServiceOptions): EgressRoom {
-  const { egress, tunnel, settings, store, login, clock } = options;
+  const { egress, tunnel, settings, store, onionStore, login, clock } = options;
 
   function status(): EgressStatus {
     const { mode, endpoint, state, reason, sinceMs } = tunnel.view();
@@ -102,32 +104,43 @@ export function createEgressApi(options: EgressServiceOptions): EgressRoom {
 
     async test({ url }) {
       // Said at once, and not as what came of a try.
-      if (url !== undefined && URL.parse(url) === null)
-        throw new FlmError('INVALID_INPUT', { meta: { field: 'url', reason: 'it is not a URL' } });
+      if (url !== undefined && URL.parse(url) === null) throw invalid('url', 'it is not a URL');
       const targets = url === undefined ? await options.targets() : [{ name: url, url }];
       const [reached, tried] = await Promise.all([tryTunnel(), mapAtOnce(targets, AT_ONCE, tryTarget)]);
       const ok = (reached?.reached ?? true) && tried.every((target) => target.reached);
       return { ok, tunnel: reached, targets: tried };
     },
 
-    async setLogin(input) {
-      for (const [field, text] of Object.entries(input)) {
-        if (Buffer.byteLength(text) > 255)
-          throw new FlmError('INVALID_INPUT', { meta: { field, reason: 'it takes at most 255 bytes' } });
+    async setLogin({ user, password, tor_control: isTorControl = false }) {
+      for (const [field, text] of Object.entries({ user: user ?? '', password })) {
+        if (Buffer.byteLength(text) > 255) throw invalid(field, 'it takes at most 255 bytes');
       }
-      await store.put(input, clock.nowMs());
-      login.current = { user: input.user, password: input.password };
+      // A line break would end the command it is sent in.
+      if (/[\r\n\0]/.test(password)) throw invalid('password', 'it holds a control character');
+      if (isTorControl) {
+        if (user !== undefined) throw invalid('user', "tor's control port knows no users");
+        await onionStore.putPassword(password, clock.nowMs());
+        return status();
+      }
+      if (user === undefined) throw invalid('user', 'the SOCKS server wants one');
+      await store.put({ user, password }, clock.nowMs());
+      login.current = { user, password };
       await tunnel.refresh();
       return status();
     },
 
     async removeLogin() {
       await store.remove();
+      await onionStore.removePassword();
       login.current = null;
       await tunnel.refresh();
       return status();
     },
   };
+}
+
+function invalid(field: string, reason: string): FlmError {
+  return new FlmError('INVALID_INPUT', { meta: { field, reason } });
 }
 
 function wordsOf(error: unknown, timeoutMs: number): string {

@@ -334,6 +334,20 @@ export const ERRORS = {
     message: 'All proxies of this FLM leave the same way ({now}), and others run already.',
     hint: 'To change it for all of them: flm config set egress.mode direct|tor|socks5',
   },
+  ONION_UNAVAILABLE: {
+    status: 503,
+    type: 'server_error',
+    exit: 1,
+    message: 'There can be no onion service now: {reason}.',
+    hint: 'FLM needs a tor on this machine with "ControlPort 9051" and "CookieAuthentication 1" in its torrc (egress.tor_control).',
+  },
+  NO_ONION: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'The proxy {proxy} has no onion service.',
+    hint: 'Start one with: flm proxy start --onion',
+  },
   NO_MODELS: {
     status: 404,
     type: 'not_found_error',

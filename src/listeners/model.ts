@@ -27,7 +27,12 @@ export interface ProxyProfile {
   readonly trustedProxies: readonly string[];
   /** Whether a public address may be bound without TLS. */
   readonly allowPlaintext: boolean;
+  /** The onion service that leads to it; null, or left out by older versions: none. */
+  readonly onion?: { readonly clients: readonly string[] } | null;
 }
+
+/** An x25519 key, as tor writes them. */
+export const OnionClient = Type.String({ pattern: '^[A-Za-z2-7]{52}$', examples: ['A'.repeat(52)] });
 
 export const ProxyInput = Type.Object(
   {
@@ -41,6 +46,13 @@ export const ProxyInput = Type.Object(
       }),
     ),
     allow_plaintext: Type.Optional(Type.Boolean()),
+    onion: Type.Optional(Type.Boolean({ description: 'Whether it can be reached through Tor.' })),
+    onion_clients: Type.Optional(
+      Type.Array(OnionClient, {
+        maxItems: 100,
+        description: 'Public keys (x25519, base32) of who may find it. Default: whoever has the address.',
+      }),
+    ),
     egress_mode: Type.Optional(
       oneOf(EGRESS_MODES, { description: 'How requests leave this machine, from now on, for all proxies.' }),
     ),
@@ -83,6 +95,15 @@ export const ProxyView = Type.Object(
       },
       { description: 'How requests leave this machine: the same for all proxies of an FLM.' },
     ),
+    onion: nullable(
+      Type.Object({
+        address: nullable(Type.String(), { description: 'null: it was never published yet.' }),
+        published: Type.Boolean(),
+        reason: nullable(Type.String(), { description: 'Why it is not published.' }),
+        clients: Type.Integer({ description: 'Keys of who may find it; 0: whoever has the address.' }),
+      }),
+      { description: 'The onion service that leads to it; null: none.' },
+    ),
     trusted_proxies: Type.Array(Type.String()),
     allow_plaintext: Type.Boolean(),
     saved: Type.Boolean({ description: 'Whether it is started again with FLM.' }),
@@ -108,6 +129,12 @@ export const ProxySelector = Type.Union(
   { description: 'One proxy by id or port, or all of them.' },
 );
 export type ProxySelector = Static<typeof ProxySelector>;
+
+export const OneProxy = Type.Object(
+  { id: Type.String({ maxLength: 100, examples: ['proxy-8080'] }) },
+  { additionalProperties: false },
+);
+export type OneProxy = Static<typeof OneProxy>;
 
 export const ProxiesStopped = Type.Object(
   { status: oneOf(['stopped']), stopped: Type.Array(Type.String()) },
@@ -141,6 +168,10 @@ export interface ProxiesApi {
   start(input: ProxyInput): Promise<ProxyView>;
   /** Stops once requests under way have finished, or after proxy.drain_ms. @throws PROXY_NOT_FOUND */
   stop(selector: ProxySelector): Promise<ProxiesStopped>;
+  /** Gives its onion service another address. @throws PROXY_NOT_FOUND, NO_ONION, ONION_UNAVAILABLE */
+  rotateOnion(proxy: OneProxy): Promise<ProxyView>;
+  /** Takes it off the Tor network and forgets its address. @throws PROXY_NOT_FOUND, NO_ONION */
+  removeOnion(proxy: OneProxy): Promise<ProxyView>;
   /** Reads the settings again. @throws PROXY_NOT_FOUND, PROXY_NOT_RUNNING, CONFIG_FILE_INVALID */
   reload(selector: ProxySelector): Promise<ProxiesReloaded>;
 }

@@ -52,6 +52,12 @@ async function start(): Promise<Proxies> {
     config,
     clock: systemClock,
     log: silentLog,
+    onions: {
+      publish: async () => {
+        throw new FlmError('ONION_UNAVAILABLE', { meta: { reason: 'there is no tor' } });
+      },
+      forget: async () => {},
+    },
     egress: () => ({ mode: 'direct', fail_open: false, socks5_endpoint: null }),
     openEntrance: ({ loopback, trustedProxies }): Entrance => {
       told.push(`open ${loopback} ${trustedProxies.join()}`);

@@ -19,6 +19,7 @@ import {
   type ProxySelector,
   type ProxyView,
 } from './model';
+import { joinDoors, type OnionPublisher, openOnionDoor, type PublishedOnion } from './onion';
 import { type Handler, type Listener, type ListenOptions, listen, type Tenancy } from './proxy';
 import type { ProxyStore } from './store';
 
@@ -43,6 +44,8 @@ export interface ProxiesOptions {
   }) => Entrance;
   /** How requests leave this machine: a proxy's profile does not say, because all of them leave the same way. */
   readonly egress: () => ProxyView['egress'];
+  /** Publishes onion services. */
+  readonly onions: OnionPublisher;
   /** Names the program that listens there, for an error. */
   readonly whoListens: (bind: string, port: number) => Promise<string>;
 }
@@ -51,6 +54,8 @@ export interface StartOptions {
   /** Whether it is to be started again with FLM. */
   readonly isWanted: boolean;
   readonly tenancy: Tenancy;
+  /** Whether it starts also while tor is away, and its onion service follows. */
+  readonly isPatient?: boolean;
 }
 
 export interface Proxies extends ProxiesApi {
@@ -82,14 +87,18 @@ export interface Proxies extends ProxiesApi {
   close(drain: () => Promise<void>, waitMs: number): Promise<void>;
 }
 
-type Legacy = Omit<ProxyProfile, 'trustedProxies'> & { trustedProxies: string[] };
+type Legacy = Omit<ProxyProfile, 'trustedProxies' | 'onion'> & {
+  trustedProxies: string[];
+  onion?: { clients: string[] } | null;
+};
 
 interface Running {
   readonly handle: ProxyHandle;
-  readonly profile: ProxyProfile;
+  profile: ProxyProfile;
   readonly listener: Listener;
   readonly entrance: Entrance;
   readonly isWanted: boolean;
+  onion: PublishedOnion | null;
   stopping: Promise<void> | null;
 }
 
@@ -105,7 +114,7 @@ const SOON_MS = 100;
 const SHARED_MS = 1_000;
 
 export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
-  const { store, config, clock, log, openEntrance, whoListens, egress } = options;
+  const { store, config, clock, log, openEntrance, whoListens, egress, onions } = options;
   const running = new Map<string, Running>();
   /** Why wanted ones do not run. */
   const failed = new Map<string, string>();
@@ -123,12 +132,20 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     return result;
   }
 
-  async function open(profile: ProxyProfile, { isWanted, tenancy }: StartOptions): Promise<ProxyView> {
+  async function open(
+    profile: ProxyProfile,
+    { isWanted, tenancy, isPatient = false }: StartOptions,
+  ): Promise<ProxyView> {
     const { bind, port, allowPlaintext, trustedProxies } = profile;
     if (running.has(idOf(port))) throw new FlmError('PROXY_EXISTS', { meta: { port, id: idOf(port) } });
     const exposure = checkExposure(bind, allowPlaintext);
-    const entrance = openEntrance({ loopback: exposure === 'loopback', trustedProxies });
-    const listener = await listenOrExplain({ bind, port, handler: entrance, tenancy });
+    const main = openEntrance({ loopback: exposure === 'loopback', trustedProxies });
+    const plain = await listenOrExplain({ bind, port, handler: main, tenancy });
+    const { entrance, listener, onion } = await withOnion(
+      profile,
+      { entrance: main, listener: plain },
+      isPatient,
+    );
     const handle: ProxyHandle = {
       id: idOf(listener.port),
       pid: process.pid,
@@ -144,6 +161,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       listener,
       entrance,
       isWanted,
+      onion,
       stopping: null,
     };
     try {
@@ -158,6 +176,28 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     if (exposure !== 'loopback') log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
     log.info('FLM listens', { listenAddr: handle.listenAddr, pid: handle.pid });
     return viewOf(opened);
+  }
+
+  /** What visitors of an onion service come through, beside the others, where the profile wants one. */
+  async function withOnion(
+    { port, onion }: ProxyProfile,
+    main: Pick<Running, 'entrance' | 'listener'>,
+    isPatient: boolean,
+  ): Promise<Pick<Running, 'entrance' | 'listener' | 'onion'>> {
+    if (onion === undefined || onion === null) return { ...main, onion: null };
+    try {
+      const door = await openOnionDoor({
+        proxyId: idOf(port),
+        clients: onion.clients,
+        entrance: openEntrance({ loopback: false, trustedProxies: [] }),
+        publisher: onions,
+        isPatient,
+      });
+      return { ...joinDoors(main, door), onion: door.onion };
+    } catch (error) {
+      await main.listener.stop(async () => {}, 0);
+      throw error;
+    }
   }
 
   function profileOf(input: ProxyInput): ProxyProfile {
@@ -175,7 +215,11 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       throw invalid(`a trusted proxy is not usable: ${reasonOf(error)}`);
     }
     const port = input.port ?? settings['proxy.port'];
-    return { mode: known, bind, port, trustedProxies, allowPlaintext: input.allow_plaintext ?? false };
+    const clients = input.onion_clients ?? [];
+    if (clients.length > 0 && input.onion !== true)
+      throw invalid('only an onion service has clients; say --onion, too');
+    const onion = input.onion === true ? { clients } : null;
+    return { mode: known, bind, port, trustedProxies, allowPlaintext: input.allow_plaintext ?? false, onion };
   }
 
   /** Binds, and says who has the port where somebody does. */
@@ -192,9 +236,11 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     }
   }
 
-  function viewOf({ handle, profile, isWanted, stopping, entrance }: Running): ProxyView {
+  function viewOf({ handle, profile, isWanted, stopping, entrance, onion }: Running): ProxyView {
+    const clients = profile.onion?.clients.length ?? 0;
     return {
       ...descriptionOf(profile),
+      onion: onion === null ? null : { ...onion.view(), clients },
       egress: egress(),
       pid: handle.pid,
       status: stopping === null ? 'running' : 'stopping',
@@ -208,8 +254,11 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
   function restingView(profile: ProxyProfile): ProxyView {
     const error = failed.get(idOf(profile.port)) ?? null;
+    const clients = profile.onion?.clients.length ?? 0;
+    const isHidden = profile.onion !== undefined && profile.onion !== null;
     return {
       ...descriptionOf(profile),
+      onion: isHidden ? { address: null, published: false, reason: 'the proxy does not run', clients } : null,
       egress: egress(),
       pid: null,
       status: error === null ? 'stopped' : 'failed',
@@ -279,7 +328,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     for (const profile of resting()) {
       const id = idOf(profile.port);
       try {
-        await inTurn(() => open(profile, { isWanted: true, tenancy: 'shareable' }));
+        await inTurn(() => open(profile, { isWanted: true, tenancy: 'shareable', isPatient: true }));
       } catch (error) {
         failure ??= toFlmError(error);
         const reason = toFlmError(error).message;
@@ -310,6 +359,24 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       return { status: 'stopped', stopped: ids };
     },
 
+    async rotateOnion({ id }) {
+      const found = requireOnion(id);
+      await found.onion.rotate();
+      return viewOf(found);
+    },
+
+    async removeOnion({ id }) {
+      const found = requireOnion(id);
+      found.onion.close();
+      await onions.forget(id);
+      const changed: Running = Object.assign(found, {
+        onion: null,
+        profile: { ...found.profile, onion: null },
+      });
+      await store.changed(id, changed.profile);
+      return viewOf(changed);
+    },
+
     async reload(selector) {
       const ids = select(selector).filter((id) => running.has(id));
       if (ids.length === 0) throw new FlmError('PROXY_NOT_RUNNING');
@@ -330,7 +397,11 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     legacy: () =>
       [...running.values()]
         .filter(({ isWanted, stopping }) => isWanted && stopping === null)
-        .map(({ profile }) => ({ ...profile, trustedProxies: [...profile.trustedProxies] })),
+        .map(({ profile: { onion, ...profile } }) => ({
+          ...profile,
+          trustedProxies: [...profile.trustedProxies],
+          onion: onion === undefined || onion === null ? null : { clients: [...onion.clients] },
+        })),
     forgetDead: store.clear,
     isEmpty: () => running.size === 0 && resting().length === 0,
     ports: () => [...running.values()].map(({ listener }) => listener.port),
@@ -376,6 +447,14 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     },
   };
 
+  function requireOnion(id: string): Running & { readonly onion: PublishedOnion } {
+    const found = running.get(id);
+    if (found === undefined) throw new FlmError('PROXY_NOT_FOUND', { meta: { proxy: `"${id}"` } });
+    const { onion } = found;
+    if (onion === null) throw new FlmError('NO_ONION', { meta: { proxy: id } });
+    return Object.assign(found, { onion });
+  }
+
   /** Takes the handle of a proxy that ends out of the records. One that stays is removed by the next start. */
   async function forget(id: string): Promise<void> {
     // Another process has written its own by now.
@@ -390,7 +469,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
 type Described = Exclude<
   keyof ProxyView,
-  'pid' | 'status' | 'running' | 'last_error' | 'saved' | 'started_at' | 'requests' | 'egress'
+  'pid' | 'status' | 'running' | 'last_error' | 'saved' | 'started_at' | 'requests' | 'egress' | 'onion'
 >;
 
 function descriptionOf({

@@ -22,7 +22,8 @@ const RELAYS = ['r0', 'r1', 'r2'];
 
 /** Why there can be none, or null. */
 export function whyNoTor(): string | null {
-  for (const program of ['tor', 'tor-gencert']) if (Bun.which(program) === null) return `${program} is not installed`;
+  for (const program of ['tor', 'tor-gencert'])
+    if (Bun.which(program) === null) return `${program} is not installed`;
   return null;
 }
 
@@ -58,12 +59,22 @@ export async function startTor(network: Network): Promise<TorNetwork> {
     const [orPort, dirPort] = prepare(name);
     const keys = (file: string) => at(name, 'keys', file);
     execute(
-      ['tor-gencert', '--create-identity-key', '-m', '12', '-a', `127.0.0.1:${dirPort}`, '--passphrase-fd', '0']
+      [
+        'tor-gencert',
+        '--create-identity-key',
+        '-m',
+        '12',
+        '-a',
+        `127.0.0.1:${dirPort}`,
+        '--passphrase-fd',
+        '0',
+      ]
         .concat('-i', keys('authority_identity_key'), '-s', keys('authority_signing_key'))
         .concat('-c', keys('authority_certificate')),
       'passphrase\n',
     );
-    const [, v3 = ''] = /^fingerprint ([0-9A-F]+)$/m.exec(readFileSync(keys('authority_certificate'), 'utf8')) ?? [];
+    const [, v3 = ''] =
+      /^fingerprint ([0-9A-F]+)$/m.exec(readFileSync(keys('authority_certificate'), 'utf8')) ?? [];
     const listed = execute([
       ...['tor', '--ignore-missing-torrc', '-f', '/nonexistent', '--list-fingerprint', '--quiet'],
       ...['--DataDirectory', at(name), '--ORPort', `127.0.0.1:${orPort}`, '--Nickname', name],
@@ -118,7 +129,12 @@ export async function startTor(network: Network): Promise<TorNetwork> {
       const [socks, control] = prepare(name);
       const program = start(
         name,
-        [`SocksPort 127.0.0.1:${socks}`, `ControlPort 127.0.0.1:${control}`, 'CookieAuthentication 1', ...lines],
+        [
+          `SocksPort 127.0.0.1:${socks}`,
+          `ControlPort 127.0.0.1:${control}`,
+          'CookieAuthentication 1',
+          ...lines,
+        ],
         booted,
       );
       await program.ready;

@@ -4,7 +4,7 @@ import { command } from '../../command';
 import { egressText } from '../text';
 
 export default command({
-  about: 'Forget the user name and the password for the SOCKS5 server.',
+  about: 'Forget the user name and the passwords.',
   examples: ['flm egress login remove'],
   async run({ cli }) {
     const status = await withBackend(cli, (backend) => backend.wayOut.removeLogin());

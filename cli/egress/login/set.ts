@@ -7,9 +7,14 @@ import { command } from '../../command';
 import { egressText } from '../text';
 
 export default command({
-  about: 'Keep the user name and the password for the SOCKS5 server, encrypted. Tor needs none.',
+  about:
+    "Keep the user name and the password for the SOCKS5 server, or the password of tor's control port, encrypted.",
   args: {
-    user: { type: 'string', required: true, valueHint: 'NAME', description: 'The user name.' },
+    user: { type: 'string', valueHint: 'NAME', description: 'The user name for the SOCKS5 server.' },
+    'tor-control': {
+      type: 'boolean',
+      description: "The password is that of tor's control port, for onion services; a cookie needs none.",
+    },
     'password-env': {
       type: 'string',
       valueHint: 'NAME',
@@ -20,11 +25,18 @@ export default command({
     'flm egress login set --user me',
     'SOCKS_PASSWORD=... flm egress login set --user me --password-env SOCKS_PASSWORD',
     'pass show socks | flm egress login set --user me',
+    'flm egress login set --tor-control',
   ],
+  details: ['Tor itself asks nobody who they are: its SOCKS port needs no login.'],
   async run({ cli, args }) {
+    const isTorControl = args['tor-control'] === true;
+    if (isTorControl === (args.user !== undefined))
+      throw invalid('--user', 'say either --user or --tor-control');
     const password = await readPassword(cli, args['password-env']);
     const status = await withBackend(cli, (backend) =>
-      backend.wayOut.setLogin({ user: args.user, password }),
+      backend.wayOut.setLogin(
+        args.user === undefined ? { password, tor_control: true } : { user: args.user, password },
+      ),
     );
     cli.result(status, () => egressText(status));
   },
@@ -41,7 +53,7 @@ async function readPassword(cli: Cli, variable: string | undefined): Promise<str
   if (piped !== null && piped !== '') return piped;
   if (!cli.interactive)
     throw invalid('password', 'give it on stdin, or name its variable with --password-env');
-  const typed = await askPassword({ message: 'Password for the SOCKS5 server:', signal: cli.interrupted });
+  const typed = await askPassword({ message: 'Password:', signal: cli.interrupted });
   if (isCancel(typed)) throw invalid('password', 'none was given');
   if (typed) return typed;
   throw invalid('password', 'it is empty');
