@@ -11,6 +11,7 @@ import { errorOf } from '../../test/support/thrown';
 import { createConfig, createSettingsStore } from '../config';
 import { createBus } from '../lib/bus';
 import { systemClock } from '../lib/clock';
+import { FlmError } from '../lib/errors';
 import { silentLog } from '../lib/log';
 import { createProxies, type Entrance, type Proxies } from './service';
 import { createProxyStore } from './store';

@@ -218,8 +218,15 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     const clients = input.onion_clients ?? [];
     if (clients.length > 0 && input.onion !== true)
       throw invalid('only an onion service has clients; say --onion, too');
-    const onion = input.onion === true ? { clients } : null;
-    return { mode: known, bind, port, trustedProxies, allowPlaintext: input.allow_plaintext ?? false, onion };
+    const onion = input.onion === true ? { onion: { clients } } : {};
+    return {
+      mode: known,
+      bind,
+      port,
+      trustedProxies,
+      allowPlaintext: input.allow_plaintext ?? false,
+      ...onion,
+    };
   }
 
   /** Binds, and says who has the port where somebody does. */

@@ -100,7 +100,7 @@ function profileIn(text: string): ProxyProfile[] {
       port,
       trustedProxies: trusted,
       allowPlaintext: allowPlaintext === true,
-      onion: clients === null ? null : { clients: clients.filter((key) => typeof key === 'string') },
+      ...(clients === null ? {} : { onion: { clients: clients.filter((key) => typeof key === 'string') } }),
     },
   ];
 }
