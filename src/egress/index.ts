@@ -118,6 +118,8 @@ export function createEgress(options: EgressOptions): Egress {
 
   async function send(request: EgressRequest): Promise<EgressResponse> {
     if (tunnel === null || request.unixSocket !== undefined) return direct.send(request);
+    // The usual case, on the way of every request: nothing of the URL has to be looked at.
+    if (tunnel.isOff()) return sendBy('direct', request);
     try {
       return await sendBy(wayTo(request.url), request);
     } catch (error) {

@@ -21,7 +21,7 @@ export interface PublishedOnion {
 }
 
 export interface OnionDoor {
-  readonly onion: PublishedOnion;
+  readonly publication: PublishedOnion;
   readonly entrance: Entrance;
   readonly listener: Listener;
 }
@@ -46,18 +46,18 @@ export async function openOnionDoor({
   readonly publisher: OnionPublisher;
   readonly isPatient: boolean;
 }): Promise<OnionDoor> {
-  let onion: PublishedOnion | null = null;
+  let publication: PublishedOnion | null = null;
   const handler: Handler = {
     async fetch(request, connection) {
       // RFC 9110 §15.5.20: whoever asks for another name has not come through Tor.
-      if (!isFor(request, onion?.view().address ?? null)) return new Response(null, { status: 421 });
+      if (!isFor(request, publication?.view().address ?? null)) return new Response(null, { status: 421 });
       return entrance.fetch(request, farAway(connection));
     },
   };
   const listener = listen({ bind: '127.0.0.1', port: 0, handler });
   try {
-    onion = await publisher.publish({ proxyId, port: listener.port, clients }, isPatient);
-    return { onion, entrance, listener };
+    publication = await publisher.publish({ proxyId, port: listener.port, clients }, isPatient);
+    return { publication, entrance, listener };
   } catch (error) {
     await listener.stop(async () => {}, 0);
     throw error;
@@ -80,7 +80,7 @@ function farAway(connection: Visitor): Visitor {
 /** Two ways in as one: what befalls the proxy befalls both. */
 export function joinDoors(
   main: { readonly entrance: Entrance; readonly listener: Listener },
-  { onion, entrance, listener }: OnionDoor,
+  { publication, entrance, listener }: OnionDoor,
 ): { readonly entrance: Entrance; readonly listener: Listener } {
   return {
     entrance: {
@@ -99,13 +99,13 @@ export function joinDoors(
       bind: main.listener.bind,
       port: main.listener.port,
       async stop(drain, waitMs) {
-        onion.close();
+        publication.close();
         const drained = drain();
         await Promise.all([main.listener.stop(() => drained, waitMs), listener.stop(() => drained, waitMs)]);
       },
       leave() {
         // Another process publishes it again; visitors who are here stay.
-        onion.close();
+        publication.close();
         const both = [main.listener.leave(), listener.leave()];
         return both.every((left) => left);
       },

@@ -19,7 +19,7 @@ import {
   type ProxySelector,
   type ProxyView,
 } from './model';
-import { joinDoors, type OnionPublisher, openOnionDoor, type PublishedOnion } from './onion';
+import { joinDoors, type OnionDoor, type OnionPublisher, openOnionDoor } from './onion';
 import { type Handler, type Listener, type ListenOptions, listen, type Tenancy } from './proxy';
 import type { ProxyStore } from './store';
 
@@ -98,7 +98,7 @@ interface Running {
   readonly listener: Listener;
   readonly entrance: Entrance;
   readonly isWanted: boolean;
-  onion: PublishedOnion | null;
+  onion: OnionDoor | null;
   stopping: Promise<void> | null;
 }
 
@@ -193,7 +193,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
         publisher: onions,
         isPatient,
       });
-      return { ...joinDoors(main, door), onion: door.onion };
+      return { ...joinDoors(main, door), onion: door };
     } catch (error) {
       await main.listener.stop(async () => {}, 0);
       throw error;
@@ -247,7 +247,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     const clients = profile.onion?.clients.length ?? 0;
     return {
       ...descriptionOf(profile),
-      onion: onion === null ? null : { ...onion.view(), clients },
+      onion: onion === null ? null : { ...onion.publication.view(), clients },
       egress: egress(),
       pid: handle.pid,
       status: stopping === null ? 'running' : 'stopping',
@@ -368,13 +368,16 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
     async rotateOnion({ id }) {
       const found = requireOnion(id);
-      await found.onion.rotate();
+      await found.onion.publication.rotate();
       return viewOf(found);
     },
 
     async removeOnion({ id }) {
       const found = requireOnion(id);
-      found.onion.close();
+      const { publication, entrance, listener } = found.onion;
+      publication.close();
+      entrance.abort();
+      await listener.stop(async () => {}, GOODBYE_MS);
       await onions.forget(id);
       const changed: Running = Object.assign(found, {
         onion: null,
@@ -454,7 +457,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     },
   };
 
-  function requireOnion(id: string): Running & { readonly onion: PublishedOnion } {
+  function requireOnion(id: string): Running & { readonly onion: OnionDoor } {
     const found = running.get(id);
     if (found === undefined) throw new FlmError('PROXY_NOT_FOUND', { meta: { proxy: `"${id}"` } });
     const { onion } = found;

@@ -3,15 +3,18 @@
  * FLM by its onion service.
  */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from 'bun:test';
+import { generateKeyPairSync } from 'node:crypto';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isRecord } from '../../src/lib/json';
+import { endDaemon } from '../support/daemon';
 import type { TestDir } from '../support/data-dir';
 import { eventually } from '../support/eventually';
 import { dataOf, leftovers, REPOSITORY } from '../support/executable';
 import { testHome } from '../support/home';
 import { isImpossible, isMissing } from '../support/missing';
 import { type Network, openNetwork, WORLD_IP, whyNoNetwork } from '../support/network';
-import { startTor, type TorClient, whyNoTor } from '../support/tor';
+import { startTor, type TorClient, type TorNetwork, whyNoTor } from '../support/tor';
 
 setDefaultTimeout(240_000);
 
@@ -20,6 +23,7 @@ const skip = isImpossible('Tor', whyNoNetwork()) || isMissing('Tor', whyNoTor())
 
 let network: Network;
 let home: TestDir;
+let tor: TorNetwork;
 let ours: TorClient;
 let theirs: TorClient;
 let key = '';
@@ -47,7 +51,7 @@ beforeAll(async () => {
     '5',
   );
   await network.start('far', engine, { says: /http:/ }).ready;
-  const tor = await startTor(network);
+  tor = await startTor(network);
   ours = await tor.client('ours');
   theirs = await tor.client('theirs');
   home = testHome({ FLM_EGRESS_TOR_CONTROL: ours.control, FLM_ENGINE_TIMEOUT_MS: '20000' });
@@ -63,7 +67,8 @@ beforeAll(async () => {
 
 afterAll(async () => {
   if (skip) return;
-  await flmData('proxy', 'stop', '--all');
+  // An FLM that was replaced keeps idle connections for a minute.
+  await endDaemon(home);
   await network[Symbol.asyncDispose]();
   home[Symbol.dispose]();
   expect(leftovers()).toEqual([]);
@@ -98,8 +103,26 @@ const authorized = () => ['-H', `Authorization: Bearer ${key}`, '-H', 'Content-T
 const chat = (stream: boolean) =>
   JSON.stringify({ model: 'far-model', stream, messages: [{ role: 'user', content: 'Hello' }] });
 /** As somebody elsewhere, with a tor of their own. */
-const visit = (address: string, path: string, ...words: string[]) =>
-  curl(`http://${address}${path}`, '--socks5-hostname', theirs.socks, ...words);
+const visitBy = (client: TorClient, address: string, path: string, ...words: string[]) =>
+  curl(`http://${address}${path}`, '--socks5-hostname', client.socks, ...words);
+const visit = (address: string, path: string, ...words: string[]) => visitBy(theirs, address, path, ...words);
+
+/** RFC 4648 §6 without padding. */
+function base32(bytes: Uint8Array): string {
+  const bits = [...bytes].map((byte) => byte.toString(2).padStart(8, '0')).join('');
+  const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+  return (bits.match(/.{1,5}/g) ?? [])
+    .map((five) => letters[Number.parseInt(five.padEnd(5, '0'), 2)] ?? '')
+    .join('');
+}
+
+/** The two halves of a client's key: the last 32 bytes of what the formats wrap. */
+function clientKey(): { readonly open: string; readonly secret: string } {
+  const { publicKey, privateKey } = generateKeyPairSync('x25519');
+  const open = publicKey.export({ format: 'der', type: 'spki' }).subarray(-32);
+  const secret = privateKey.export({ format: 'der', type: 'pkcs8' }).subarray(-32);
+  return { open: base32(open), secret: base32(secret) };
+}
 
 test.skipIf(skip)('chat, streams and embeddings of an engine elsewhere, through Tor', async () => {
   const at = `http://127.0.0.1:${PORT}/v1`;
@@ -135,6 +158,24 @@ test.skipIf(skip)('nothing that is open to this machine is open to those who com
   expect((await curl(`http://127.0.0.1:${PORT}/metrics`)).status).toBe(200);
   // The door of the proxy itself stays what it was.
   expect((await curl(`http://127.0.0.1:${PORT}/health`, '-H', `Host: ${onion}`)).status).toBe(403);
+});
+
+test.skipIf(skip)('with keys of clients, only those find it', async () => {
+  const { open, secret } = clientKey();
+  const port = `${PORT + 10}`;
+  const proxy = await flmData('proxy', 'start', '--port', port, '--onion', '--onion-client', open);
+  expect(proxy).toMatchObject({ onion: { clients: 1, published: true } });
+  const hidden = addressIn(proxy);
+  const keys = join(network.dir, 'client-keys');
+  mkdirSync(keys, { mode: 0o700 });
+  writeFileSync(
+    join(keys, 'flm.auth_private'),
+    `${hidden.replace('.onion', '')}:descriptor:x25519:${secret}\n`,
+  );
+  const invited = await tor.client('invited', [`ClientOnionAuthDir ${keys}`]);
+  await eventually(async () => (await visitBy(invited, hidden, '/health')).status === 200, 120_000, 1_000);
+  expect((await visit(hidden, '/health', '-m', '15')).status).toBe(0);
+  await flmData('proxy', 'stop', '--port', port);
 });
 
 test.skipIf(skip)(

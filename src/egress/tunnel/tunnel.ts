@@ -41,6 +41,8 @@ export type Way = 'direct' | 'tunnel';
 export interface Tunnel {
   /** The way to a host, as things are. */
   wayTo(hostname: string): Way;
+  /** Whether there is none. */
+  isOff(): boolean;
   /** Whether requests go around the tunnel because it is down. */
   isBypassed(): boolean;
   /** Whether names are looked up on this machine: there is no tunnel, or requests go around it. */
@@ -289,6 +291,8 @@ export function createTunnel(options: TunnelOptions): Tunnel {
       if (place === 'private' && settings()['egress.private_addresses'] === 'direct') return 'direct';
       return stateNow() === 'bypassed' ? 'direct' : 'tunnel';
     },
+
+    isOff: () => current().mode === 'direct',
 
     isBypassed: () => stateNow() === 'bypassed',
 
