@@ -121,7 +121,7 @@ export async function askInTurn<Answer>(
       turns.dismiss(candidate.engine);
     }
   }
-  const outcome = lastWords?.outcome ?? (!wasAsked && isRefusal(failure) ? 'refused' : outcomeOf(failure));
+  const outcome = lastWords?.outcome ?? (!wasAsked && isRefusal(failure) ? 'refused' : endOf(failure));
   if (lastWords === null) exchange.record.failed(failure);
   exchange.record.ended(outcome, null, null);
   ticket.close(outcome, null);
@@ -256,6 +256,11 @@ export function outcomeOfStatus(status: number): 'done' | 'failed' {
 /** What an end says about the engine: nothing when it was the client, the owner or FLM that ended the request. */
 export function outcomeOf(reason: unknown): 'aborted' | 'failed' {
   return reason instanceof FlmError && NOT_THE_ENGINE.has(reason.code) ? 'aborted' : 'failed';
+}
+
+/** What it says about the request: whose tunnel is down has failed it, though no engine did. */
+function endOf(reason: unknown): 'aborted' | 'failed' {
+  return reason instanceof FlmError && reason.code === 'EGRESS_TUNNEL_DOWN' ? 'failed' : outcomeOf(reason);
 }
 
 const NOT_THE_ENGINE: ReadonlySet<ErrorCode> = new Set([

@@ -2,6 +2,7 @@
 import { expect, test } from 'bun:test';
 import { join } from 'node:path';
 import { listenSocks } from '../../../test/support/socks';
+import { listenTcp } from '../../../test/support/tcp';
 import { createTestCa } from '../../../test/support/test-ca';
 import { listenTls } from '../../../test/support/tls';
 
@@ -80,7 +81,9 @@ test('ends as plain HTTP does, in every way of reading', async () => {
 
 test('something that speaks no TLS is told so', async () => {
   using ca = createTestCa();
-  await using plain = await listenSocks({ fault: 'stranger' });
+  await using plain = await listenTcp((socket) =>
+    socket.once('data', () => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n')),
+  );
   await using socks = await listenSocks({ lead: () => ({ host: '127.0.0.1', port: plain.port }) });
   expect(await outcomesOf(ca.caFile, [{ url: 'https://gpu.flm.test/', socks: socks.endpoint }])).toEqual([
     'tls',
