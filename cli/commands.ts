@@ -90,7 +90,9 @@ export const PROGRAM: FlmGroup = {
       commands: {
         create: verb(() => import('./api-keys/create')),
         list: verb(() => import('./api-keys/list')),
+        update: verb(() => import('./api-keys/update')),
         rotate: verb(() => import('./api-keys/rotate')),
+        collect: verb(() => import('./api-keys/collect')),
         revoke: verb(() => import('./api-keys/revoke')),
       },
     },
@@ -120,6 +122,29 @@ export const PROGRAM: FlmGroup = {
     security: {
       about: 'What guards FLM, and the evidence of what was done with it.',
       commands: {
+        policy: {
+          about: 'What strangers and clients may do here: one document. Alone: show.',
+          bare: 'show',
+          commands: {
+            show: verb(() => import('./security/policy/show')),
+            get: verb(() => import('./security/policy/get')),
+            set: verb(() => import('./security/policy/set')),
+            edit: verb(() => import('./security/policy/edit')),
+            validate: verb(() => import('./security/policy/validate')),
+            history: verb(() => import('./security/policy/history')),
+            rollback: verb(() => import('./security/policy/rollback')),
+            schema: verb(() => import('./security/policy/schema')),
+          },
+        },
+        'ip-whitelist': {
+          about: 'Who may come at all, before any key is looked at. Alone: list.',
+          bare: 'list',
+          commands: {
+            list: verb(() => import('./security/ip-whitelist/list')),
+            add: verb(() => import('./security/ip-whitelist/add')),
+            remove: verb(() => import('./security/ip-whitelist/remove')),
+          },
+        },
         'audit-logs': {
           about: 'Who changed what: a record that nobody can quietly edit. Alone: list.',
           bare: 'list',
@@ -132,6 +157,42 @@ export const PROGRAM: FlmGroup = {
             erase: verb(() => import('./security/audit-logs/erase')),
           },
         },
+        exposure: verb(() => import('./security/exposure')),
+        alerts: {
+          about:
+            'What you are told of, and where: rules, webhooks, and what became of messages. Alone: list.',
+          bare: 'list',
+          commands: {
+            list: verb(() => import('./security/alerts/list')),
+            set: verb(() => import('./security/alerts/set')),
+            remove: verb(() => import('./security/alerts/remove')),
+            targets: {
+              about: 'Where alerts go: the log, and webhooks.',
+              commands: {
+                list: verb(() => import('./security/alerts/targets/list')),
+                add: verb(() => import('./security/alerts/targets/add')),
+                remove: verb(() => import('./security/alerts/targets/remove')),
+                key: verb(() => import('./security/alerts/targets/key')),
+              },
+            },
+            deliveries: verb(() => import('./security/alerts/deliveries')),
+            test: verb(() => import('./security/alerts/test')),
+          },
+        },
+        'ip-blocklist': {
+          about: 'Who is banned. Alone: list.',
+          bare: 'list',
+          commands: {
+            list: verb(() => import('./security/ip-blocklist/list')),
+            show: verb(() => import('./security/ip-blocklist/show')),
+            add: verb(() => import('./security/ip-blocklist/add')),
+            unblock: verb(() => import('./security/ip-blocklist/unblock')),
+            clear: verb(() => import('./security/ip-blocklist/clear')),
+          },
+        },
+        intrusion: verb(() => import('./security/intrusion')),
+        anomaly: verb(() => import('./security/anomaly')),
+        stats: verb(() => import('./security/stats')),
       },
     },
     activity: {

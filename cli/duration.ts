@@ -28,11 +28,12 @@ export function parseDuration(option: string, text: string, range: Range = {}): 
   const seconds = Number(match[1]) * unit[1];
   const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = range;
   if (seconds < minimum || seconds > maximum)
-    throw invalid(option, `it takes ${textOf(minimum)} to ${textOf(maximum)}`);
+    throw invalid(option, `it takes ${lengthText(minimum)} to ${lengthText(maximum)}`);
   return seconds;
 }
 
-function textOf(seconds: number): string {
+/** A length with the largest unit that fits. */
+export function lengthText(seconds: number): string {
   const [letter, length] = UNITS.find(([, size]) => seconds >= size && seconds % size === 0) ?? ['s', 1];
   return `${seconds / length}${letter}`;
 }

@@ -19,7 +19,7 @@ export async function runCli(words: readonly string[], env: Env): Promise<number
   // Pipes of these two stay open to their end, and must not keep them from it.
   if (first === SUPERVISE) process.exit(await (await import('./daemon/supervise')).supervise(order, env));
   if (first === SERVE) process.exit(await (await import('./daemon/serve')).serveInBackground(order, env));
-  const format = formatOf(words);
+  let format = formatOf(words, []);
   const interrupted = new AbortController();
   // A kept connection would keep the finished program alive for seconds.
   const egress = createEgress({ clock: systemClock });
@@ -53,6 +53,8 @@ export async function runCli(words: readonly string[], env: Env): Promise<number
       stdout.write(await renderHelp(found.path, found.target));
       return 0;
     }
+    // What a command takes by the name of a global option is its own.
+    format = formatOf(words, Object.keys(found.target.args));
     let exitCode = 0;
     const cli = createCli(env, format, stdout, stderr, {
       egress,
@@ -104,12 +106,16 @@ function createCli(
 }
 
 /** Text on a terminal, JSON in a pipe, unless the words say otherwise. Wrong words are told when the command is checked. */
-function formatOf(all: readonly string[]): Format {
+function formatOf(all: readonly string[], own: readonly string[]): Format {
   const end = all.indexOf('--');
   const words = end === -1 ? all : all.slice(0, end);
   const after = words[words.indexOf('--format') + 1];
   if (words.includes('--format=text') || (words.includes('--format') && after === 'text')) return 'text';
-  if (words.includes('--json') || words.includes('--format=json') || words.includes('--format'))
+  if (
+    (words.includes('--json') && !own.includes('json')) ||
+    words.includes('--format=json') ||
+    words.includes('--format')
+  )
     return 'json';
   return process.stdout.isTTY === true ? 'text' : 'json';
 }

@@ -5,7 +5,7 @@
 
 import { EraseInput as ActivityEraseInput } from '../src/activity';
 import type { OwnerApi } from '../src/admin/client';
-import { KeyInput, RotateInput } from '../src/admission';
+import { KeyChange, KeyInput, RotateInput } from '../src/admission';
 import { type App, openApp } from '../src/app';
 import { AuditFilter, AuditQuery, CheckpointQuery, EraseInput } from '../src/audit';
 import { SettingInput } from '../src/config';
@@ -14,6 +14,9 @@ import { EngineInput } from '../src/engines';
 import { FlmError } from '../src/lib/errors';
 import { requireValid } from '../src/lib/validate';
 import { AliasInput, StrategyInput } from '../src/models';
+import { HistoryQuery, NetworkInput, PolicyInput, RollbackInput } from '../src/policy';
+import { AnomalyQuery, BanInput, BanQuery, IntrusionQuery } from '../src/security';
+import { AlertDeliveryQuery, AlertRuleInput, AlertTargetInput, AlertTestInput } from '../src/telemetry';
 import type { Cli } from './cli';
 import { stderrLog } from './log';
 
@@ -30,7 +33,7 @@ export async function openOffline(cli: Cli, lockWaitMs: number): Promise<Offline
   const { paths, env, clock } = cli;
   const log = stderrLog(cli, () => 'warn');
   const app = await openApp({ paths, env, clock, log, flags: {}, running: false, lockWaitMs });
-  const { proxies, check, support, close } = app;
+  const { proxies, check, exposure, support, close } = app;
   return {
     mode: 'offline',
     ...checked(
@@ -39,6 +42,7 @@ export async function openOffline(cli: Cli, lockWaitMs: number): Promise<Offline
     ),
     proxies,
     check,
+    exposure,
     support,
     close,
     status: async () => app.status(),
@@ -60,9 +64,22 @@ function once(act: () => void): () => void {
 }
 
 function checked(
-  { keys, engines, config, models, sessions, audit, activity, wayOut }: App,
+  { keys, engines, config, models, sessions, policy, audit, activity, alerts, security, wayOut }: App,
   onChange: () => void,
-): Pick<OwnerApi, 'keys' | 'engines' | 'config' | 'models' | 'sessions' | 'audit' | 'activity' | 'wayOut'> {
+): Pick<
+  OwnerApi,
+  | 'keys'
+  | 'engines'
+  | 'config'
+  | 'models'
+  | 'sessions'
+  | 'policy'
+  | 'audit'
+  | 'activity'
+  | 'alerts'
+  | 'security'
+  | 'wayOut'
+> {
   /** The same change, of which is told once it is made. */
   function told<Args extends readonly unknown[], Result>(
     change: (...args: Args) => Promise<Result>,
@@ -78,6 +95,8 @@ function checked(
     keys: {
       ...keys,
       create: told(async (input) => keys.create(requireValid(KeyInput, input))),
+      update: told(async (id, change) => keys.update(id, requireValid(KeyChange, change))),
+      collect: told(keys.collect),
       rotate: told(async (id, input) => keys.rotate(id, requireValid(RotateInput, input))),
       revoke: told(keys.revoke),
     },
@@ -106,6 +125,14 @@ function checked(
       },
       close: told(sessions.close),
     },
+    policy: {
+      ...policy,
+      set: told(async (input) => policy.set(requireValid(PolicyInput, input))),
+      history: async (query) => policy.history(requireValid(HistoryQuery, query)),
+      rollback: told(async (input) => policy.rollback(requireValid(RollbackInput, input))),
+      allow: told(async (input) => policy.allow(requireValid(NetworkInput, input))),
+      disallow: told(async (input) => policy.disallow(requireValid(NetworkInput, input))),
+    },
     audit: {
       list: async (query) => audit.list(requireValid(AuditQuery, query)),
       export: async (filter, format) => audit.export(requireValid(AuditFilter, filter), format),
@@ -113,9 +140,28 @@ function checked(
       checkpoint: told(audit.checkpoint),
       erase: told(async (input) => audit.erase(requireValid(EraseInput, input))),
     },
+    alerts: {
+      rules: alerts.rules,
+      setRule: told(async (id, input) => alerts.setRule(id, requireValid(AlertRuleInput, input))),
+      removeRule: told(alerts.removeRule),
+      targets: alerts.targets,
+      setTarget: told(async (id, input) => alerts.setTarget(id, requireValid(AlertTargetInput, input))),
+      removeTarget: told(alerts.removeTarget),
+      deliveries: async (query) => alerts.deliveries(requireValid(AlertDeliveryQuery, query)),
+      test: async (input) => alerts.test(requireValid(AlertTestInput, input)),
+    },
     activity: {
       ...activity,
       erase: told(async (input) => activity.erase(requireValid(ActivityEraseInput, input))),
+    },
+    security: {
+      ...security,
+      bans: async (query) => security.bans(requireValid(BanQuery, query)),
+      ban: told(async (input) => security.ban(requireValid(BanInput, input))),
+      unban: told(security.unban),
+      clearBans: told(security.clearBans),
+      intrusions: async (query) => security.intrusions(requireValid(IntrusionQuery, query)),
+      anomalies: async (query) => security.anomalies(requireValid(AnomalyQuery, query)),
     },
     wayOut: {
       ...wayOut,

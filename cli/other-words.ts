@@ -23,5 +23,7 @@ export const OTHER_WORDS: Readonly<Record<string, Readonly<Record<string, string
   engines: { rm: 'remove', delete: 'remove', ls: 'list', create: 'add', scan: 'detect', install: 'try' },
   models: { ls: 'list' },
   'api-keys': { rm: 'revoke', delete: 'revoke', remove: 'revoke', ls: 'list', add: 'create', new: 'create' },
+  'security policy': { ls: 'show', check: 'validate', versions: 'history', log: 'history', undo: 'rollback' },
+  'security ip-whitelist': { rm: 'remove', delete: 'remove', ls: 'list', show: 'list', allow: 'add' },
   config: { reset: 'unset', rm: 'unset', delete: 'unset', remove: 'unset', ls: 'list', show: 'list' },
 };

@@ -276,7 +276,7 @@ describe('running', () => {
 
 test('what other programs call it leads to commands that are there, and to no command’s own name', async () => {
   for (const [path, words] of Object.entries(OTHER_WORDS)) {
-    const { target } = await findCommand(PROGRAM, path === '' ? [] : path.split(' '));
+    const { target } = await findCommand(PROGRAM, [...(path === '' ? [] : path.split(' ')), '--help']);
     if (!isGroupTarget(target)) throw new Error(`${path} is no group`);
     for (const [word, meant] of Object.entries(words)) {
       expect(Object.hasOwn(target.commands, word)).toBe(false);

@@ -7,9 +7,11 @@ import { describedRoutes } from '../src/admin';
 import { documentOf } from '../src/admin/swagger/document';
 import { envNameOf, SETTING_KEYS, SETTINGS, type SettingKey } from '../src/config';
 import { ERRORS, type ErrorCode } from '../src/lib/errors';
+import { POLICY_SCHEMA } from '../src/policy';
 import { VERSION } from '../src/version';
 import { clientPage } from './client-page';
 import { enginesPage } from './engines-page';
+import { policyKeysPage } from './policy-page';
 
 /** File name, from here, to text. */
 export async function pages(): Promise<Readonly<Record<string, string>>> {
@@ -21,6 +23,8 @@ export async function pages(): Promise<Readonly<Record<string, string>>> {
     'config.md': configPage(),
     'cli.md': await cliPage(),
     'engines.md': enginesPage(MADE),
+    'security-policy.schema.json': `${JSON.stringify(POLICY_SCHEMA, null, 2)}\n`,
+    'policy-keys.md': policyKeysPage(MADE),
   };
 }
 

@@ -2,6 +2,7 @@
  * The composition root: the only place that joins rooms. `openApp` opens the data directory and the rooms that any
  * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
  */
+import { hostname } from 'node:os';
 import { checkDatabases, openDatabases } from '../db';
 import type { ActivityApi } from './activity';
 import {
@@ -9,6 +10,9 @@ import {
   type AdminPort,
   type CheckReport,
   checkAudit,
+  checkConnections,
+  checkExposed,
+  checkPolicy,
   checkRequestLog,
   createAdmin,
   createIdempotency,
@@ -26,16 +30,21 @@ import {
   createAdmission,
   createKeyStore,
   createKeys,
+  createLimitRows,
+  createLimits,
   createSlots,
   type Keys,
-  mayUse,
+  type Limits,
   type Slots,
 } from './admission';
 import { adminUrl, openAdminPort } from './app/admin-port';
-import { postVia } from './app/collector';
+import { postVia, webhookVia } from './app/collector';
 import { createEgressChoice, egressOfProxies, whyBehindTunnel } from './app/egress';
+import { recordLimits } from './app/limits';
 import { alsoToFile, boundedStdout, logEvents } from './app/logs';
+import { createRecentClients, policyOnRecord, surroundingsOf } from './app/policy-seams';
 import { createRequestLog } from './app/request-log';
+import { rotateKeys } from './app/rotation';
 import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
 import type { Clock } from './contract';
@@ -52,6 +61,7 @@ import {
   placeOfHost,
 } from './egress';
 import {
+  adapterOf,
   createEngineStore,
   createEngines,
   createHistoryStore,
@@ -59,6 +69,7 @@ import {
   createTrial,
   type Engines,
   type Trial,
+  whoIsAt,
   whoListens,
 } from './engines';
 import { createGateway, type Gateway } from './gateway';
@@ -67,18 +78,23 @@ import { FlmError, toFlmError } from './lib/errors';
 import type { Log } from './lib/log';
 import type { Env, Paths } from './lib/paths';
 import {
+  createConnections,
   createProxies,
   createProxyStore,
+  type ExposureReport,
   IDLE_SECONDS,
+  interfaceAddresses,
   type Proxies,
   type ProxiesApi,
   type ProxyInput,
   type ProxyProfile,
   type ProxyView,
+  reportExposure,
 } from './listeners';
 import { createModels, createRuleStore, type Models } from './models';
-import { createScreen } from './security';
-import { createTelemetry, type Telemetry } from './telemetry';
+import { createPolicies, createPolicyStore, type Policies } from './policy';
+import { createSecurity, createSecurityStore, type SecurityApi } from './security';
+import { type Alerts, createAlertStore, createAlerts, createTelemetry, type Telemetry } from './telemetry';
 import { VERSION } from './version';
 
 export interface AppOptions {
@@ -94,6 +110,8 @@ export interface AppOptions {
   readonly running: boolean;
   /** How long to wait for another FLM process on the same directory. */
   readonly lockWaitMs: number;
+  /** Whether strangers can reach it, for tests; else the listeners tell. */
+  readonly isExposed?: () => boolean;
 }
 
 export interface App {
@@ -102,6 +120,7 @@ export interface App {
   readonly models: Models;
   readonly config: Config;
   readonly audit: Audit;
+  readonly policy: Policies;
   readonly trial: Trial;
   readonly sessions: Sessions;
   readonly egress: Egress;
@@ -110,6 +129,9 @@ export interface App {
   readonly proxies: Proxies;
   /** The request log. */
   readonly activity: ActivityApi;
+  readonly alerts: Alerts;
+  /** Bans, and what strangers did. */
+  readonly security: SecurityApi;
   /** What happened, for whoever records it. */
   readonly bus: Bus;
   readonly firstStart: boolean;
@@ -119,6 +141,7 @@ export interface App {
   /** What is under way: all zero when nothing is being served, else something was not given back. */
   open(): OpenWork;
   check(): Promise<CheckReport>;
+  exposure(): Promise<ExposureReport>;
   support(): Promise<SupportBundle>;
   /**
    * Serves through one proxy, until `close`. It is not saved, and nobody takes its port over. May be tried again after
@@ -161,8 +184,8 @@ export interface SavedOrder {
 
 /** How long requests under way may take to say goodbye when FLM stops. */
 const GOODBYE_MS = 2_000;
-/** Engines that were looked at this recently are not asked again. */
-const FRESH_MS = 15_000;
+/** A look at the engines that is this old will do to say where they are. */
+const FRESH_MS = 5_000;
 /** Idle connections of a process that was replaced close by themselves in this time. */
 const LINGER_MS = (IDLE_SECONDS + 2) * 1_000;
 
@@ -216,8 +239,23 @@ export async function openApp(options: AppOptions): Promise<App> {
       log = both.log;
       undo.push(both.file.close);
     }
-    const keys = await createKeys(createKeyStore(db.security, audit.inSecurityDb), clock, bus);
+    const keyStore = createKeyStore(db.security, audit.inSecurityDb);
+    const keys = await createKeys(keyStore, clock, bus);
     undo.push(keys.close);
+    const clients = createRecentClients(bus, clock);
+    undo.push(clients.close);
+    const policy = await createPolicies({
+      store: createPolicyStore(db.security, audit.inSecurityDb),
+      secret: await keyStore.pepper(clock.nowMs()),
+      onRecord: () => policyOnRecord(audit),
+      record: audit.record,
+      surroundings: () => surroundingsOf(proxies, clients),
+      clock,
+      bus,
+      log,
+      running,
+    });
+    undo.push(policy.close);
     const loginStore = createLoginStore(db.security, audit.inSecurityDb);
     const onionStore = createOnionStore(db.security, audit.inSecurityDb);
     const login = { current: await loginStore.load() };
@@ -233,6 +271,19 @@ export async function openApp(options: AppOptions): Promise<App> {
     const egress = createEgress({ clock, tunnel });
     undo.push(egress.close);
 
+    const alerts = createAlerts({
+      store: createAlertStore(db.security, audit.inSecurityDb),
+      bus,
+      clock,
+      log,
+      post: webhookVia(egress),
+      checkUrl: egress.checkDeliveryUrl,
+      config: config.current,
+      host: hostname(),
+      version: VERSION,
+      random: Math.random,
+    });
+    undo.push(alerts.close);
     const requestLog = createRequestLog({
       dir: paths.activityDir,
       seal: db.daySeal,
@@ -280,6 +331,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       bus,
       log,
       trial,
+      record: audit.record,
       processes: createProcessTable(),
       isOwnPort: (port) => proxies.ports().includes(port) || adminPort.url === adminUrl(port),
       onChange: models.update,
@@ -310,6 +362,7 @@ export async function openApp(options: AppOptions): Promise<App> {
     );
 
     let gateway: Gateway | null = null;
+    let limits: Limits | null = null;
     let admin: Admin | null = null;
     let adminPort: AdminPort = { url: null, reason: null };
     let telemetry: Telemetry | null = null;
@@ -323,6 +376,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       clock,
       log,
       openEntrance: (options) => openGateway().edge(options),
+      hasKey: keys.anyUsable,
       egress: () => egressOfProxies(config.current()),
       onions: createOnions({
         store: onionStore,
@@ -331,7 +385,24 @@ export async function openApp(options: AppOptions): Promise<App> {
         log,
       }),
       whoListens: (bind, port) => whoListens(egress, bind, port),
+      policyVersion: policy.refresh,
     });
+    const connections = createConnections({
+      policy: policy.current,
+      isExposed: proxies.isExposed,
+      config: config.current,
+      ports: proxies.ports,
+      onionPorts: proxies.onionPorts,
+      trustedProxies: proxies.trustedProxies,
+      mayServe: (port) => gateway?.mayServe(port) ?? false,
+      visitServed: (visit) => gateway?.visitServed(visit),
+      clock,
+      bus,
+      log,
+    });
+    undo.push(connections.close);
+    // After the last request has given back what it had taken.
+    undo.push(() => limits?.close());
     let closeGateway = (): void => {};
     undo.push(() => closeGateway());
     undo.push(() => proxies.close(async () => gateway?.drain(GOODBYE_MS), GOODBYE_MS));
@@ -344,7 +415,33 @@ export async function openApp(options: AppOptions): Promise<App> {
       queueLimit: () => config.current()['engine.queue_limit'],
     });
 
-    const screen = createScreen();
+    const isExposed = options.isExposed ?? proxies.isExposed;
+    const security = createSecurity({
+      store: createSecurityStore(db.security, audit.inSecurityDb),
+      policy: policy.current,
+      isExposed,
+      admitStranger: (visit, share) => limits?.stranger(visit, share),
+      clock,
+      bus,
+      log,
+    });
+    undo.push(security.close);
+    /** Takes up the limits as the process before this one left them. */
+    function openLimits(): Limits {
+      if (limits !== null) return limits;
+      const rows = createLimitRows(db.security);
+      limits = createLimits({
+        rows,
+        policy: policy.current,
+        rulesOf: keys.rulesOf,
+        isExposed,
+        clock,
+        bus,
+        log,
+      });
+      undo.push(recordLimits({ bus, clock, log, record: audit.record }));
+      return limits;
+    }
 
     /** Starts what is told of requests, before there are any. */
     async function openTelemetry(): Promise<void> {
@@ -359,9 +456,11 @@ export async function openApp(options: AppOptions): Promise<App> {
         version: VERSION,
         config: config.current,
         open: () => open(),
+        connections: { open: connections.open, cut: connections.cut },
         engines: engines.states,
         loadOf: slots.load,
         activity: () => requestLog.counters() ?? { queued: 0, dropped: 0 },
+        alerts: alerts.counts,
         post: postVia(egress, ending.signal),
         tunnel: tunnel.view,
         stdout: boundedStdout(),
@@ -373,25 +472,28 @@ export async function openApp(options: AppOptions): Promise<App> {
       telemetry = made;
       requestLog.start();
       undo.push(() => requestLog.stop());
+      security.start();
     }
 
     /** Made when the first proxy starts; every later one uses it, too. */
     function openGateway(): Gateway {
       if (gateway !== null) return gateway;
       loadOf = slots.load;
-      const admission = createAdmission({ slots, gate: engines, isAlias: models.isAlias, clock, bus });
+      const { isAlias } = models;
+      const admission = createAdmission({ slots, limits: openLimits(), gate: engines, isAlias, clock, bus });
       const made = createGateway({
         keys,
         models,
         catalogue: models,
         admission,
-        screen,
-        mayUse: (principal, candidate, asked) => mayUse(principal, candidate, asked, models.isAlias),
+        screen: security.screen,
+        policy: policy.current,
         engines,
         liveness: engines.liveness,
         metrics: async () => requireOpen(telemetry).metrics(),
         tracing: requireOpen(telemetry).tracing,
         isReady: () => engines.states().some((state) => state.status.startsWith('running-')),
+        minBodyBytesPerSecond: connections.minBodyBytesPerSecond,
         config: config.current,
         clock,
         bus,
@@ -435,6 +537,21 @@ export async function openApp(options: AppOptions): Promise<App> {
       };
     };
 
+    const exposure = () =>
+      reportExposure({
+        proxies: proxies.all,
+        adminUrl: () => adminPort.url,
+        hasKey: keys.anyUsable,
+        async engines() {
+          await engines.refresh(FRESH_MS);
+          return engines.states();
+        },
+        addresses: interfaceAddresses,
+        knock: egress.knock,
+        whoIsAt: (ip, port) => whoIsAt(egress, ip, port),
+        stayHome: (kind) => adapterOf(kind).stayHome,
+      });
+
     const check = () =>
       runChecks({
         paths,
@@ -446,11 +563,18 @@ export async function openApp(options: AppOptions): Promise<App> {
         trial,
         status,
         clock,
-        others: [() => checkAudit(audit), async () => checkRequestLog(requestLog.counters())],
+        others: [
+          () => checkAudit(audit),
+          () => checkPolicy(policy),
+          async () => checkRequestLog(requestLog.counters()),
+          async () => checkConnections(connections),
+          async () => checkExposed(await exposure()),
+        ],
       });
 
-    const support = () =>
-      supportBundle({
+    const support = async () => {
+      await audit.record({ type: 'support.bundled', severity: 'low', target: null, details: null });
+      return supportBundle({
         paths,
         env,
         clock,
@@ -462,6 +586,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         check,
         metrics: telemetry?.metrics ?? null,
       });
+    };
 
     const daemon = createDaemon({
       version: VERSION,
@@ -478,21 +603,27 @@ export async function openApp(options: AppOptions): Promise<App> {
             meta: { reason: 'requests wait to be written, and the disk does not take them' },
           });
         await admin?.leave();
-        await requestLog.stop(() => {
-          telemetry?.pause();
-          onQuiet();
-        });
-        audit.pause();
-        db.pause();
+        try {
+          await alerts.pause();
+          limits?.pause();
+          await requestLog.stop(() => {
+            telemetry?.pause();
+            onQuiet();
+          });
+          security.stop();
+          audit.pause();
+          db.pause();
+        } catch (error) {
+          // Nobody comes to take the place of this process, which must not be left without its doors.
+          await comeBack();
+          throw error;
+        }
       },
       async resume() {
         db.resume(0);
-        audit.resume();
-        requestLog.start();
-        telemetry?.resume();
         // Commands may have worked on the data directory in between.
         await keys.refresh();
-        await openDoors();
+        await comeBack();
       },
       refreshKeys: keys.refresh,
       onReplaced: () => onReplaced(),
@@ -527,6 +658,17 @@ export async function openApp(options: AppOptions): Promise<App> {
       },
     };
 
+    async function comeBack(): Promise<void> {
+      audit.resume();
+      security.start();
+      limits?.resume();
+      requestLog.start();
+      alerts.start();
+      telemetry?.resume();
+      await policy.refresh();
+      await openDoors();
+    }
+
     async function openDoors(): Promise<void> {
       admin?.listen(paths.adminSocket);
       if (admin !== null) adminPort = await openAdminPort(admin, config.current()['admin.port'], egress, log);
@@ -543,12 +685,27 @@ export async function openApp(options: AppOptions): Promise<App> {
         // What another process has taken over is not stopped.
         if (daemon.isOwner()) await stopped(audit, log);
       });
-      undo.push(logEvents(bus, log));
+      undo.push(logEvents(bus, log), rotateKeys(keys, daemon.isOwner, log));
       const idempotency = createIdempotency({ store: createIdempotencyStore(db.security), clock, log });
-      const rooms = { keys, engines, config, models, audit, sessions, wayOut, status, check, support };
+      const rooms = {
+        keys,
+        engines,
+        config,
+        models,
+        policy,
+        audit,
+        sessions,
+        wayOut,
+        status,
+        check,
+        support,
+        exposure,
+      };
       admin = createAdmin({
         ...rooms,
         activity: requestLog.api,
+        alerts,
+        security: security.api,
         proxies: guarded,
         daemon: daemon.api,
         idempotency,
@@ -557,6 +714,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       });
       undo.push(admin.close);
       await openDoors();
+      alerts.start();
       engines.start();
       log.info('FLM can be managed', { socket: paths.adminSocket, port: adminPort.url });
     }
@@ -567,18 +725,22 @@ export async function openApp(options: AppOptions): Promise<App> {
       models,
       config,
       audit,
+      policy,
       trial,
       sessions,
       egress,
       wayOut,
       proxies,
       activity: requestLog.api,
+      alerts,
+      security: security.api,
       bus,
       log,
       firstStart: db.firstStart,
       status,
       open: () => open(),
       check,
+      exposure,
       support,
       stop: daemon.stop,
       over: daemon.over,

@@ -1,5 +1,5 @@
 /** `flm api-keys create` */
-import { KEY_SCOPES, KeyInput } from '../../src/admission';
+import { KEY_SCOPES, type KeyChange, KeyInput } from '../../src/admission';
 import { FlmError } from '../../src/lib/errors';
 import { addressOf } from '../../src/lib/model-name';
 import type { AliasView, ModelView } from '../../src/models';
@@ -11,6 +11,7 @@ import { DURATION, parseDuration } from '../duration';
 import { outputFailed } from '../output';
 import { printable } from '../table';
 
+import { TERM_ARGS, TERM_LISTS, termsIn } from './terms';
 import { keyText } from './text';
 
 /** Those of KEY_SCOPES that anything in FLM asks for. */
@@ -36,11 +37,14 @@ export default command({
       valueHint: USED_SCOPES.join('|'),
       description: 'What it may do (repeatable): use models, or read /metrics. Default: inference.',
     },
+    ...TERM_ARGS,
   },
-  repeatable: ['model', 'scope'],
+  repeatable: ['model', 'scope', ...TERM_LISTS],
   examples: [
     'flm api-keys create --label my-app',
     'flm api-keys create --label guest --expires-in 7d --model "llama3.2*"',
+    'flm api-keys create --label phone --cidr 192.168.0.0/16 --rpm 60 --tpm 50000 --parallel 2',
+    'flm api-keys create --label web --origin https://app.example --rotate-every 30d --rotate-grace 7d',
     'flm api-keys create --label prometheus --scope metrics',
     'flm api-keys create --label ci --json | jq -r .data.plain_key',
   ],
@@ -54,6 +58,7 @@ export default command({
       ...(args['expires-in'] === undefined
         ? {}
         : { expires_in_s: parseDuration('--expires-in', args['expires-in'], LIFETIME) }),
+      ...laidDown(termsIn(args, all)),
     };
     await withBackend(cli, async (backend) => {
       const names =
@@ -73,6 +78,11 @@ export default command({
     });
   },
 });
+
+/** A new key has nothing that could be taken off: what would, is not given at all. */
+function laidDown(terms: KeyChange): Partial<KeyInput> {
+  return Object.fromEntries(Object.entries(terms).filter(([, term]) => term !== null));
+}
 
 function scopeOf(text: string): (typeof USED_SCOPES)[number] {
   const scope = USED_SCOPES.find((known) => known === text);

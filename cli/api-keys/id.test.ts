@@ -1,11 +1,21 @@
 import { describe, expect, test } from 'bun:test';
 import type { ApiKey } from '../../src/admission';
+import { NO_TERMS, termsView } from '../../src/admission/terms';
 import { keyIdFor } from './id';
 
 function key(id: string, label: string, status: ApiKey['status'] = 'active'): ApiKey {
   const created_at = '2026-11-23T12:00:00.000Z';
-  const ends = { expires_at: null, revoked_at: null, rotated_from: null };
-  return { id, label, status, scopes: ['inference'], models: null, created_at, ...ends };
+  const ends = { expires_at: null, revoked_at: null, rotated_from: null, is_uncollected: false };
+  return {
+    id,
+    label,
+    status,
+    scopes: ['inference'],
+    models: null,
+    created_at,
+    ...ends,
+    ...termsView(NO_TERMS),
+  };
 }
 
 const items = [

@@ -9,11 +9,20 @@ export const KEY_WORD = {
   description: 'The key: its id, as "flm api-keys list" shows it, or its label.',
 } as const;
 
-/** @throws INVALID_INPUT when several usable keys have the label */
-export async function keyIdFor(keys: Pick<KeysApi, 'list'>, text: string): Promise<string> {
+/**
+ * `among`: of keys with the label rather those that wait to be collected.
+ * @throws INVALID_INPUT when several usable keys have the label
+ */
+export async function keyIdFor(
+  keys: Pick<KeysApi, 'list'>,
+  text: string,
+  among: 'usable' | 'waiting' = 'usable',
+): Promise<string> {
   const { items } = await keys.list();
   if (items.some((key) => key.id === text)) return text;
-  const labelled = items.filter((key) => key.label === text && key.status === 'active');
+  const usable = items.filter((key) => key.label === text && key.status === 'active');
+  const waiting = usable.filter((key) => key.is_uncollected);
+  const labelled = among === 'waiting' && waiting.length > 0 ? waiting : usable;
   if (labelled.length > 1) {
     const ids = labelled.map((key) => key.id).join(', ');
     throw new FlmError('INVALID_INPUT', {

@@ -4,6 +4,7 @@ import { withBackend } from '../backend';
 import { command } from '../command';
 import { type Row, table } from '../table';
 import { localTime } from '../time';
+import { termsText } from './text';
 
 export default command({
   about: 'List all API keys, newest first. The keys themselves are kept nowhere.',
@@ -20,8 +21,10 @@ export default command({
   },
 });
 
-function rowOf({ id, label, status, models, created_at: created, ...ends }: ApiKey): Row {
+function rowOf(key: ApiKey): Row {
+  const { id, label, status, models, created_at: created, ...ends } = key;
   const end = ends.revoked_at ?? ends.expires_at;
+  const terms = termsText(key);
   return {
     cells: [
       id,
@@ -31,6 +34,6 @@ function rowOf({ id, label, status, models, created_at: created, ...ends }: ApiK
       localTime(created),
       end === null ? 'never' : localTime(end),
     ],
-    below: models === null ? null : `only ${models.join(', ')}`,
+    below: terms.length === 0 ? null : terms.join(' · '),
   };
 }

@@ -87,7 +87,7 @@ describe.skipIf(noBash)('bash', () => {
     ['flm c', ['config', 'chat', 'check', 'completions']],
     ['flm ', Object.keys(PROGRAM.commands)],
     ['flm x', []],
-    ['flm api-keys ', ['create', 'list', 'rotate', 'revoke']],
+    ['flm api-keys ', ['create', 'list', 'update', 'rotate', 'collect', 'revoke']],
     ['flm api-keys r', ['rotate', 'revoke']],
     ['flm api-keys create --l', ['--label']],
     [

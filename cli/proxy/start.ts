@@ -34,6 +34,10 @@ export default command({
       description: 'A reverse proxy whose X-Forwarded-For is believed (repeatable).',
     },
     'allow-plaintext': { type: 'boolean', description: 'Bind a public address although there is no TLS.' },
+    'allow-no-key': {
+      type: 'boolean',
+      description: 'Bind an address of a network although nobody has an API key yet.',
+    },
     ...EGRESS_ARGS,
     onion: {
       type: 'boolean',
@@ -68,6 +72,7 @@ export default command({
       ...(args.mode === undefined ? {} : { mode: args.mode }),
       ...(trusted.length === 0 ? {} : { trusted_proxies: [...trusted] }),
       ...(args['allow-plaintext'] === true ? { allow_plaintext: true } : {}),
+      ...(args['allow-no-key'] === true ? { allow_no_key: true } : {}),
       ...egressInput(args),
       ...(args.onion === true ? { onion: true } : {}),
       ...(onionClients.length === 0 ? {} : { onion_clients: [...onionClients] }),

@@ -182,6 +182,16 @@ describe('the request log', () => {
     expect(new Set(text.trimEnd().split('\n')).size).toBe(4_500);
   });
 
+  test('an export is on record, without the address it was for', async () => {
+    const { activity, finish, events } = start();
+    finish({ n: 1 });
+    const wanted = { ...EVERYTHING, ip: '127.0.0.1', model: 'm' };
+    for await (const piece of activity.export(wanted, 'csv')) expect(piece).not.toBe('');
+    expect(events.filter(({ type }) => type === 'activity.exported').map(({ details }) => details)).toEqual([
+      { format: 'csv', model: 'm', by_ip: true },
+    ]);
+  });
+
   test('removes a day once that is on record, and verify believes it', async () => {
     const { activity, finish, events } = start();
     const atMs = systemClock.nowMs() - 3 * 86_400_000;

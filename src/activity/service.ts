@@ -22,6 +22,11 @@ export function createActivityApi(
     refusals: (range, page) => read('refusals', { filter: { ...ANY, ...range }, page }),
     stats: (query) => read('stats', query),
     async *export(filter, format) {
+      // An address stays out of what cannot be erased.
+      const { ip, ...others } = filter;
+      const asked = Object.entries(others).filter(([, value]) => value !== null);
+      const details = { format, ...Object.fromEntries(asked), ...(ip === null ? {} : { by_ip: true }) };
+      await record.record({ type: 'activity.exported', severity: 'medium', target: null, details });
       let cursor: string | null = null;
       do {
         const piece: AnswerOf<'piece'> = await read('piece', {

@@ -1,6 +1,7 @@
-/** `flm check` on the evidence: whether the audit chain is whole, and whether requests reach their log. */
+/** `flm check` on the evidence: whether the audit chain and the policy are whole, and whether requests reach their log. */
 import type { ActivityCounters } from '../activity';
 import type { AuditApi } from '../audit';
+import type { Policies } from '../policy';
 import type { Check } from './check';
 
 export async function checkAudit(audit: Pick<AuditApi, 'verify'>): Promise<Check[]> {
@@ -9,6 +10,21 @@ export async function checkAudit(audit: Pick<AuditApi, 'verify'>): Promise<Check
   return findings.map(({ message }) =>
     finding('audit log', 'error', `${message} (flm security audit-logs verify tells more)`),
   );
+}
+
+export async function checkPolicy(policy: Pick<Policies, 'examine'>): Promise<Check[]> {
+  const { version, trouble, versions, altered } = await policy.examine();
+  if (version === null)
+    return [
+      finding(
+        'security policy',
+        'error',
+        `${trouble}, so nobody is let in: flm security policy history, then flm security policy rollback N`,
+      ),
+    ];
+  if (altered.length === 0) return [finding('security policy', 'ok', `version ${version} of ${versions}`)];
+  const message = `version ${version} is in force, but earlier ones are not as they were written, or the one before them is gone: ${altered.join(', ')}`;
+  return [finding('security policy', 'warning', message)];
 }
 
 /** `counters` is null while no FLM runs. */

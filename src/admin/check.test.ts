@@ -1,8 +1,10 @@
 /** What `flm check` finds beside the databases: who can read the files, room, the clock, crashes, and what rooms say. */
+
 import { expect, test } from 'bun:test';
 import { chmodSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestDir, testDir } from '../../test/support/data-dir';
+import { NO_TERMS, termsView } from '../admission/terms';
 import { manualClock } from '../lib/clock';
 import { type CheckOptions, runChecks } from './check';
 
@@ -52,6 +54,7 @@ test('sees a clock that is behind what was written', async () => {
   const key = {
     ...({ id: 'Ab12Cd34', label: 'l', status: 'active', scopes: [], models: null } as const),
     ...{ created_at: '2026-06-01T00:04:00.000Z', expires_at: null, revoked_at: null, rotated_from: null },
+    ...{ ...termsView(NO_TERMS), is_uncollected: false },
   };
   const at = (created_at: string) => ({
     list: async () => ({ items: [{ ...key, scopes: [], created_at }], next: null }),

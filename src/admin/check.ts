@@ -1,7 +1,7 @@
 /** `flm check`: puts the findings about databases, files, keys, settings and engines into one report (FLM-038). */
 import { existsSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { KeysApi } from '../admission';
+import type { ApiKey, KeysApi } from '../admission';
 import type { ConfigApi } from '../config';
 import type { Clock, EngineState } from '../contract';
 import { reasonOf } from '../lib/errors';
@@ -54,6 +54,7 @@ export async function runChecks(options: CheckOptions): Promise<CheckReport> {
           'warning',
           'none is usable, so nobody can use FLM: flm api-keys create --label my-app',
         ),
+    ...checkUncollected(keys),
     check(
       'settings',
       'ok',
@@ -119,6 +120,18 @@ function checkProxies(proxies: Status['proxies']): Check[] {
 function checkAdminPort({ url, reason }: Status['admin']): Check[] {
   if (url !== null) return [check('admin API', 'ok', `for browsers at ${url}`)];
   return reason === null ? [] : [check('admin API', 'warning', `browsers cannot reach it: ${reason}`)];
+}
+
+/** The clients of a key that was replaced by itself need the new one before the grace is over. */
+function checkUncollected(keys: readonly ApiKey[]): Check[] {
+  return keys
+    .filter((key) => key.is_uncollected)
+    .map(({ id, label, rotated_from: old }) => {
+      const end = keys.find((key) => key.id === old)?.revoked_at ?? null;
+      const until = end === null ? '' : `; the old one works until ${end}`;
+      const message = `"${label}" has a new key that nobody has fetched${until}: flm api-keys collect ${id}`;
+      return check(`API key ${id}`, 'warning', message);
+    });
 }
 
 function filesIn(folder: string): string[] {

@@ -35,13 +35,19 @@ export type ListSessionsResult = { items: ({ id: string; ip: string | null; user
 
 export type RevokeSessionResult = { id: string; closed: true };
 
-export type ListKeysResult = { items: ({ id: string; label: string; status: "active" | "expired" | "revoked"; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; rotated_from: string | null })[]; next: null };
+export type ListKeysResult = { items: ({ id: string; label: string; status: "active" | "expired" | "revoked"; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; rotated_from: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null; is_uncollected: boolean })[]; next: null };
 
-export type CreateKeyBody = { label: string; scopes?: ("inference" | "metrics" | "engine-admin")[]; models?: (string)[]; expires_in_s?: number };
+export type CreateKeyBody = { label: string; scopes?: ("inference" | "metrics" | "engine-admin")[]; models?: (string)[]; expires_in_s?: number; cidrs?: (string)[]; origins?: (string)[]; requests_per_minute?: number; burst?: number; tokens_per_minute?: number; parallel_requests?: number; rotate_every_s?: number; rotate_grace_s?: number };
 
 export type CreateKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null };
 
 export type IssueEphemeralKeyResult = { plain_key: string };
+
+export type UpdateKeyBody = { label?: string; models?: (string)[] | null; cidrs?: (string)[] | null; origins?: (string)[] | null; requests_per_minute?: number | null; burst?: number | null; tokens_per_minute?: number | null; parallel_requests?: number | null; rotate_every_s?: number | null; rotate_grace_s?: number | null };
+
+export type UpdateKeyResult = { id: string; label: string; status: "active" | "expired" | "revoked"; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; rotated_from: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null; is_uncollected: boolean };
+
+export type CollectKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null };
 
 export type RotateKeyBody = { label?: string; grace_s?: number };
 
@@ -109,7 +115,7 @@ export type ExplainSettingResult = { key: string; about: string; takes: string; 
 
 export type ListProxiesResult = { items: ({ id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; onion: { address: string | null; published: boolean; reason: string | null; clients: number } | null; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; next: string | null };
 
-export type StartProxyBody = { port?: number; bind?: string; mode?: string; trusted_proxies?: (string)[]; allow_plaintext?: boolean; onion?: boolean; onion_clients?: (string)[]; egress_mode?: "direct" | "tor" | "socks5"; socks5_endpoint?: string; egress_fail_open?: boolean };
+export type StartProxyBody = { port?: number; bind?: string; mode?: string; trusted_proxies?: (string)[]; allow_plaintext?: boolean; allow_no_key?: boolean; onion?: boolean; onion_clients?: (string)[]; egress_mode?: "direct" | "tor" | "socks5"; socks5_endpoint?: string; egress_fail_open?: boolean };
 
 export type StartProxyResult = { id: string; pid: number | null; port: number; https_port: null; mode: "local-http"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; onion: { address: string | null; published: boolean; reason: string | null; clients: number } | null; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
 
@@ -127,15 +133,47 @@ export type RemoveOnionResult = { id: string; pid: number | null; port: number; 
 
 export type ReloadProxiesBody = { id: string } | { port: number } | { all: true };
 
-export type ReloadProxiesResult = { status: "reloaded"; reloaded: number; total: number; handle_ids: (string)[]; changed: (string)[]; restart_required: (string)[]; errors: ({ handle_id: string; error: string })[] };
+export type ReloadProxiesResult = { status: "reloaded"; reloaded: number; total: number; handle_ids: (string)[]; changed: (string)[]; restart_required: (string)[]; policy_version: number | null; errors: ({ handle_id: string; error: string })[] };
 
 export type StopFlmResult = { status: "stopping"; pid: number };
 
-export type HandOverResult = { pid: number; version: string; proxies: ({ mode: "local-http"; bind: string; port: number; trustedProxies: (string)[]; allowPlaintext: boolean; onion?: { clients: (string)[] } | null })[]; elders: (number)[] };
+export type HandOverResult = { pid: number; version: string; proxies: ({ mode: "local-http"; bind: string; port: number; trustedProxies: (string)[]; allowPlaintext: boolean; allowNoKey?: boolean; onion?: { clients: (string)[] } | null })[]; elders: (number)[] };
 
 export type TellOfElderBody = { pid: number; requests: number; opened: ({ requestId: string; atMs: number; ip: string; method: string; path: string; principalId: string | null; model: string | null; engineId: string | null; engineModel: string | null; attempts: number; isStream: boolean; outcome: "done" | "aborted" | "failed" | "refused"; status: number; errorCode: string | null; waitedMs: number; firstByteMs: number | null; firstTokenMs: number | null; durationMs: number; usage: { promptTokens: number; completionTokens: number; cachedTokens: number | null; reasoningTokens: number | null } | null; trace: { traceId: string; spanId: string; parentSpanId: string | null; isSampled: boolean } })[]; finished: ({ requestId: string; atMs: number; ip: string; method: string; path: string; principalId: string | null; model: string | null; engineId: string | null; engineModel: string | null; attempts: number; isStream: boolean; outcome: "done" | "aborted" | "failed" | "refused"; status: number; errorCode: string | null; waitedMs: number; firstByteMs: number | null; firstTokenMs: number | null; durationMs: number; usage: { promptTokens: number; completionTokens: number; cachedTokens: number | null; reasoningTokens: number | null } | null; trace: { traceId: string; spanId: string; parentSpanId: string | null; isSampled: boolean } })[] };
 
 export type TellOfElderResult = { stop: boolean };
+
+export type GetPolicyResult = { id: "default"; version: number; updated_at: string; updated_by: string; note: string | null; document: { ip_whitelist?: (string)[]; cors?: { allowed_origins?: (string)[]; allowed_methods?: (string)[]; allowed_headers?: (string)[]; allow_credentials?: boolean; max_age_s?: number }; rate_limit?: { rpm: number; burst?: number }; token_limit?: { tpm: number }; ip_rate_limit?: { enabled?: boolean; rpm?: number; burst?: number; applies_to?: "strangers" | "everybody" }; global_rate_limit?: { rpm: number; burst?: number }; models?: (string)[]; ip_blocklist?: { enabled?: boolean; max_failures?: number; block_duration_minutes?: number; permanent_block_threshold?: number; never?: (string)[] }; intrusion_detection?: { enabled?: boolean; score_threshold?: number; warning_threshold?: number }; anomaly_detection?: { enabled?: boolean; request_rate_threshold?: number; auto_block?: boolean }; resource_protection?: { enabled?: boolean; cpu_threshold?: number; memory_threshold?: number }; connections?: { enabled?: boolean; max_per_address?: number; header_timeout_s?: number; min_body_bytes_per_s?: number }; log_level?: "low" | "medium" | "high" | "critical" }; warnings: ({ path: string; message: string })[] };
+
+export type SetPolicyBody = { document: Record<string, unknown>; if_version?: number; note?: string };
+
+export type SetPolicyResult = { id: "default"; version: number; updated_at: string; updated_by: string; note: string | null; document: { ip_whitelist?: (string)[]; cors?: { allowed_origins?: (string)[]; allowed_methods?: (string)[]; allowed_headers?: (string)[]; allow_credentials?: boolean; max_age_s?: number }; rate_limit?: { rpm: number; burst?: number }; token_limit?: { tpm: number }; ip_rate_limit?: { enabled?: boolean; rpm?: number; burst?: number; applies_to?: "strangers" | "everybody" }; global_rate_limit?: { rpm: number; burst?: number }; models?: (string)[]; ip_blocklist?: { enabled?: boolean; max_failures?: number; block_duration_minutes?: number; permanent_block_threshold?: number; never?: (string)[] }; intrusion_detection?: { enabled?: boolean; score_threshold?: number; warning_threshold?: number }; anomaly_detection?: { enabled?: boolean; request_rate_threshold?: number; auto_block?: boolean }; resource_protection?: { enabled?: boolean; cpu_threshold?: number; memory_threshold?: number }; connections?: { enabled?: boolean; max_per_address?: number; header_timeout_s?: number; min_body_bytes_per_s?: number }; log_level?: "low" | "medium" | "high" | "critical" }; warnings: ({ path: string; message: string })[]; changed: (string)[] };
+
+export type GetPolicySchemaResult = Record<string, unknown>;
+
+export type ValidatePolicyBody = { document: Record<string, unknown> };
+
+export type ValidatePolicyResult = { valid: boolean; problems: ({ path: string; message: string })[]; warnings: ({ path: string; message: string })[] };
+
+export type ListPolicyVersionsQuery = { limit?: number | undefined; cursor?: string | undefined };
+
+export type ListPolicyVersionsResult = { items: ({ version: number; updated_at: string; updated_by: string; note: string | null; state: "in-force" | "past" | "altered"; changed: (string)[] })[]; next: string | null };
+
+export type GetPolicyVersionResult = { version: number; updated_at: string; updated_by: string; note: string | null; state: "in-force" | "past" | "altered"; changed: (string)[]; document: unknown };
+
+export type RollBackPolicyBody = { version: number; if_version?: number; note?: string };
+
+export type RollBackPolicyResult = { id: "default"; version: number; updated_at: string; updated_by: string; note: string | null; document: { ip_whitelist?: (string)[]; cors?: { allowed_origins?: (string)[]; allowed_methods?: (string)[]; allowed_headers?: (string)[]; allow_credentials?: boolean; max_age_s?: number }; rate_limit?: { rpm: number; burst?: number }; token_limit?: { tpm: number }; ip_rate_limit?: { enabled?: boolean; rpm?: number; burst?: number; applies_to?: "strangers" | "everybody" }; global_rate_limit?: { rpm: number; burst?: number }; models?: (string)[]; ip_blocklist?: { enabled?: boolean; max_failures?: number; block_duration_minutes?: number; permanent_block_threshold?: number; never?: (string)[] }; intrusion_detection?: { enabled?: boolean; score_threshold?: number; warning_threshold?: number }; anomaly_detection?: { enabled?: boolean; request_rate_threshold?: number; auto_block?: boolean }; resource_protection?: { enabled?: boolean; cpu_threshold?: number; memory_threshold?: number }; connections?: { enabled?: boolean; max_per_address?: number; header_timeout_s?: number; min_body_bytes_per_s?: number }; log_level?: "low" | "medium" | "high" | "critical" }; warnings: ({ path: string; message: string })[]; changed: (string)[] };
+
+export type ListAllowedNetworksResult = { items: (string)[]; next: null; version: number; warnings: ({ path: string; message: string })[] };
+
+export type AllowNetworkBody = { network: string; note?: string; force?: boolean };
+
+export type AllowNetworkResult = { items: (string)[]; next: null; version: number; warnings: ({ path: string; message: string })[] };
+
+export type DisallowNetworkBody = { network: string; note?: string; force?: boolean };
+
+export type DisallowNetworkResult = { items: (string)[]; next: null; version: number; warnings: ({ path: string; message: string })[] };
 
 export type ListAuditEventsQuery = { type?: string | undefined; severity?: "low" | "medium" | "high" | "critical" | undefined; actor?: string | undefined; target?: string | undefined; ip?: string | undefined; since?: string | undefined; until?: string | undefined; limit?: number | undefined; cursor?: string | undefined; stream?: boolean | undefined };
 
@@ -168,6 +206,60 @@ export type VerifyActivityResult = { valid: boolean; days: number; rows: number;
 export type EraseFromActivityBody = { ip: string };
 
 export type EraseFromActivityResult = { days: number; places: number };
+
+export type ListAlertRulesResult = { items: ({ id: string; event_type: "intrusion" | "anomaly" | "rate_limit" | "api_error" | "ban" | "auth_failure" | "policy" | "resource"; severity: "low" | "medium" | "high" | "critical"; threshold: number | null; enabled: boolean; targets: (string)[] })[]; next: null };
+
+export type SetAlertRuleBody = { event_type?: "intrusion" | "anomaly" | "rate_limit" | "api_error" | "ban" | "auth_failure" | "policy" | "resource"; severity?: "low" | "medium" | "high" | "critical"; threshold?: number | null; enabled?: boolean; targets?: (string)[] };
+
+export type SetAlertRuleResult = { id: string; event_type: "intrusion" | "anomaly" | "rate_limit" | "api_error" | "ban" | "auth_failure" | "policy" | "resource"; severity: "low" | "medium" | "high" | "critical"; threshold: number | null; enabled: boolean; targets: (string)[] };
+
+export type RemoveAlertRuleResult = { id: string; removed: true };
+
+export type ListAlertTargetsResult = { items: ({ id: string; kind: "log" | "webhook"; url: string | null; allow_private: boolean; public_key: string | null; enabled: boolean; updated_at: string })[]; next: null };
+
+export type SetAlertTargetBody = { url: string; allow_private?: boolean };
+
+export type SetAlertTargetResult = { id: string; kind: "log" | "webhook"; url: string | null; allow_private: boolean; public_key: string | null; enabled: boolean; updated_at: string };
+
+export type RemoveAlertTargetResult = { id: string; removed: true };
+
+export type ListAlertDeliveriesQuery = { state?: "waiting" | "sent" | "failed" | undefined; limit?: number | undefined; cursor?: string | undefined };
+
+export type ListAlertDeliveriesResult = { items: ({ id: string; target: string; type: string; message: string; state: "waiting" | "sent" | "failed"; attempts: number; last_error: string | null; created_at: string; next_at: string | null })[]; next: string | null };
+
+export type TestAlertsBody = { target?: string };
+
+export type TestAlertsResult = { items: ({ target: string; ok: boolean; id: string; status: number | null; answer: string | null; error: string | null; duration_ms: number })[]; next: null };
+
+export type GetExposureResult = { status: "ok" | "warning" | "open"; listeners: ({ id: string; address: string; running: boolean; reach: "this-machine" | "this-network" | "internet" | "tor"; urls: (string)[]; tls: boolean; verdict: "ok" | "warning" | "open"; advice: string | null })[]; engines: ({ engine: string; kind: string; port: number; open_at: ({ address: string; reach: "this-machine" | "this-network" | "internet"; answers: "without-key" | "with-key" | "unknown" })[]; verdict: "ok" | "warning" | "open"; advice: string | null })[]; addresses: (string)[] };
+
+export type ListBansQuery = { limit?: number | undefined; cursor?: string | undefined };
+
+export type ListBansResult = { items: ({ ip: string; automatic: boolean; reason: string; blocked_at: string; blocked_until: string | null; permanent_block: boolean; blocked_by: string; failure_count: number; first_failure_at: string | null; refused: number; last_attempt: string | null })[]; next: string | null };
+
+export type AddBanBody = { ip: string; reason?: string; for_s?: number };
+
+export type AddBanResult = { ip: string; automatic: boolean; reason: string; blocked_at: string; blocked_until: string | null; permanent_block: boolean; blocked_by: string; failure_count: number; first_failure_at: string | null; refused: number; last_attempt: string | null };
+
+export type LiftBanQuery = { ip: string };
+
+export type LiftBanResult = { ip: string; unblocked: true };
+
+export type ClearBansResult = { cleared: true; lifted: number; kept: number };
+
+export type ShowAddressQuery = { ip: string };
+
+export type ShowAddressResult = { ip: string; blocked: { ip: string; automatic: boolean; reason: string; blocked_at: string; blocked_until: string | null; permanent_block: boolean; blocked_by: string; failure_count: number; first_failure_at: string | null; refused: number; last_attempt: string | null } | null; never_blocked: boolean; allowed: boolean; failure_count: number; first_failure_at: string | null; intrusion_score: number; anomaly_score: number; previous_blocks: number };
+
+export type ListIntrusionsQuery = { ip?: string | undefined; limit?: number | undefined; offset?: number | undefined; cursor?: string | undefined; min_score?: number | undefined };
+
+export type ListIntrusionsResult = { items: ({ id: number; ip: string; pattern: string; score: number; total: number; request_path: string | null; user_agent: string | null; method: string | null; request_id: string | null; repeated: number; created_at: string })[]; next: string | null };
+
+export type ListAnomaliesQuery = { ip?: string | undefined; limit?: number | undefined; offset?: number | undefined; cursor?: string | undefined; anomaly_type?: string | undefined };
+
+export type ListAnomaliesResult = { items: ({ id: number; ip: string; anomaly_type: string; score: number; total: number; details: Record<string, unknown>; created_at: string })[]; next: string | null };
+
+export type ReadSecurityStatsResult = { features: { ip_blocklist: "on" | "off" | "automatic-on" | "automatic-off"; intrusion_detection: "on" | "off" | "automatic-on" | "automatic-off"; anomaly_detection: "on" | "off" | "automatic-on" | "automatic-off"; resource_protection: "on" | "off" | "automatic-on" | "automatic-off" }; blocked_ips: { automatic: number; by_owner: number; permanent: number }; addresses: number; held: number; scarce: "CPU" | "memory" | null; last_24h: { by_kind: { intrusion: number; anomaly: number; honeypot: number; resource: number }; by_severity: { low: number; medium: number; high: number; critical: number }; patterns: ({ pattern: string; kind: "intrusion" | "anomaly" | "honeypot" | "resource"; events: number; last_at: string })[] } };
 
 export type GetEgressResult = { mode: "direct" | "tor" | "socks5"; endpoint: string | null; state: "direct" | "starting" | "up" | "down" | "bypassed"; reason: string | null; since: string | null; fail_open: boolean; private_addresses: "tunnel" | "direct"; has_login: boolean };
 
@@ -206,6 +298,10 @@ export function operationsOver(send: Send) {
     createKey: (input: { body: CreateKeyBody } & Cancellable) => send<CreateKeyResult>('POST', '/api/v1/keys', input),
     /** A key for one minute, kept in memory only. Scope: `keys:write` */
     issueEphemeralKey: (input: Cancellable = {}) => send<IssueEphemeralKeyResult>('POST', '/api/v1/keys/ephemeral', input),
+    /** Change limits, lists or label of an API key. Scope: `keys:write` */
+    updateKey: (input: { params: { id: string }; body: UpdateKeyBody } & Cancellable) => send<UpdateKeyResult>('POST', '/api/v1/keys/{id}', input),
+    /** Fetch, once, the key that a rotation by itself made. Scope: `keys:write` */
+    collectKey: (input: { params: { id: string } } & Cancellable) => send<CollectKeyResult>('POST', '/api/v1/keys/{id}/collect', input),
     /** Replace an API key. Scope: `keys:write` */
     rotateKey: (input: { params: { id: string }; body: RotateKeyBody } & Cancellable) => send<RotateKeyResult>('POST', '/api/v1/keys/{id}/rotate', input),
     /** Revoke an API key. Scope: `keys:write` */
@@ -268,6 +364,26 @@ export function operationsOver(send: Send) {
     handOver: (input: Cancellable = {}) => send<HandOverResult>('POST', '/api/v1/daemon/hand-over', input),
     /** What a replaced process tells until its end (for FLM itself). Scope: `admin:write` */
     tellOfElder: (input: { body: TellOfElderBody } & Cancellable) => send<TellOfElderResult>('POST', '/api/v1/daemon/elders', input),
+    /** The security policy in force. Scope: `policy:read` */
+    getPolicy: (input: Cancellable = {}) => send<GetPolicyResult>('GET', '/api/v1/policy', input),
+    /** Replace the security policy. Scope: `policy:write` */
+    setPolicy: (input: { body: SetPolicyBody } & Cancellable) => send<SetPolicyResult>('PUT', '/api/v1/policy', input),
+    /** The JSON Schema of the policy. Scope: `policy:read` */
+    getPolicySchema: (input: Cancellable = {}) => send<GetPolicySchemaResult>('GET', '/api/v1/policy/schema', input),
+    /** What is wrong with a policy, without storing it. Scope: `policy:read` */
+    validatePolicy: (input: { body: ValidatePolicyBody } & Cancellable) => send<ValidatePolicyResult>('POST', '/api/v1/policy/validate', input),
+    /** Who changed the policy, when, and what. Scope: `policy:read` */
+    listPolicyVersions: (input: { query?: ListPolicyVersionsQuery } & Cancellable = {}) => send<ListPolicyVersionsResult>('GET', '/api/v1/policy/versions', input),
+    /** One version of the policy. Scope: `policy:read` */
+    getPolicyVersion: (input: { params: { version: string } } & Cancellable) => send<GetPolicyVersionResult>('GET', '/api/v1/policy/versions/{version}', input),
+    /** Put an earlier version back, as a new one. Scope: `policy:write` */
+    rollBackPolicy: (input: { body: RollBackPolicyBody } & Cancellable) => send<RollBackPolicyResult>('POST', '/api/v1/policy/rollback', input),
+    /** Who may come at all. Scope: `policy:read` */
+    listAllowedNetworks: (input: Cancellable = {}) => send<ListAllowedNetworksResult>('GET', '/api/v1/policy/ip-whitelist', input),
+    /** Let an address or network in. Scope: `policy:write` */
+    allowNetwork: (input: { body: AllowNetworkBody } & Cancellable) => send<AllowNetworkResult>('POST', '/api/v1/policy/ip-whitelist/add', input),
+    /** Take an address or network off the list. Scope: `policy:write` */
+    disallowNetwork: (input: { body: DisallowNetworkBody } & Cancellable) => send<DisallowNetworkResult>('POST', '/api/v1/policy/ip-whitelist/remove', input),
     /** List what is on record, or follow it with stream=true. Scope: `audit:read` */
     listAuditEvents: (input: { query?: ListAuditEventsQuery } & Cancellable = {}) => send<ListAuditEventsResult>('GET', '/api/v1/audit/events', input),
     /** Examine the chain, also against a checkpoint. Scope: `audit:read` */
@@ -286,6 +402,40 @@ export function operationsOver(send: Send) {
     verifyActivity: (input: Cancellable = {}) => send<VerifyActivityResult>('GET', '/api/v1/activity/verify', input),
     /** Erase the address of a client. Scope: `activity:write` */
     eraseFromActivity: (input: { body: EraseFromActivityBody } & Cancellable) => send<EraseFromActivityResult>('POST', '/api/v1/activity/erase', input),
+    /** List all alert rules. Scope: `alerts:read` */
+    listAlertRules: (input: Cancellable = {}) => send<ListAlertRulesResult>('GET', '/api/v1/alerts/rules', input),
+    /** Make or change an alert rule. Scope: `alerts:write` */
+    setAlertRule: (input: { params: { id: string }; body: SetAlertRuleBody } & Cancellable) => send<SetAlertRuleResult>('PUT', '/api/v1/alerts/rules/{id}', input),
+    /** Remove an alert rule. Scope: `alerts:write` */
+    removeAlertRule: (input: { params: { id: string } } & Cancellable) => send<RemoveAlertRuleResult>('DELETE', '/api/v1/alerts/rules/{id}', input),
+    /** List where alerts go. Scope: `alerts:read` */
+    listAlertTargets: (input: Cancellable = {}) => send<ListAlertTargetsResult>('GET', '/api/v1/alerts/targets', input),
+    /** Make a webhook, or change where it leads. Scope: `alerts:write` */
+    setAlertTarget: (input: { params: { id: string }; body: SetAlertTargetBody } & Cancellable) => send<SetAlertTargetResult>('PUT', '/api/v1/alerts/targets/{id}', input),
+    /** Remove a webhook. Scope: `alerts:write` */
+    removeAlertTarget: (input: { params: { id: string } } & Cancellable) => send<RemoveAlertTargetResult>('DELETE', '/api/v1/alerts/targets/{id}', input),
+    /** List what was sent, and what waits. Scope: `alerts:read` */
+    listAlertDeliveries: (input: { query?: ListAlertDeliveriesQuery } & Cancellable = {}) => send<ListAlertDeliveriesResult>('GET', '/api/v1/alerts/deliveries', input),
+    /** Send a test message, and say what came back. Scope: `alerts:write` */
+    testAlerts: (input: { body: TestAlertsBody } & Cancellable) => send<TestAlertsResult>('POST', '/api/v1/alerts/test', input),
+    /** Find out what can be reached from where, and which engines answer without FLM in front. Scope: `security:read` */
+    getExposure: (input: Cancellable = {}) => send<GetExposureResult>('GET', '/api/v1/security/exposure', input),
+    /** List who is refused. Scope: `security:read` */
+    listBans: (input: { query?: ListBansQuery } & Cancellable = {}) => send<ListBansResult>('GET', '/api/v1/security/bans', input),
+    /** Refuse an address or network, also with a valid key. Scope: `security:write` */
+    addBan: (input: { body: AddBanBody } & Cancellable) => send<AddBanResult>('POST', '/api/v1/security/bans', input),
+    /** Refuse an address or network no longer. Scope: `security:write` */
+    liftBan: (input: { query: LiftBanQuery } & Cancellable) => send<LiftBanResult>('DELETE', '/api/v1/security/bans', input),
+    /** Lift all bans that would end by themselves. Scope: `security:write` */
+    clearBans: (input: Cancellable = {}) => send<ClearBansResult>('POST', '/api/v1/security/bans/clear', input),
+    /** How an address stands. Scope: `security:read` */
+    showAddress: (input: { query: ShowAddressQuery } & Cancellable) => send<ShowAddressResult>('GET', '/api/v1/security/addresses', input),
+    /** List what strangers did to find a way in. Scope: `security:read` */
+    listIntrusions: (input: { query?: ListIntrusionsQuery } & Cancellable = {}) => send<ListIntrusionsResult>('GET', '/api/v1/security/intrusions', input),
+    /** List what no client does. Scope: `security:read` */
+    listAnomalies: (input: { query?: ListAnomaliesQuery } & Cancellable = {}) => send<ListAnomaliesResult>('GET', '/api/v1/security/anomalies', input),
+    /** What abuse protection does. Scope: `security:read` */
+    readSecurityStats: (input: Cancellable = {}) => send<ReadSecurityStatsResult>('GET', '/api/v1/security/stats', input),
     /** How requests leave this machine. Scope: `proxies:read` */
     getEgress: (input: Cancellable = {}) => send<GetEgressResult>('GET', '/api/v1/egress', input),
     /** Try the way out. Scope: `proxies:write` */

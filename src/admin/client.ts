@@ -9,8 +9,11 @@ import type { ConfigApi } from '../config';
 import type { DaemonApi } from '../daemon';
 import type { Egress, EgressApi } from '../egress';
 import type { EnginesApi } from '../engines';
-import type { ProxiesApi } from '../listeners';
+import type { ExposureApi, ProxiesApi } from '../listeners';
 import type { ModelsApi } from '../models';
+import type { PolicyApi } from '../policy';
+import type { SecurityApi } from '../security';
+import type { AlertsApi } from '../telemetry';
 import { askAt, eventsOf, jsonOf, textOf } from './ask';
 import { operationsOver } from './client.gen';
 import type { CheckReport, Status, SupportBundle } from './model';
@@ -28,8 +31,12 @@ export interface OwnerApi {
   readonly models: ModelsApi;
   readonly sessions: SessionsApi;
   readonly proxies: Omit<ProxiesApi, 'start'>;
+  readonly policy: PolicyApi;
   readonly audit: AuditApi;
   readonly activity: ActivityApi;
+  readonly alerts: AlertsApi;
+  readonly exposure: ExposureApi['exposure'];
+  readonly security: SecurityApi;
   readonly wayOut: EgressApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
@@ -60,6 +67,8 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       list: () => api.listKeys(),
       create: (body) => api.createKey({ body }),
       ephemeral: () => api.issueEphemeralKey(),
+      update: (id, body) => api.updateKey({ params: { id }, body }),
+      collect: (id) => api.collectKey({ params: { id } }),
       rotate: (id, body) => api.rotateKey({ params: { id }, body }),
       revoke: (id) => api.revokeKey({ params: { id } }),
     },
@@ -110,6 +119,17 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       handOver: () => api.handOver(),
       elder: (body) => api.tellOfElder({ body }),
     },
+    policy: {
+      show: () => api.getPolicy(),
+      set: (body) => api.setPolicy({ body }),
+      validate: (document) => api.validatePolicy({ body: { document } }),
+      history: (query) => api.listPolicyVersions({ query }),
+      version: (version) => api.getPolicyVersion({ params: { version: String(version) } }),
+      rollback: (body) => api.rollBackPolicy({ body }),
+      whitelist: () => api.listAllowedNetworks(),
+      allow: (body) => api.allowNetwork({ body }),
+      disallow: (body) => api.disallowNetwork({ body }),
+    },
     audit: {
       list: (query) => api.listAuditEvents({ query }),
       export: async (filter, format) =>
@@ -133,6 +153,27 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
         textOf(ask('GET', '/api/v1/activity/export', { query: { ...filterOf(filter), format } })),
       verify: () => api.verifyActivity(),
       erase: (body) => api.eraseFromActivity({ body }),
+    },
+    alerts: {
+      rules: () => api.listAlertRules(),
+      setRule: (id, body) => api.setAlertRule({ params: { id }, body }),
+      removeRule: (id) => api.removeAlertRule({ params: { id } }),
+      targets: () => api.listAlertTargets(),
+      setTarget: (id, body) => api.setAlertTarget({ params: { id }, body }),
+      removeTarget: (id) => api.removeAlertTarget({ params: { id } }),
+      deliveries: (query) => api.listAlertDeliveries({ query }),
+      test: (body) => api.testAlerts({ body }),
+    },
+    exposure: () => api.getExposure(),
+    security: {
+      bans: (query) => api.listBans({ query }),
+      ban: (body) => api.addBan({ body }),
+      unban: (ip) => api.liftBan({ query: { ip } }),
+      clearBans: () => api.clearBans(),
+      standing: (ip) => api.showAddress({ query: { ip } }),
+      intrusions: (query) => api.listIntrusions({ query }),
+      anomalies: (query) => api.listAnomalies({ query }),
+      stats: () => api.readSecurityStats(),
     },
     wayOut: {
       status: () => api.getEgress(),

@@ -7,6 +7,7 @@ import { type Actor, actingAs } from '../lib/actor';
 import { FlmError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import type { Log } from '../lib/log';
+import { SECURITY_HEADERS } from '../lib/security-headers';
 import { formatTraceparent, newSpanId, newTraceparent, parseTraceparent } from '../lib/trace';
 import { readCookie } from './cookie';
 import { adminError } from './errors';
@@ -30,7 +31,7 @@ export interface EdgeOptions {
   readonly pages: (path: string) => Promise<Response | null>;
   /** The methods of a path, or null when there is nothing. */
   readonly methodsAt: (path: string) => readonly string[] | null;
-  readonly sessions: Pick<Sessions, 'identify' | 'onClosed'>;
+  readonly sessions: Pick<Sessions, 'identify' | 'onClosed' | 'list'>;
   readonly idempotency: Idempotency;
   readonly log: Log;
 }
@@ -38,6 +39,8 @@ export interface EdgeOptions {
 export interface AdminEdge {
   /** Answers one request. `onBody` is told when its body has arrived: what comes now may take long. */
   fetch(request: Request, door: Door, onBody?: () => void): Promise<Response>;
+  /** Ends what is under way for sessions whose time is over. */
+  endExpired(): Promise<void>;
 }
 
 /** A request with what the edge has found out about it. */
@@ -124,6 +127,16 @@ export function createAdminEdge(options: EdgeOptions): AdminEdge {
   }
 
   return {
+    async endExpired() {
+      if (endings.size === 0) return;
+      const open = new Set((await sessions.list()).items.map(({ id }) => id));
+      for (const [id, ending] of endings) {
+        if (open.has(id)) continue;
+        endings.delete(id);
+        ending.abort(new FlmError('UNAUTHENTICATED'));
+      }
+    },
+
     async fetch(request, door, onBody = () => {}) {
       const requestId = newId();
       const trace = parseTraceparent(request.headers.get('traceparent')) ?? newTraceparent(requestId);
@@ -132,10 +145,11 @@ export function createAdminEdge(options: EdgeOptions): AdminEdge {
       const actor: Actor = { kind: 'anonymous', id: 'anonymous', via: door.via, requestId, traceId, ip };
       const response = await actingAs(actor, async () => {
         try {
-          // A malformed Host leaves the path alone for a URL (design §5).
-          if (!/^https?:\/\//.test(request.url))
+          // A malformed Host leaves the path alone for a URL, or makes one that is none (design §5).
+          const url = /^https?:\/\//.test(request.url) ? URL.parse(request.url) : null;
+          if (url === null)
             throw new FlmError('INVALID_REQUEST', { meta: { reason: 'its target is not a path' } });
-          return await answer({ request, url: new URL(request.url), door, onBody }, actor);
+          return await answer({ request, url, door, onBody }, actor);
         } catch (error) {
           return adminError(error, requestId, log);
         }
@@ -143,7 +157,9 @@ export function createAdminEdge(options: EdgeOptions): AdminEdge {
       const { headers } = response;
       headers.set('x-request-id', requestId);
       headers.set('traceparent', formatTraceparent({ ...trace, spanId: newSpanId() }));
-      headers.set('x-content-type-options', 'nosniff');
+      // Pages have a policy of their own.
+      for (const [name, value] of Object.entries(SECURITY_HEADERS))
+        if (!headers.has(name)) headers.set(name, value);
       if (!headers.has('cache-control')) headers.set('cache-control', 'no-store');
       // The rest of a refused body is not worth waiting for.
       const isCutShort = CUT_SHORT.has(response.status) || !request.bodyUsed;

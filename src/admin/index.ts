@@ -17,7 +17,9 @@ import { adminRoutes, type Rooms } from './mount';
 import type { Sessions } from './sessions';
 
 export { type Check, runChecks } from './check';
-export { checkAudit, checkRequestLog } from './check-evidence';
+export { checkConnections } from './check-connections';
+export { checkAudit, checkPolicy, checkRequestLog } from './check-evidence';
+export { checkExposed } from './check-exposure';
 export { createIdempotency, createIdempotencyStore, type Idempotency } from './idempotency';
 export { AdminPort, CheckReport, Status, SupportBundle } from './model';
 export { describedRoutes } from './mount';
@@ -45,6 +47,8 @@ export interface Admin {
 }
 
 const SWEEP_EVERY_MS = 3_600_000;
+/** How soon what belongs to a session ends after it. */
+const END_EVERY_MS = 5_000;
 /** How long requests under way may take when the doors are given up. */
 const GOODBYE_MS = 500;
 const POLL_MS = 5;
@@ -53,6 +57,7 @@ export function createAdmin({ idempotency, version, log, ...rooms }: AdminOption
   const principals = new WeakMap<Request, Principal>();
   const doors: OpenDoor[] = [];
   let sweeping: Timer | null = null;
+  let ending: Timer | null = null;
 
   const guard = createScopeGuard((request) => {
     const principal = principals.get(request);
@@ -90,9 +95,16 @@ export function createAdmin({ idempotency, version, log, ...rooms }: AdminOption
     log,
   });
 
+  async function endExpired(): Promise<void> {
+    await edge
+      .endExpired()
+      .catch((error: unknown) => log.warn('which sessions are over cannot be read', { error }));
+  }
+
   /** Lets nobody new in; waits until at most `spare` requests are under way, but not for those that never end. */
   async function leaveDoors(spare: number): Promise<readonly OpenDoor[]> {
     if (sweeping !== null) clearInterval(sweeping);
+    if (ending !== null) clearInterval(ending);
     const left = doors.splice(0);
     for (const door of left) door.leave();
     const busy = () => left.reduce((sum, door) => sum + door.busy(), 0);
@@ -106,6 +118,8 @@ export function createAdmin({ idempotency, version, log, ...rooms }: AdminOption
       void idempotency.start();
       sweeping = setInterval(() => void idempotency.sweep(), SWEEP_EVERY_MS);
       sweeping.unref();
+      ending = setInterval(() => void endExpired(), END_EVERY_MS);
+      ending.unref();
       doors.push(openSocket(socketPath, edge));
     },
     listenOnPort(port) {

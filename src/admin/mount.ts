@@ -16,10 +16,16 @@ import type { EnginesApi } from '../engines';
 import { enginesRoutes } from '../engines/routes';
 import { FlmError } from '../lib/errors';
 import { createScopeGuard, type ScopeGuard, STRICT } from '../lib/scope-guard';
-import type { ProxiesApi } from '../listeners';
-import { proxiesRoutes } from '../listeners/routes';
+import type { ExposureApi, ProxiesApi } from '../listeners';
+import { exposureRoutes, proxiesRoutes } from '../listeners/routes';
 import type { ModelsApi } from '../models';
 import { modelsRoutes } from '../models/routes';
+import type { PolicyApi } from '../policy';
+import { policyRoutes } from '../policy/routes';
+import type { SecurityApi } from '../security';
+import { securityRoutes } from '../security/routes';
+import type { AlertsApi } from '../telemetry';
+import { alertsRoutes } from '../telemetry/routes';
 import { CheckReport, Status, SupportBundle } from './model';
 import type { Sessions } from './sessions';
 import type { SessionsApi } from './sessions/model';
@@ -33,8 +39,12 @@ export interface Rooms {
   readonly models: ModelsApi;
   readonly proxies: ProxiesApi;
   readonly daemon: DaemonApi;
+  readonly policy: PolicyApi;
   readonly audit: Audit;
   readonly activity: ActivityApi;
+  readonly alerts: AlertsApi;
+  readonly exposure: ExposureApi['exposure'];
+  readonly security: SecurityApi;
   readonly sessions: Omit<Sessions, keyof SessionsApi> & SessionsApi;
   /** How requests leave this machine. */
   readonly wayOut: EgressApi;
@@ -75,8 +85,12 @@ export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
     .use(configRoutes(rooms.config, guard))
     .use(proxiesRoutes(rooms.proxies, guard))
     .use(daemonRoutes(rooms.daemon, guard))
+    .use(policyRoutes(rooms.policy, guard))
     .use(auditRoutes(rooms.audit, guard))
     .use(activityRoutes(rooms.activity, guard))
+    .use(alertsRoutes(rooms.alerts, guard))
+    .use(exposureRoutes(rooms, guard))
+    .use(securityRoutes(rooms.security, guard))
     .use(egressRoutes(rooms.wayOut, guard));
 }
 

@@ -1,9 +1,11 @@
 /** The admission room: who is asking (identify), and the right to ask an engine (Ticket, Lease). */
 export { createKeys, type Identified, type Keys, type Refusal } from './keys';
+export { createLimitRows, createLimits, type Limits } from './limits';
 export {
   type ApiKey,
   type CreatedKey,
   KEY_SCOPES,
+  KeyChange,
   KeyInput,
   type KeysApi,
   type RotatedKey,
@@ -11,4 +13,5 @@ export {
 } from './model';
 export { createSlots, type Slots } from './slots';
 export { createKeyStore, type KeyScope, type KeyStore } from './store';
-export { type Admission, createAdmission, mayUse } from './ticket';
+export { NO_ORIGIN } from './terms';
+export { type Admission, type Allowed, createAdmission, mayUse } from './ticket';

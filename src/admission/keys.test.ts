@@ -8,10 +8,12 @@ import { randomBase62 } from '../lib/ids';
 import { makeKey } from './key-format';
 import { createKeys, type Keys } from './keys';
 import type { KeyStore, StoredKey } from './store';
+import { NO_TERMS, termsView } from './terms';
 
 /** A store in memory, which fails on demand. */
 interface MemoryStore extends KeyStore {
   rows: StoredKey[];
+  readonly waiting: Map<string, string>;
   failing: boolean;
 }
 
@@ -25,6 +27,7 @@ function memoryStore(): MemoryStore {
   };
   return {
     rows: [],
+    waiting: new Map(),
     failing: false,
     pepper: async () => pepper,
     async list() {
@@ -34,10 +37,21 @@ function memoryStore(): MemoryStore {
       check(this);
       this.rows = [...this.rows, key];
     },
-    async replace(oldId, endsAtMs, key) {
+    async replace(oldId, endsAtMs, key, plain) {
       check(this);
       end(this, oldId, endsAtMs);
       this.rows = [...this.rows, key];
+      if (plain !== null) this.waiting.set(key.id, plain);
+    },
+    async update(key) {
+      check(this);
+      this.rows = this.rows.map((row) => (row.id === key.id ? key : row));
+    },
+    async collect(id) {
+      const plain = this.waiting.get(id) ?? null;
+      this.waiting.delete(id);
+      this.rows = this.rows.map((row) => (row.id === id ? { ...row, isUncollected: false } : row));
+      return plain;
     },
     async revoke(id, atMs) {
       check(this);
@@ -118,11 +132,11 @@ describe('identify', () => {
     ['two keys', (plain) => `Bearer ${plain} ${plain}`, 'invalid_authorization_format'],
     ['no space', (plain) => `Bearer${plain}`, 'invalid_authorization_format'],
     ['a space in front', (plain) => ` Bearer ${plain}`, 'invalid_authorization_format'],
-    ['a key of somebody else', () => 'Bearer sk-proj-abc', 'invalid_or_revoked_api_key'],
+    ['a key of somebody else', () => 'Bearer sk-proj-abc', 'mistyped_api_key'],
     ['a key that nobody made', () => `Bearer ${makeKey().plain}`, 'invalid_or_revoked_api_key'],
-    ['a key in quotes', (plain) => `Bearer "${plain}"`, 'invalid_or_revoked_api_key'],
-    ['a key with something behind it', (plain) => `Bearer ${plain},`, 'invalid_or_revoked_api_key'],
-    ['a key cut short', (plain) => `Bearer ${plain.slice(0, -1)}`, 'invalid_or_revoked_api_key'],
+    ['a key in quotes', (plain) => `Bearer "${plain}"`, 'mistyped_api_key'],
+    ['a key with something behind it', (plain) => `Bearer ${plain},`, 'mistyped_api_key'],
+    ['a key cut short', (plain) => `Bearer ${plain.slice(0, -1)}`, 'mistyped_api_key'],
   ])('%s', async (_, header, refusal) => {
     const { plain_key } = await keys.create({ label: 'l' });
     const identified = keys.identify(header(plain_key));
@@ -259,6 +273,8 @@ describe('list', () => {
           expires_at: '2026-11-23T12:01:01.000Z',
           revoked_at: null,
           rotated_from: null,
+          ...termsView(NO_TERMS),
+          is_uncollected: false,
         },
         {
           id: first.id,
@@ -270,6 +286,8 @@ describe('list', () => {
           expires_at: null,
           revoked_at: '2026-11-23T12:01:01.000Z',
           rotated_from: null,
+          ...termsView(NO_TERMS),
+          is_uncollected: false,
         },
       ],
       next: null,
@@ -284,7 +302,7 @@ describe('expiry', () => {
     clock.advance(HOUR_MS - 1);
     expect(accepts(plain_key)).toBe(true);
     clock.advance(1);
-    expect(keys.identify(`Bearer ${plain_key}`).refusal).toBe('invalid_or_revoked_api_key');
+    expect(keys.identify(`Bearer ${plain_key}`).refusal).toBe('ended_api_key');
     await restart();
     expect(accepts(plain_key)).toBe(false);
   });

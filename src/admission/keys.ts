@@ -3,18 +3,16 @@
  * for the database; a change replaces the snapshot before it is acknowledged.
  */
 import { timingSafeEqual } from 'node:crypto';
-import type { Clock, Principal, Scope } from '../contract';
+import type { Clock, Principal, RefusalReason, Scope } from '../contract';
 import type { Bus } from '../lib/bus';
 import { FlmError, reasonOf } from '../lib/errors';
 import { keyIdOf, makeKey } from './key-format';
 import type { ApiKey, CreatedKey, KeyInput, KeysApi } from './model';
 import type { KeyStore, StoredKey } from './store';
+import { type KeyRules, OWNER_RULES, rulesFor, termsOf, termsView } from './terms';
 
 /** Why somebody was not recognised (FLM-108). */
-export type Refusal =
-  | 'missing_authorization_header'
-  | 'invalid_authorization_format'
-  | 'invalid_or_revoked_api_key';
+export type Refusal = RefusalReason;
 
 export type Identified =
   | { readonly principal: Principal; readonly refusal: null }
@@ -23,6 +21,10 @@ export type Identified =
 export interface Keys extends KeysApi {
   /** Who the Authorization header says is asking. Takes microseconds, reads nothing, throws nothing. */
   identify(authorization: string | null): Identified;
+  /** What was laid down for the key of a principal; null: nothing. */
+  rulesOf(principal: Principal): KeyRules | null;
+  /** Replaces the keys whose time has come, and leaves the new ones to be collected. How many there were. */
+  rotateDue(): Promise<number>;
   /** Whether any key exists that could still be used. */
   anyUsable(): boolean;
   /**
@@ -37,6 +39,7 @@ export interface Keys extends KeysApi {
 
 interface Recognised {
   readonly hash: Buffer;
+  readonly rules: KeyRules | null;
   readonly identified: Identified;
   /** When it expires or is revoked, whichever comes first. */
   readonly endsAtMs: number;
@@ -121,7 +124,11 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
     return key;
   }
 
-  function newKey(input: KeyInput, rotatedFrom: string | null): { key: StoredKey; created: CreatedKey } {
+  function newKey(
+    input: KeyInput,
+    rotatedFrom: string | null,
+    isUncollected = false,
+  ): { key: StoredKey; created: CreatedKey } {
     const { id, plain } = makeKey();
     const createdAtMs = now();
     const key: StoredKey = {
@@ -134,17 +141,37 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
       expiresAtMs: input.expires_in_s === undefined ? null : createdAtMs + input.expires_in_s * 1_000,
       revokedAtMs: null,
       rotatedFrom,
+      terms: termsOf(input),
+      isUncollected,
     };
-    const created = {
-      id,
-      label: key.label,
-      plain_key: plain,
-      scopes: [...key.scopes],
-      models: key.models === null ? null : [...key.models],
-      created_at: iso(createdAtMs),
-      expires_at: isoOrNull(key.expiresAtMs),
-    };
-    return { key, created };
+    return { key, created: createdView(key, plain) };
+  }
+
+  /** A key that takes the place of another and is like it. */
+  function successorOf(old: StoredKey, label: string, isUncollected: boolean) {
+    const lifetimeMs = old.expiresAtMs === null ? null : old.expiresAtMs - old.createdAtMs;
+    const { key, created } = newKey(
+      {
+        label,
+        scopes: [...old.scopes],
+        ...(old.models === null ? {} : { models: [...old.models] }),
+        // A key that was made for 90 days is replaced by one for 90 days.
+        ...(lifetimeMs === null ? {} : { expires_in_s: Math.max(1, Math.round(lifetimeMs / 1_000)) }),
+      },
+      old.id,
+      isUncollected,
+    );
+    return { key: { ...key, terms: old.terms }, created };
+  }
+
+  /** The key that waits to be collected in the place of one, or null. */
+  function waitingFor(id: string): StoredKey | null {
+    for (let key = stored.find((each) => each.id === id); key !== undefined; ) {
+      if (key.isUncollected && statusOf(key, now()) === 'active') return key;
+      const { id: oldId } = key;
+      key = stored.find((each) => each.rotatedFrom === oldId);
+    }
+    return null;
   }
 
   await reload();
@@ -157,14 +184,17 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
       const plain = BEARER.exec(authorization)?.[1];
       if (plain === undefined) return refused('invalid_authorization_format');
       const id = keyIdOf(plain);
-      if (id === null) return refused('invalid_or_revoked_api_key');
+      if (id === null) return refused('mistyped_api_key');
       const key = recognised.get(id) ?? ephemeral.get(id);
       // Compare digests, not keys: equal lengths keep timingSafeEqual from throwing. An unknown id costs the same.
       const matches = timingSafeEqual(hashOf(plain), key?.hash ?? nobody);
-      if (key === undefined || !matches || key.endsAtMs <= now())
-        return refused('invalid_or_revoked_api_key');
+      if (key === undefined || !matches) return refused('invalid_or_revoked_api_key');
+      // The client is told the same. Who counts guesses has to know that this is none.
+      if (key.endsAtMs <= now()) return refused('ended_api_key');
       return key.identified;
     },
+
+    rulesOf: ({ id }) => (recognised.get(id) ?? ephemeral.get(id))?.rules ?? null,
 
     anyUsable: () => stored.some((key) => statusOf(key, now()) === 'active'),
 
@@ -172,7 +202,7 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
       const nowMs = now();
       for (const [id, key] of ephemeral) if (key.endsAtMs <= nowMs) ephemeral.delete(id);
       const { key, created } = newKey({ label }, null);
-      ephemeral.set(key.id, { ...recognisedOf(key), endsAtMs: nowMs + ttlMs });
+      ephemeral.set(key.id, { ...recognisedOf(key), rules: OWNER_RULES, endsAtMs: nowMs + ttlMs });
       return { plain: created.plain_key };
     },
 
@@ -196,24 +226,52 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
 
     async rotate(id, { label, grace_s: graceSeconds = 0 }) {
       const old = requireUsable(id);
-      const lifetimeMs = old.expiresAtMs === null ? null : old.expiresAtMs - old.createdAtMs;
-      const { key, created } = newKey(
-        {
-          label: label ?? old.label,
-          scopes: [...old.scopes],
-          ...(old.models === null ? {} : { models: [...old.models] }),
-          // A key that was made for 90 days is replaced by one for 90 days.
-          ...(lifetimeMs === null ? {} : { expires_in_s: Math.max(1, Math.round(lifetimeMs / 1_000)) }),
-        },
-        id,
-      );
+      const { key, created } = successorOf(old, label ?? old.label, false);
       const wantedMs = graceSeconds === 0 ? atOnce() : now() + graceSeconds * 1_000;
       const endsAtMs = Math.min(wantedMs, old.revokedAtMs ?? NEVER);
-      await store.replace(id, endsAtMs, key);
+      await store.replace(id, endsAtMs, key, null);
       await reload();
       bus.publish({ name: 'key.created', keyId: key.id, label: key.label });
       tellEnds();
       return { ...created, old_key_id: id, old_key_valid_until: iso(endsAtMs) };
+    },
+
+    async update(id, change) {
+      const old = requireUsable(id);
+      const key: StoredKey = {
+        ...old,
+        label: change.label ?? old.label,
+        models: change.models === undefined ? old.models : change.models,
+        terms: termsOf(change, old.terms),
+      };
+      await store.update(key, Object.keys(change));
+      await reload();
+      return viewOf(key, now());
+    },
+
+    async rotateDue() {
+      const nowMs = now();
+      const due = stored.filter((key) => isDue(key, nowMs));
+      for (const old of due) {
+        const { key, created } = successorOf(old, old.label, true);
+        // What nobody has fetched, nobody uses.
+        const graceMs = old.isUncollected ? 0 : (old.terms.rotateGraceMs ?? 0);
+        await store.replace(old.id, graceMs === 0 ? atOnce() : now() + graceMs, key, created.plain_key);
+        bus.publish({ name: 'key.created', keyId: key.id, label: key.label });
+      }
+      if (due.length === 0) return 0;
+      await reload();
+      tellEnds();
+      return due.length;
+    },
+
+    async collect(id) {
+      if (!stored.some((key) => key.id === id)) throw new FlmError('KEY_NOT_FOUND', { meta: { id } });
+      const key = waitingFor(id);
+      const plain = key === null ? null : await store.collect(key.id);
+      if (key === null || plain === null) throw new FlmError('KEY_NOT_WAITING', { meta: { id } });
+      await reload();
+      return createdView(key, plain);
     },
 
     async revoke(id) {
@@ -259,6 +317,7 @@ function recognisedOf(key: StoredKey): Recognised {
   };
   return {
     hash: key.hash,
+    rules: rulesFor(key.id, key.terms),
     identified: { principal, refusal: null },
     endsAtMs: endOf(key),
   };
@@ -285,7 +344,28 @@ function viewOf(key: StoredKey, nowMs: number): ApiKey {
     expires_at: isoOrNull(key.expiresAtMs),
     revoked_at: isoOrNull(key.revokedAtMs),
     rotated_from: key.rotatedFrom,
+    ...termsView(key.terms),
+    is_uncollected: key.isUncollected && statusOf(key, nowMs) === 'active',
   };
+}
+
+function createdView(key: StoredKey, plain: string): CreatedKey {
+  return {
+    id: key.id,
+    label: key.label,
+    plain_key: plain,
+    scopes: [...key.scopes],
+    models: key.models === null ? null : [...key.models],
+    created_at: iso(key.createdAtMs),
+    expires_at: isoOrNull(key.expiresAtMs),
+  };
+}
+
+/** Whether a key is to be replaced by itself. One that ends anyway is left to its end. */
+function isDue(key: StoredKey, nowMs: number): boolean {
+  const { rotateEveryMs } = key.terms;
+  if (rotateEveryMs === null || key.revokedAtMs !== null || statusOf(key, nowMs) !== 'active') return false;
+  return nowMs - key.createdAtMs >= rotateEveryMs;
 }
 
 function iso(ms: number): string {

@@ -2,7 +2,17 @@
 import { Elysia, t } from 'elysia';
 import { type ScopeGuard, STRICT } from '../lib/scope-guard';
 import type { Keys } from './keys';
-import { ApiKeyList, CreatedKey, EphemeralKey, KeyInput, RevokedKey, RotatedKey, RotateInput } from './model';
+import {
+  ApiKey,
+  ApiKeyList,
+  CreatedKey,
+  EphemeralKey,
+  KeyChange,
+  KeyInput,
+  RevokedKey,
+  RotatedKey,
+  RotateInput,
+} from './model';
 
 const params = t.Object({ id: t.String({ maxLength: 100 }) });
 
@@ -27,6 +37,19 @@ export function keysRoutes(keys: Keys, guard: ScopeGuard) {
       scope: 'keys:write',
       response: EphemeralKey,
       detail: { operationId: 'issueEphemeralKey', summary: 'A key for one minute, kept in memory only' },
+    })
+    .post('/:id', ({ params: { id }, body }) => keys.update(id, body), {
+      scope: 'keys:write',
+      params,
+      body: KeyChange,
+      response: ApiKey,
+      detail: { operationId: 'updateKey', summary: 'Change limits, lists or label of an API key' },
+    })
+    .post('/:id/collect', ({ params: { id } }) => keys.collect(id), {
+      scope: 'keys:write',
+      params,
+      response: CreatedKey,
+      detail: { operationId: 'collectKey', summary: 'Fetch, once, the key that a rotation by itself made' },
     })
     .post('/:id/rotate', ({ params: { id }, body }) => keys.rotate(id, body), {
       scope: 'keys:write',

@@ -9,6 +9,7 @@ import { createBus } from '../lib/bus';
 import { manualClock } from '../lib/clock';
 import { createKeys } from './keys';
 import { createKeyStore, type KeyStore, type StoredKey } from './store';
+import { NO_TERMS } from './terms';
 
 let data: TestDir;
 let db: Databases;
@@ -42,6 +43,8 @@ function key(id: string, more: Partial<StoredKey> = {}): StoredKey {
     expiresAtMs: null,
     revokedAtMs: null,
     rotatedFrom: null,
+    terms: NO_TERMS,
+    isUncollected: false,
     ...more,
   };
 }
@@ -91,9 +94,9 @@ describe('the key store', () => {
     await store.insert(key('aaaaaaaa'));
     // The new key cannot be inserted: its digest is taken.
     const clash = key('bbbbbbbb', { hash: key('aaaaaaaa').hash });
-    expect(store.replace('aaaaaaaa', 9_000, clash)).rejects.toThrow('UNIQUE');
+    expect(store.replace('aaaaaaaa', 9_000, clash, null)).rejects.toThrow('UNIQUE');
     expect(await store.list()).toEqual([key('aaaaaaaa')]);
-    await store.replace('aaaaaaaa', 9_000, key('bbbbbbbb', { createdAtMs: 3_000 }));
+    await store.replace('aaaaaaaa', 9_000, key('bbbbbbbb', { createdAtMs: 3_000 }), null);
     expect(await ids()).toEqual(['bbbbbbbb', 'aaaaaaaa']);
     expect((await store.list())[1]?.revokedAtMs).toBe(9_000);
   });
@@ -101,7 +104,7 @@ describe('the key store', () => {
   test('puts on record what becomes of each key', async () => {
     const models = Array.from({ length: 30 }, (_, n) => `m${n}`);
     await store.insert(key('aaaaaaaa', { expiresAtMs: 5_000, models }));
-    await store.replace('aaaaaaaa', 9_000, key('bbbbbbbb', { rotatedFrom: 'aaaaaaaa' }));
+    await store.replace('aaaaaaaa', 9_000, key('bbbbbbbb', { rotatedFrom: 'aaaaaaaa' }), null);
     await store.revoke('bbbbbbbb', 7_000);
     await store.revoke('never there', 7_000);
     const told = (type: string, id: string, details: object) => ({
@@ -135,7 +138,7 @@ describe('the key store', () => {
     audit.refuse();
     for (const change of [
       store.insert(key('bbbbbbbb')),
-      store.replace('aaaaaaaa', 9_000, key('cccccccc')),
+      store.replace('aaaaaaaa', 9_000, key('cccccccc'), null),
       store.revoke('aaaaaaaa', 9_000),
     ])
       await expect(change).rejects.toThrow('no room for the record');

@@ -4,8 +4,20 @@
  */
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
+import { noLimits } from '../../test/support/limits';
 import { codeOf, errorOf } from '../../test/support/thrown';
-import type { Candidate, Event, Lease, LeaseOutcome, Plan, Principal, Scope, Ticket } from '../contract';
+import type {
+  Candidate,
+  Event,
+  Lease,
+  LeaseOutcome,
+  Plan,
+  Principal,
+  Scope,
+  Seen,
+  Ticket,
+  Usage,
+} from '../contract';
 import { createBus } from '../lib/bus';
 import { CancelSource } from '../lib/cancel';
 import { manualClock } from '../lib/clock';
@@ -32,6 +44,21 @@ const isAlias = (name: string) => ['fast', 'faster', 'onlya', 'tagless'].include
 /** Breakers that never open. */
 const openGate = { enter: () => {}, answered: () => {}, leave: () => {} };
 
+/** Lets a request in that is not measured, so that nothing has to be waited for. */
+function admit(admission: Admission, id: string, who: Principal, plan: Plan): Ticket {
+  const ticket = admission.admit({ id, ip: '192.0.2.1', quota: null }, who, plan, 0);
+  if (ticket instanceof Promise) throw new Error('unreachable');
+  return ticket;
+}
+
+function seen(status: number): Seen {
+  return { status, firstTokenMs: null, usage: null };
+}
+
+function usage(promptTokens: number, completionTokens: number): Usage {
+  return { promptTokens, completionTokens, cachedTokens: null, reasoningTokens: null };
+}
+
 const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 function fixture(capacity: (engine: string) => number = () => 1, limit = () => 2) {
@@ -46,7 +73,7 @@ function fixture(capacity: (engine: string) => number = () => 1, limit = () => 2
     bus,
     events,
     slots,
-    admission: createAdmission({ slots, gate: openGate, isAlias, clock, bus }),
+    admission: createAdmission({ slots, limits: noLimits(), gate: openGate, isAlias, clock, bus }),
   };
 }
 
@@ -54,7 +81,7 @@ describe('admit', () => {
   test('refuses a principal without the scope inference', async () => {
     const { admission } = fixture();
     const error = await errorOf(() =>
-      admission.admit('r', principal(null, ['metrics']), planFor(candidate('e1'))),
+      admit(admission, 'r', principal(null, ['metrics']), planFor(candidate('e1'))),
     );
     expect([error.code, error.meta]).toEqual(['FORBIDDEN', { scope: 'inference' }]);
     expect(admission.open()).toEqual({ tickets: 0, leases: 0 });
@@ -76,11 +103,11 @@ describe('admit', () => {
     const { admission } = fixture();
     const plan = planFor(candidate('e1', 'a'), candidate('e2', 'a'), candidate('e2', 'b:7b'));
     if (allowed === null) {
-      const error = await errorOf(() => admission.admit('r', principal(models), plan));
+      const error = await errorOf(() => admit(admission, 'r', principal(models), plan));
       expect([error.code, error.param, error.meta]).toEqual(['MODEL_NOT_ALLOWED', 'model', { model: 'm' }]);
       expect(admission.open()).toEqual({ tickets: 0, leases: 0 });
     } else {
-      const ticket = admission.admit('r', principal(models), plan);
+      const ticket = admit(admission, 'r', principal(models), plan);
       expect(ticket.plan.candidates.map(({ engine, model }) => `${engine.id}/${model}`)).toEqual(allowed);
     }
     // What the lists of models show is what a request is let in for.
@@ -89,11 +116,49 @@ describe('admit', () => {
   });
 });
 
+test('the models of the policy are the only ones for everybody, beside the list of a key', async () => {
+  const { slots, clock, bus } = fixture();
+  const limits = noLimits({ models: ['a', 'b:*'] });
+  const admission = createAdmission({ slots, limits, gate: openGate, isAlias, clock, bus });
+  const plan = (model: string) => planFor(candidate('e1', model));
+  expect(admit(admission, 'r1', principal(), plan('a')).plan.candidates.length).toBe(1);
+  expect(await codeOf(() => admit(admission, 'r2', principal(), plan('c')))).toBe('MODEL_NOT_ALLOWED');
+  expect(await codeOf(() => admit(admission, 'r3', principal(['b:*']), plan('a')))).toBe('MODEL_NOT_ALLOWED');
+  const allowed = admission.allowedFor(principal(['b:*', 'c']));
+  expect(['a', 'b:7b', 'c'].map((name) => allowed?.(candidate('e1', name), name))).toEqual([
+    false,
+    true,
+    false,
+  ]);
+});
+
+test.each<[string, LeaseOutcome, Seen | null, Usage | null, number | null]>([
+  ['what the engine told', 'done', seen(200), usage(3, 4), 7],
+  ['what was reserved, when it told nothing', 'done', seen(200), null, null],
+  ['what was reserved, when the client left', 'aborted', null, null, null],
+  ['what was told until the client left', 'aborted', seen(200), usage(1, 2), 3],
+  ['nothing, when the engine refused', 'done', seen(400), null, 0],
+  ['nothing, when the engine broke off', 'failed', null, null, 0],
+])('a request has used %s', async (_, outcome, told, used, tokens) => {
+  const { slots, clock, bus } = fixture();
+  const closed: (number | null)[] = [];
+  const limits = {
+    ...noLimits(),
+    enter: () => ({ close: (count: number | null) => void closed.push(count) }),
+  };
+  const admission = createAdmission({ slots, limits, gate: openGate, isAlias, clock, bus });
+  const ticket = admit(admission, 'r', principal(), planFor(candidate('e1')));
+  (await ticket.lease(candidate('e1'), new CancelSource())).close(outcome, told);
+  ticket.close(outcome, used);
+  expect(await codeOf(() => ticket.close(outcome, used))).toBe('INTERNAL_ERROR');
+  expect(closed).toEqual([tokens]);
+});
+
 describe('the name that was asked for', () => {
   const allowed = (list: readonly string[], requested: string, ...candidates: Candidate[]) => {
     const { admission } = fixture();
     const plan = { requested, candidates };
-    const ticket = admission.admit('r', principal(list), plan);
+    const ticket = admit(admission, 'r', principal(list), plan);
     return ticket.plan.candidates.map(({ engine, model }) => `${engine.id}/${model}`);
   };
   const targets = [candidate('e1', 'a'), candidate('e2', 'b:latest')];
@@ -188,7 +253,7 @@ describe('a name that an alias holds', () => {
 describe('a Ticket', () => {
   test('tells once how the request ended, with what it used and how long it took', async () => {
     const { admission, clock, events } = fixture();
-    const ticket = admission.admit('r1', principal(), planFor(candidate('e1')));
+    const ticket = admit(admission, 'r1', principal(), planFor(candidate('e1')));
     clock.advance(250);
     ticket.close('done', { promptTokens: 3, completionTokens: 4, cachedTokens: null, reasoningTokens: null });
     await settle();
@@ -207,7 +272,7 @@ describe('a Ticket', () => {
 
   test('cannot be closed twice, nor while a Lease is open, nor give one afterwards', async () => {
     const { admission } = fixture();
-    const ticket = admission.admit('r', principal(), planFor(candidate('e1')));
+    const ticket = admit(admission, 'r', principal(), planFor(candidate('e1')));
     const lease = await ticket.lease(candidate('e1'), new CancelSource());
     expect(await codeOf(() => ticket.close('done', null))).toBe('INTERNAL_ERROR');
     lease.close('done', null);
@@ -219,9 +284,9 @@ describe('a Ticket', () => {
 
   test('cannot be closed while one of its Leases still waits: nobody would give that slot back', async () => {
     const { admission, slots } = fixture();
-    const first = admission.admit('r1', principal(), planFor(candidate('e1')));
+    const first = admit(admission, 'r1', principal(), planFor(candidate('e1')));
     const held = await first.lease(candidate('e1'), new CancelSource());
-    const second = admission.admit('r2', principal(), planFor(candidate('e1')));
+    const second = admit(admission, 'r2', principal(), planFor(candidate('e1')));
     const waiting = second.lease(candidate('e1'), new CancelSource());
     expect(await codeOf(() => second.close('done', null))).toBe('INTERNAL_ERROR');
     held.close('done', null);
@@ -235,7 +300,9 @@ describe('a Ticket', () => {
       () => 1,
       () => 1,
     );
-    const [a, b, c] = ['a', 'b', 'c'].map((id) => admission.admit(id, principal(), planFor(candidate('e1'))));
+    const [a, b, c] = ['a', 'b', 'c'].map((id) =>
+      admit(admission, id, principal(), planFor(candidate('e1'))),
+    );
     if (a === undefined || b === undefined || c === undefined) throw new Error('unreachable');
     const held = await a.lease(candidate('e1'), new CancelSource());
     const leaver = new CancelSource();
@@ -254,7 +321,7 @@ describe('a Ticket', () => {
 describe('a Lease', () => {
   test('tells once how the attempt ended and how long it waited', async () => {
     const { admission, clock, events } = fixture();
-    const [a, b] = ['a', 'b'].map((id) => admission.admit(id, principal(), planFor(candidate('e1'))));
+    const [a, b] = ['a', 'b'].map((id) => admit(admission, id, principal(), planFor(candidate('e1'))));
     const held = await a?.lease(candidate('e1'), new CancelSource());
     const waiting = b?.lease(candidate('e1'), new CancelSource());
     clock.advance(40);
@@ -278,7 +345,7 @@ describe('a Lease', () => {
 
   test('gives its slot back once: a second close throws and frees nothing', async () => {
     const { admission, slots } = fixture(() => 2);
-    const ticket = admission.admit('r', principal(), planFor(candidate('e1')));
+    const ticket = admit(admission, 'r', principal(), planFor(candidate('e1')));
     const [one, two] = [
       await ticket.lease(candidate('e1'), new CancelSource()),
       await ticket.lease(candidate('e1'), new CancelSource()),
@@ -371,7 +438,7 @@ function command(name: string, check: (model: Model) => boolean, run: Command['r
   return { check, run, toString: () => name };
 }
 
-const admit = fc.constant(
+const letIn = fc.constant(
   command(
     'admit',
     () => true,
@@ -380,7 +447,7 @@ const admit = fc.constant(
       model.tickets.set(id, 'open');
       real.tickets.set(
         id,
-        real.admission.admit(String(id), principal(), planFor(...ENGINES.map((e) => candidate(e)))),
+        admit(real.admission, String(id), principal(), planFor(...ENGINES.map((e) => candidate(e)))),
       );
       await compare(model, real, []);
     },
@@ -533,7 +600,7 @@ async function wind(model: Model, real: Real): Promise<void> {
 
 test('never works on more than an engine takes, serves in order, and loses no slot, whatever happens', async () => {
   const commands = fc.commands<Model, Real, false>(
-    [admit, lease, lease, lease, closeLease, closeLease, abort, closeTicket, resize],
+    [letIn, lease, lease, lease, closeLease, closeLease, abort, closeTicket, resize],
     { maxCommands: 60, size: 'max' },
   );
   await fc.assert(

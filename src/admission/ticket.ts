@@ -7,6 +7,7 @@ import type {
   Candidate,
   Clock,
   EngineGate,
+  Entrant,
   Lease,
   LeaseOutcome,
   Plan,
@@ -19,20 +20,33 @@ import type {
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import { addressOf, parseModelName } from '../lib/model-name';
+import { after, type Limits, type Pass } from './limits';
 import type { Slots } from './slots';
 
 export interface Admission {
   /**
-   * Lets a request in: the candidates the principal may use, or a refusal.
-   * @throws FORBIDDEN without the scope `inference`; MODEL_NOT_ALLOWED when no candidate is on the key's list.
+   * Lets a request in that may use `tokens`: the candidates the principal may use, or a refusal. Models come first, then
+   * limits; whatever was counted is given back when the request is not let in.
+   * @throws FORBIDDEN without the scope `inference`; MODEL_NOT_ALLOWED when no candidate is on the key's list or on the
+   * policy's; RATE_LIMITED, TOKENS_LIMITED, TOO_MANY_PARALLEL; POLICY_UNREADABLE
    */
-  admit(id: string, principal: Principal, plan: Plan): Ticket;
+  admit(entrant: Entrant, principal: Principal, plan: Plan, tokens: number): Ticket | Promise<Ticket>;
+  /** Counts a request for which no engine is asked. @throws RATE_LIMITED, POLICY_UNREADABLE */
+  count(entrant: Entrant, principal: Principal): void | Promise<void>;
+  /** What a principal may use of all there is; null: everything. @throws POLICY_UNREADABLE */
+  allowedFor(principal: Principal): Allowed | null;
+  /** Whether it matters how many tokens a request may use. */
+  metersTokens(principal: Principal): boolean;
   /** Tickets and Leases that are open now: both are zero when nothing runs. */
   open(): { readonly tickets: number; readonly leases: number };
 }
 
+/** Whether a candidate that was asked for as `asked` may be used; null: the name itself, whatever it means. */
+export type Allowed = (candidate: Candidate | null, asked: string) => boolean;
+
 export interface AdmissionOptions {
   readonly slots: Slots;
+  readonly limits: Limits;
   readonly gate: EngineGate;
   readonly isAlias: IsAlias;
   readonly clock: Clock;
@@ -40,17 +54,52 @@ export interface AdmissionOptions {
 }
 
 export function createAdmission(options: AdmissionOptions): Admission {
-  const count: Counts = { tickets: 0, leases: 0 };
+  const { limits, isAlias } = options;
+  const parts: Parts = { ...options, count: { tickets: 0, leases: 0 } };
+
+  function listsOf(principal: Principal): readonly ModelList[] {
+    const { models } = limits.policy().document;
+    const own = principal.models;
+    if (models === undefined) return own === null ? NO_LISTS : [principal];
+    return own === null ? [{ models }] : [principal, { models }];
+  }
+
   return {
-    admit(id, principal, plan) {
+    admit(entrant, principal, plan, tokens) {
       if (!principal.scopes.has('inference'))
         throw new FlmError('FORBIDDEN', { meta: { scope: 'inference' } });
-      const allowed = allowedPlan(principal, plan, options.isAlias);
-      return new OpenTicket(id, principal, allowed, { ...options, count });
+      const allowed = allowedPlan(listsOf(principal), plan, isAlias);
+      if (allowed === null) {
+        const error = new FlmError('MODEL_NOT_ALLOWED', {
+          meta: { model: plan.requested },
+          param: 'model',
+        });
+        return after(limits.look(entrant, principal), () => {
+          throw error;
+        });
+      }
+      return after(
+        limits.enter(entrant, principal, tokens),
+        (pass) => new OpenTicket(entrant.id, principal, allowed, pass, parts),
+      );
     },
-    open: () => ({ ...count }),
+
+    count: (entrant, principal) => after(limits.enter(entrant, principal, null), (pass) => pass.close(null)),
+
+    allowedFor(principal) {
+      const lists = listsOf(principal);
+      if (lists.length === 0) return null;
+      return (candidate, asked) => lists.every((list) => mayUse(list, candidate, asked, isAlias));
+    },
+
+    metersTokens: limits.metersTokens,
+    open: () => ({ ...parts.count }),
   };
 }
+
+/** A key's list of models, or the policy's. */
+type ModelList = Pick<Principal, 'models'>;
+const NO_LISTS: readonly ModelList[] = [];
 
 interface Counts {
   tickets: number;
@@ -65,15 +114,19 @@ class OpenTicket implements Ticket {
   readonly id: string;
   readonly principal: Principal;
   readonly plan: Plan;
+  readonly #pass: Pass;
   readonly #parts: Parts;
   readonly #startedMs: number;
   /** Leases that are open or waited for; -1 once the Ticket is closed. */
   #leases = 0;
+  /** Whether an engine may have used tokens of which nobody has told. */
+  #mayHaveWorked = false;
 
-  constructor(id: string, principal: Principal, plan: Plan, parts: Parts) {
+  constructor(id: string, principal: Principal, plan: Plan, pass: Pass, parts: Parts) {
     this.id = id;
     this.principal = principal;
     this.plan = plan;
+    this.#pass = pass;
     this.#parts = parts;
     this.#startedMs = parts.clock.monotonicMs();
     parts.count.tickets++;
@@ -111,6 +164,7 @@ class OpenTicket implements Ticket {
     this.#leases = -1;
     const { clock, bus, count } = this.#parts;
     count.tickets--;
+    this.#pass.close(usage === null ? (this.#mayHaveWorked ? null : 0) : tokensIn(usage));
     bus.publish({
       name: 'ticket.closed',
       requestId: this.id,
@@ -123,9 +177,16 @@ class OpenTicket implements Ticket {
   }
 
   /** A Lease gives its slot back. */
-  returned(): void {
+  returned(outcome: LeaseOutcome, seen: Seen | null): void {
     this.#leases--;
+    // Who leaves before the end has used what was reserved, as far as anybody knows. An engine that refuses has not worked.
+    if (outcome === 'aborted' || (outcome === 'done' && (seen?.status ?? 0) < 400))
+      this.#mayHaveWorked = true;
   }
+}
+
+function tokensIn({ promptTokens, completionTokens }: Usage): number {
+  return promptTokens + completionTokens;
 }
 
 class OpenLease implements Lease {
@@ -161,7 +222,7 @@ class OpenLease implements Lease {
     const durationMs = clock.monotonicMs() - this.#startedMs;
     const engineId = candidate.engine.id;
     count.leases--;
-    this.#ticket.returned();
+    this.#ticket.returned(outcome, seen);
     gate.leave(candidate, outcome, durationMs, seen, this.#answered);
     slots.release(engineId, durationMs);
     bus.publish({
@@ -188,7 +249,7 @@ export type IsAlias = (name: string) => boolean;
  * @throws INVALID_MODEL
  */
 export function mayUse(
-  { models }: Principal,
+  { models }: Principal | ModelList,
   candidate: Candidate | null,
   asked: string,
   isAlias: IsAlias,
@@ -223,12 +284,14 @@ function matches(pattern: string, { plain, addresses }: Names): boolean {
   return names.some((name) => name.startsWith(pattern.slice(0, -1)));
 }
 
-function allowedPlan(principal: Principal, plan: Plan, isAlias: IsAlias): Plan {
-  if (principal.models === null) return plan;
+/** The plan without the candidates that a list leaves out; null when none remains. */
+function allowedPlan(lists: readonly ModelList[], plan: Plan, isAlias: IsAlias): Plan | null {
+  if (lists.length === 0) return plan;
   const { requested } = plan;
-  const candidates = plan.candidates.filter((each) => mayUse(principal, each, requested, isAlias));
-  if (candidates.length > 0) return { ...plan, candidates };
-  throw new FlmError('MODEL_NOT_ALLOWED', { meta: { model: requested }, param: 'model' });
+  const candidates = plan.candidates.filter((each) =>
+    lists.every((list) => mayUse(list, each, requested, isAlias)),
+  );
+  return candidates.length === 0 ? null : { ...plan, candidates };
 }
 
 function closedTwice(what: 'Lease' | 'Ticket', requestId: string): FlmError {

@@ -1,6 +1,6 @@
-/** How OpenTelemetry's exports leave: through egress, as everything that leaves. */
+/** How OpenTelemetry's exports and alerts leave: through egress, as everything that leaves. */
 import { type Egress, readAtMost } from '../egress';
-import type { Post } from '../telemetry';
+import type { Post, PostWebhook } from '../telemetry';
 
 /** What a collector has to say is short. */
 const MAX_ANSWER_BYTES = 65_536;
@@ -19,4 +19,11 @@ export function postVia(egress: Egress, ending: AbortSignal): Post {
       text: bytes === null ? '' : new TextDecoder().decode(bytes),
     };
   };
+}
+
+/** What a receiver of alerts has to say is shown to the owner, if at all. */
+const MAX_HOOK_ANSWER_BYTES = 1_024;
+
+export function webhookVia(egress: Egress): PostWebhook {
+  return (request) => egress.deliver({ ...request, maxAnswerBytes: MAX_HOOK_ANSWER_BYTES });
 }

@@ -64,6 +64,9 @@ export function logEvents(bus: Bus, log: Log): () => void {
     bus.subscribe('key.created', ({ keyId, label }) => log.info('API key created', { keyId, label })),
     bus.subscribe('key.revoked', ({ keyId }) => log.info('API key ended', { keyId })),
     bus.subscribe('config.changed', ({ keys }) => log.info('settings changed', { keys })),
+    bus.subscribe('limit.exceeded', ({ requestId, limit, unit, subject }) =>
+      log.debug('limited', { requestId, limit, unit, subject }),
+    ),
     bus.subscribe('auth.refused', ({ requestId, ip, path, reason }) =>
       log.debug('refused', { requestId, ip, path, reason }),
     ),

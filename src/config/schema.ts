@@ -53,7 +53,7 @@ export const SETTINGS = {
     integer(1, 1_000_000),
     10_000,
     'live',
-    'Requests served at once; more are refused with 503.',
+    'Connections that may be open at once, and so requests: more requests are refused with 503, and of more connections (Linux) those that wait longest without a request are closed.',
   ),
   'proxy.request_timeout_ms': setting(
     integer(1_000, DAY_MS),
@@ -223,6 +223,12 @@ export const SETTINGS = {
     'masked',
     'live',
     'How those lines name clients: without the last part of the address (IPv4) or its last half (IPv6), or in full.',
+  ),
+  'alerts.client_ips': setting(
+    choice(['masked', 'full']),
+    'full',
+    'live',
+    'How alerts name clients, in the log and at webhooks: in full, or without the last part of the address.',
   ),
   'log.file': setting(
     boolean(),

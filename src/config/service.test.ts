@@ -43,6 +43,7 @@ const SAMPLES = {
   'metrics.open_to_loopback': ['false', 'true', 'false', 'true'],
   'log.requests': ['off', 'stdout', 'file', 'stdout'],
   'log.client_ips': ['full', 'masked', 'full', 'masked'],
+  'alerts.client_ips': ['masked', 'full', 'masked', 'full'],
   'log.file': ['true', 'false', 'true', 'false'],
   'log.max_bytes': ['70001', '70002', '70003', '70004'],
   'log.max_age_hours': ['1', '2', '3', '4'],

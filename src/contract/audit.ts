@@ -4,7 +4,9 @@ export type AuditSeverity = 'low' | 'medium' | 'high' | 'critical';
 
 export type AuditType =
   | 'key.created'
+  | 'key.updated'
   | 'key.rotated'
+  | 'key.collected'
   | 'key.revoked'
   | 'engine.added'
   | 'engine.removed'
@@ -54,7 +56,11 @@ export type AuditType =
   | 'activity.anchor'
   | 'activity.archived'
   | 'activity.removed'
-  | 'activity.erased';
+  | 'activity.erased'
+  | 'activity.exported'
+  | 'support.bundled'
+  | 'engine.trial_started'
+  | 'engine.trial_stopped';
 
 /** One thing to put on record. Who did it, through which request and from where is known to the writer (lib/actor). */
 export interface AuditEvent {

@@ -28,4 +28,15 @@ export type { Candidate, Plan } from './plan';
 export type { Principal, Scope } from './principal';
 export type { RequestFacts, RequestTrace } from './request';
 export type { RefusalReason, Screen, Visit } from './screen';
-export type { EngineGate, Lease, LeaseOutcome, Seen, Ticket, TicketOutcome, Usage } from './ticket';
+export type {
+  Allowance,
+  EngineGate,
+  Entrant,
+  Lease,
+  LeaseOutcome,
+  Quota,
+  Seen,
+  Ticket,
+  TicketOutcome,
+  Usage,
+} from './ticket';

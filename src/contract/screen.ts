@@ -13,13 +13,17 @@ export interface Visit {
 export type RefusalReason =
   | 'missing_authorization_header'
   | 'invalid_authorization_format'
-  | 'invalid_or_revoked_api_key';
+  | 'invalid_or_revoked_api_key'
+  /** No key of any FLM: another shape, or a checksum that tells of a slip of the finger. */
+  | 'mistyped_api_key'
+  /** A genuine key that is expired or revoked: its holder has guessed nothing. */
+  | 'ended_api_key';
 
 /** The screen in front of all routes. Called for every request: each call takes microseconds and waits for nothing. */
 export interface Screen {
   /**
    * Before any key is looked at.
-   * @throws POLICY_UNREADABLE, IP_NOT_ALLOWED, IP_BLOCKED (banned by the owner), NOT_FOUND (a honeypot), RESOURCE_THROTTLE
+   * @throws POLICY_UNREADABLE, IP_NOT_ALLOWED, IP_BLOCKED (by the owner; by itself where no key is shown), RESOURCE_THROTTLE
    */
   arrive(visit: Visit): void;
   /**
@@ -28,8 +32,11 @@ export interface Screen {
    * @throws IP_BLOCKED, RATE_LIMITED
    */
   stranger(visit: Visit, reason: RefusalReason): void;
-  /** How long the answer to somebody who was not recognised is kept back (tarpit); null: not at all. */
-  hold(visit: Visit): Promise<void> | null;
+  /**
+   * Somebody who was not recognised is about to get an answer with that status: looks at what they did, and says how long
+   * the answer is kept back (tarpit); null: not at all.
+   */
+  hold(visit: Visit, status: number): Promise<void> | null;
   /** Somebody is recognised: what their address has done counts less from now on. */
   known(visit: Visit): void;
 }

@@ -44,6 +44,31 @@ export interface Lease {
   close(outcome: LeaseOutcome, seen: Seen | null): void;
 }
 
+/** Where a key stands with one of its limits, as its answers tell. */
+export interface Allowance {
+  readonly perMinute: number;
+  readonly burst: number;
+  readonly remaining: number;
+  /** Until everything is free again, if nothing more is asked for. */
+  readonly resetMs: number;
+}
+
+/** Where a key stands; null for a limit that it has not. */
+export interface Quota {
+  readonly requests: Allowance | null;
+  readonly tokens: Allowance | null;
+}
+
+/** A request of somebody who is recognised, at the door of the engines. */
+export interface Entrant {
+  /** As in `x-request-id`. */
+  readonly id: string;
+  /** The client's address. */
+  readonly ip: string;
+  /** Filled in by whoever counts, let in or not; null while nothing was counted, and for somebody without limits. */
+  quota: Quota | null;
+}
+
 export interface Ticket {
   /** The request's id, as in `x-request-id`. */
   readonly id: string;

@@ -59,3 +59,16 @@ test('keeps what is told from start to stop, in order, also what could not be ha
   const kept = ids(backlog.stop());
   expect([kept.length, kept[0], kept.at(-1)]).toEqual([10_000, '100', '10099']);
 });
+
+test('a key that was sent as the name of a model is not kept, not half of it either', async () => {
+  const bus = createBus();
+  const backlog = createBacklog(bus);
+  backlog.start();
+  const key = `flm_Ab12Cd34${'x'.repeat(38)}`;
+  for (const model of [key, 'm'.repeat(190) + key, 'm'.repeat(300)])
+    bus.publish({ name: 'request.finished', request: { ...facts(model), model } });
+  await Promise.resolve();
+  const models = backlog.stop().finished.map(({ model }) => model ?? '');
+  expect(models.map((model) => model.length <= 200)).toEqual([true, true, true]);
+  expect(models.filter((model) => model.includes('xxxxxx'))).toEqual([]);
+});

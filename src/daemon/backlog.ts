@@ -1,6 +1,7 @@
 /** What happened in a process that may not write any more, kept for the one that may. Bounded: the oldest goes first. */
 import type { RequestFacts } from '../contract';
 import type { Bus } from '../lib/bus';
+import { redact } from '../lib/redact';
 
 export interface Rows {
   opened: RequestFacts[];
@@ -54,8 +55,13 @@ export function createBacklog(bus: Bus): Backlog {
   };
 }
 
+/** A key that was sent as a model's name goes first: half of one would not be recognised any more. */
+function fitting(model: string): string {
+  return redact(model.slice(0, 3 * MAX_TEXT)).slice(0, MAX_TEXT);
+}
+
 function keep(kept: RequestFacts[], row: RequestFacts): void {
   if (kept.length >= MAX_ROWS) kept.shift();
   // What is only made when somebody asks would be missing in its JSON; what a client may make up has to fit into a report.
-  kept.push({ ...row, model: row.model?.slice(0, MAX_TEXT) ?? null, trace: row.trace });
+  kept.push({ ...row, model: row.model === null ? null : fitting(row.model), trace: row.trace });
 }

@@ -18,6 +18,7 @@ export const Legacy = Type.Object(
         port: Type.Integer(),
         trustedProxies: Type.Array(Type.String()),
         allowPlaintext: Type.Boolean(),
+        allowNoKey: Type.Optional(Type.Boolean()),
         onion: Type.Optional(nullable(Type.Object({ clients: Type.Array(Type.String()) }))),
       }),
     ),

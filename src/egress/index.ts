@@ -2,6 +2,7 @@
 import type { Clock } from '../contract';
 import { FlmError } from '../lib/errors';
 import { readAtMost } from './body';
+import { type Delivered, type Delivery, deliver } from './deliver';
 import { directTransport } from './direct';
 import { EgressError } from './errors';
 import {
@@ -12,11 +13,15 @@ import {
   type Resolve,
   systemResolve,
 } from './guard';
+import { knock } from './knock';
+import { isOwnAddress } from './own';
+import { beforeAbort, type Found, pinned, type SendChecked } from './pinned';
 import type { EgressRequest, EgressResponse, Transport } from './transport';
 import { isLocalName, isOnionName } from './tunnel/places';
 import type { Tunnel, Way } from './tunnel/tunnel';
 
 export { readAtMost } from './body';
+export type { Delivered, Delivery } from './deliver';
 export { EgressError, type EgressFailure } from './errors';
 export type { CheckedTarget, Resolve } from './guard';
 export {
@@ -70,6 +75,15 @@ export interface Egress {
    * @throws EGRESS_REFUSED, EgressError
    */
   download(url: string, options: DownloadOptions): Promise<Download>;
+  /**
+   * Posts a message to an address that somebody gave for it. Follows no redirect, and reads no more of the answer than is
+   * wanted. @throws EGRESS_REFUSED, EgressError; the abort reason
+   */
+  deliver(delivery: Delivery): Promise<Delivered>;
+  /** Checks such an address without connecting. @throws EGRESS_REFUSED */
+  checkDeliveryUrl(url: string, allowPrivate: boolean): Promise<void>;
+  /** Whether anything takes a TCP connection at an address of this machine. */
+  knock(ip: string, port: number, timeoutMs: number): Promise<boolean>;
   /** Closes connections that are kept for later. */
   close(): void;
 }
@@ -84,12 +98,6 @@ export interface EgressOptions {
 }
 
 const MAX_REDIRECTS = 3;
-
-/** Where a download led, and what is there. */
-interface Found {
-  readonly url: URL;
-  readonly response: EgressResponse;
-}
 
 export function createEgress(options: EgressOptions): Egress {
   const { tunnel = null } = options;
@@ -118,6 +126,8 @@ export function createEgress(options: EgressOptions): Egress {
 
   async function send(request: EgressRequest): Promise<EgressResponse> {
     if (tunnel === null || request.unixSocket !== undefined) return direct.send(request);
+    if (request.isOwn === true && isOwnAddress(URL.parse(request.url)?.hostname ?? ''))
+      return direct.send(request);
     // The usual case, on the way of every request: nothing of the URL has to be looked at.
     if (tunnel.isOff()) return sendBy('direct', request);
     try {
@@ -129,27 +139,23 @@ export function createEgress(options: EgressOptions): Egress {
     }
   }
 
-  /** Asks for something public. What goes around the tunnel after all is checked as what goes straight out is. */
-  async function getPublic(
-    text: string,
-    signal: AbortSignal,
-  ): Promise<{ url: URL; response: EgressResponse }> {
+  /** Sends to what was checked. What goes around the tunnel after all is checked as what goes straight out is. */
+  const sendChecked: SendChecked = async (text, purpose, signal, requestFor) => {
     const way = wayTo(text);
-    const { url, address } = await beforeAbort(check(text, 'public'), signal);
+    const target = await beforeAbort(check(text, purpose), signal);
     try {
-      return { url, response: await sendBy(way, pinned(url, address, signal)) };
+      return { url: target.url, response: await sendBy(way, requestFor(target)) };
     } catch (error) {
       if (way === 'direct' || !isLost(error) || tunnel?.isBypassed() !== true) throw error;
     }
-    const checked = await beforeAbort(checkTarget(text, 'public', resolve), signal);
-    return {
-      url: checked.url,
-      response: await sendBy('direct', pinned(checked.url, checked.address, signal)),
-    };
-  }
+    const checked = await beforeAbort(checkTarget(text, purpose, resolve), signal);
+    return { url: checked.url, response: await sendBy('direct', requestFor(checked)) };
+  };
 
   async function follow(text: string, signal: AbortSignal, redirects: number): Promise<Found> {
-    const { url, response } = await getPublic(text, signal);
+    const { url, response } = await sendChecked(text, 'public', signal, (target) =>
+      pinned(target, 'download', signal),
+    );
     const location = response.headers.get('location');
     if (response.status < 300 || response.status > 399 || location === null) return { url, response };
     response.body.reader().cancel();
@@ -179,6 +185,14 @@ export function createEgress(options: EgressOptions): Egress {
 
   return {
     send,
+
+    deliver: (delivery) => deliver(delivery, sendChecked),
+
+    async checkDeliveryUrl(url, allowPrivate) {
+      await check(url, allowPrivate ? 'engine' : 'public');
+    },
+
+    knock,
 
     close() {
       direct.close();
@@ -210,31 +224,6 @@ function withoutName(request: EgressRequest): EgressRequest {
 
 function isLost(error: unknown): boolean {
   return error instanceof EgressError && error.kind === 'tunnel';
-}
-
-/** What the promise comes to, unless the signal aborts before: a name server may take longer than anybody waits. */
-function beforeAbort<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  signal.throwIfAborted();
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  return Promise.race([promise, aborted]);
-}
-
-/** The request for `url` that goes to the address that was checked; Host and the certificate keep the name. */
-function pinned(url: URL, address: string, signal: AbortSignal): EgressRequest {
-  const target = new URL(url);
-  target.hostname = address.includes(':') ? `[${address}]` : address;
-  // Certificates name hosts without the dot that ends a full name; an address verifies as what it is.
-  const name = url.hostname === target.hostname ? null : url.hostname.replace(/\.$/, '');
-  return {
-    url: target.href,
-    method: 'GET',
-    headers: { host: url.host, accept: '*/*', 'accept-encoding': 'identity' },
-    body: null,
-    signal,
-    purpose: 'download',
-    ...(url.protocol === 'https:' && name !== null ? { tlsName: name } : {}),
-  };
 }
 
 function refused(url: URL, reason: string): FlmError {

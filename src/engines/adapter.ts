@@ -58,6 +58,8 @@ export interface EngineAdapter {
   readonly title: string;
   /** Ports it usually listens on; the first is its default. */
   readonly ports: readonly number[];
+  /** How its owner makes it listen on this machine alone, in a sentence. */
+  readonly stayHome: string;
   /**
    * Routes whose streams tell their token counts only when the request has `stream_options.include_usage`, which FLM then
    * adds. On all others they come by themselves, or not at all.

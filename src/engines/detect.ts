@@ -136,19 +136,36 @@ async function identify(
   return null;
 }
 
-/** Who has a port of this machine, in words: another FLM, an engine, or a program that is neither. */
-export async function whoListens(egress: Egress, bind: string, port: number): Promise<string> {
-  const host =
-    bind === '0.0.0.0' ? '127.0.0.1' : bind === '::' ? '[::1]' : bind.includes(':') ? `[${bind}]` : bind;
-  const target = { baseUrl: `http://${host}:${port}`, credential: null };
+/** What listens at a place: another FLM, an engine, or a program that is neither. */
+export interface Occupant {
+  readonly who: 'flm' | 'engine' | 'other';
+  /** Of an engine. */
+  readonly kind: EngineKind | null;
+  /** Whether it asks everybody for a key. */
+  readonly wantsKey: boolean;
+}
+
+/** Asks what listens at an address of this machine, around any tunnel. Never rejects. */
+export async function whoIsAt(by: Egress, ip: string, port: number): Promise<Occupant> {
+  const egress: Egress = { ...by, send: (request) => by.send({ ...request, isOwn: true }) };
+  const target = { baseUrl: `http://${ip.includes(':') ? `[${ip}]` : ip}:${port}`, credential: null };
   const io = { egress, signal: AbortSignal.timeout(WHO_TIMEOUT_MS), memo: createMemo(), known: false };
   const server = await getJson(target, '/health', io).then(
     (health) => health.server,
     () => '',
   );
-  if (server === 'flm') return 'another FLM';
+  if (server === 'flm') return { who: 'flm', kind: null, wantsKey: true };
   const engine = await recognise(target, { egress, timeoutMs: WHO_TIMEOUT_MS });
-  return engine === null ? 'another program' : `an engine (${ADAPTERS[engine.kind].title})`;
+  if (engine === null) return { who: 'other', kind: null, wantsKey: false };
+  return { who: 'engine', kind: engine.kind, wantsKey: engine.probe.status === 'needs-key' };
+}
+
+/** Who has a port of this machine, in words: another FLM, an engine, or a program that is neither. */
+export async function whoListens(egress: Egress, bind: string, port: number): Promise<string> {
+  const ip = bind === '0.0.0.0' ? '127.0.0.1' : bind === '::' ? '::1' : bind;
+  const { who, kind } = await whoIsAt(egress, ip, port);
+  if (who === 'flm') return 'another FLM';
+  return kind === null ? 'another program' : `an engine (${ADAPTERS[kind].title})`;
 }
 
 const WHO_TIMEOUT_MS = 1_000;

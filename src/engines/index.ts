@@ -1,6 +1,6 @@
 /** The engines room: adapters, detection, and how every engine is. */
 
-export { whoListens } from './detect';
+export { type Occupant, whoIsAt, whoListens } from './detect';
 export { createHistoryStore, type HistoryStore } from './history/store';
 export {
   EngineInput,
@@ -11,7 +11,7 @@ export {
   type TrialView,
 } from './model';
 export { createProcessTable } from './processes';
-export { ENGINE_KINDS, findKind } from './registry';
+export { adapterOf, ENGINE_KINDS, findKind } from './registry';
 export { createEngines, type Engines } from './service';
 export { createEngineStore, type EngineStore } from './store';
 export { createTrial, type Trial, type TrialState } from './trial';

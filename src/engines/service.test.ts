@@ -30,6 +30,7 @@ let changes: (readonly EngineState[])[];
 let ownPort: number;
 const foreignPorts = new Set<number>();
 let trial: Trial & { now: TrialState };
+let recorded: string[];
 let engines: Engines;
 
 const store: EngineStore = {
@@ -93,6 +94,7 @@ async function start(): Promise<void> {
     log: silentLog,
     trial,
     historyStore: { write: async () => {}, read: async () => ({ rows: [], totals: NOTHING_YET }) },
+    record: async ({ type }) => void recorded.push(type),
     processes: { engines: async () => [], isForeign: (port) => foreignPorts.has(port) },
     isOwnPort: (port) => port === ownPort,
     onChange: (states) => changes.push(states),
@@ -106,6 +108,7 @@ beforeEach(async () => {
   env = {};
   [rows, events, changes] = [[], [], []];
   ownPort = 9_999;
+  recorded = [];
   trial = fakeTrial('http://127.0.0.1:6000');
   await start();
 });
@@ -557,6 +560,7 @@ describe('the trial engine', () => {
     expect(engines.states()[0]?.slots).toBe(4);
     await engines.stopTrial();
     expect(brief()).toEqual([]);
+    expect(recorded).toEqual(['engine.trial_started', 'engine.trial_stopped']);
   });
 
   test('ends with FLM', async () => {

@@ -5,6 +5,7 @@
 
 import type { ConfigSnapshot } from '../config';
 import type {
+  AuditEvent,
   Cancel,
   Candidate,
   Clock,
@@ -72,6 +73,8 @@ export interface EnginesOptions {
   readonly bus: Bus;
   readonly log: Log;
   readonly trial: Trial;
+  /** Puts on record what is no change to a database. */
+  readonly record: (event: AuditEvent) => Promise<void>;
   readonly processes: ProcessTable;
   readonly isOwnPort: (port: number) => boolean;
   /** Told the new list after each look that changed it. */
@@ -90,7 +93,7 @@ const FRESH_MS = 15_000;
 const RETRY_SECONDS = 5;
 
 export async function createEngines(options: EnginesOptions): Promise<Engines> {
-  const { egress, config, clock, bus, trial, env, isOwnPort } = options;
+  const { egress, config, clock, bus, trial, env, isOwnPort, record } = options;
   const roster = await createRoster(options.store, trial, clock);
   const memos = new Map<string, Memo>();
   const strangers = new Strangers(clock);
@@ -306,12 +309,14 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
       await starting.finally(() => {
         trialStarts = null;
       });
+      await record({ type: 'engine.trial_started', severity: 'low', target: 'engine:trial', details: null });
       await watch.refreshAfterChange();
       return trialView(trial);
     },
 
     async stopTrial() {
       await trial.stop();
+      await record({ type: 'engine.trial_stopped', severity: 'low', target: 'engine:trial', details: null });
       await watch.refreshAfterChange();
       return trialView(trial);
     },

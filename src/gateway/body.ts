@@ -2,8 +2,9 @@
  * Reads a request body: as text where its length is known (fast), as bytes otherwise. Both refuse what is not UTF-8,
  * because what FLM would read and what the engine would read could then differ.
  */
-import type { Cancel } from '../contract';
 import { FlmError } from '../lib/errors';
+import type { Exchange } from './exchanges';
+import { Intake, type IntakeLimits } from './intake';
 import type { Units } from './scan';
 
 export interface RequestBody {
@@ -12,30 +13,51 @@ export interface RequestBody {
   readonly units: Units;
 }
 
+/** Up to here a body is read at once; of a longer one it is worth to know whether it moves. */
+const AT_ONCE_BYTES = 65_536;
+
 /**
  * Reads the whole body.
  * @throws PAYLOAD_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE for a Content-Encoding, INVALID_JSON when it is not UTF-8; the
- * signal's reason when it aborts first.
+ * signal's reason when the exchange is aborted first, which a body that comes too slowly does (BODY_TOO_SLOW).
  */
-export function readBody(request: Request, maxBytes: number, signal: Cancel): Promise<RequestBody> {
+export function readBody(
+  request: Request,
+  maxBytes: number,
+  exchange: Pick<Exchange, 'signal' | 'whileReading'>,
+  limits: IntakeLimits,
+): Promise<RequestBody> {
+  const { signal } = exchange;
+  const intake = new Intake(limits);
+  exchange.whileReading(intake);
   return new Promise((resolve, reject) => {
-    // The runtime cannot be told to stop reading, so a body that never ends is left behind.
-    const leave = { handleEvent: () => reject(signal.reason) };
+    // What is read at once cannot be given up, so a body that never ends is left behind.
+    const leave = {
+      handleEvent() {
+        exchange.whileReading(null);
+        intake.giveUp();
+        reject(signal.reason);
+      },
+    };
+    const over = () => {
+      exchange.whileReading(null);
+      signal.removeEventListener('abort', leave);
+    };
     signal.addEventListener('abort', leave);
-    read(request, maxBytes).then(
+    read(request, maxBytes, intake).then(
       (body) => {
-        signal.removeEventListener('abort', leave);
+        over();
         resolve(body);
       },
       (error: unknown) => {
-        signal.removeEventListener('abort', leave);
+        over();
         reject(error);
       },
     );
   });
 }
 
-async function read(request: Request, maxBytes: number): Promise<RequestBody> {
+async function read(request: Request, maxBytes: number, intake: Intake): Promise<RequestBody> {
   const encoding = request.headers.get('content-encoding');
   if (encoding !== null && encoding.toLowerCase() !== 'identity') {
     // Never expanded here: a few bytes can unpack to gigabytes.
@@ -44,9 +66,16 @@ async function read(request: Request, maxBytes: number): Promise<RequestBody> {
     });
   }
   const announced = request.headers.get('content-length');
-  if (announced === null) return readChunked(request, maxBytes);
+  if (announced === null) {
+    const bytes = withoutMark(await readPieces(request, maxBytes, intake));
+    decoded(bytes);
+    return { text: bytes.toString('latin1'), units: 'latin1' };
+  }
   const length = Number(announced);
   if (length > maxBytes) throw tooLarge(maxBytes);
+  if (length > AT_ONCE_BYTES)
+    return { text: decoded(await readPieces(request, maxBytes, intake)), units: 'utf16' };
+  intake.expect(length);
   const text = await request.text();
   // Bun turns invalid UTF-8 into U+FFFD, which is longer than what it stands for in all cases but one: a character of
   // four bytes whose last is missing. That one is passed on as U+FFFD; it changes no structure.
@@ -54,22 +83,23 @@ async function read(request: Request, maxBytes: number): Promise<RequestBody> {
   return { text, units: 'utf16' };
 }
 
-/** A body without a length is read piece by piece, so that it cannot grow past the limit first. */
-async function readChunked(request: Request, maxBytes: number): Promise<RequestBody> {
+/** Reads piece by piece: so a body cannot grow past the limit first, and one that does not move is noticed. */
+async function readPieces(request: Request, maxBytes: number, intake: Intake): Promise<Buffer> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   const reader = request.body?.getReader();
-  for (let next = await reader?.read(); next !== undefined && !next.done; next = await reader?.read()) {
+  if (reader === undefined) return Buffer.alloc(0);
+  intake.follow(reader);
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
     size += next.value.length;
+    intake.came(next.value.length);
     if (size > maxBytes) {
-      reader?.cancel().catch(() => {}); // The answer is decided; what the client still sends does not matter.
+      intake.giveUp(); // The answer is decided; what the client still sends does not matter.
       throw tooLarge(maxBytes);
     }
     chunks.push(next.value);
   }
-  const bytes = withoutMark(Buffer.concat(chunks));
-  if (!isUtf8(bytes)) throw notUtf8();
-  return { text: bytes.toString('latin1'), units: 'latin1' };
+  return Buffer.concat(chunks);
 }
 
 /** `text()` takes a byte order mark off, which RFC 8259 §8.1 allows; so does this. */
@@ -82,12 +112,12 @@ export function wireBody({ text, units }: RequestBody): string | Uint8Array<Arra
   return units === 'latin1' ? Buffer.from(text, 'latin1') : text;
 }
 
-function isUtf8(bytes: Uint8Array): boolean {
+/** @throws INVALID_JSON */
+function decoded(bytes: Uint8Array): string {
   try {
-    new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return true;
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    return false;
+    throw notUtf8();
   }
 }
 

@@ -4,14 +4,17 @@
  * has one Host, an absolute URL and a method some route could have.
  */
 import type { ConfigSnapshot } from '../config';
-import type { Clock, Screen, Visit } from '../contract';
+import type { Clock, Entrant, Screen, Visit } from '../contract';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import { newId } from '../lib/ids';
 import { clientIp, parseIp, parseIpSet } from '../lib/ip';
 import type { Log } from '../lib/log';
+import type { Cors } from './cors';
 import { errorResponse } from './errors';
 import { ownHeaders } from './headers';
+import { NOBODY, type Peer, type PeerPorts } from './peers';
+import { showQuota } from './quota';
 import { RequestRecord } from './record';
 import type { Tracing } from './tracing';
 
@@ -27,11 +30,13 @@ export interface Door {
 }
 
 /** What the edge knows of a request before any route sees it. */
-export interface RequestContext extends Visit {
+export interface RequestContext extends Visit, Entrant {
+  readonly id: string;
+  readonly ip: string;
   /** What will be told of it once it is over. */
   readonly record: RequestRecord;
-  /** The address at the other end of the connection: the client's, or that of a proxy in between. */
-  readonly peer: string;
+  /** The other end of the connection: the client's, or that of a proxy in between. */
+  readonly peer: Peer;
   readonly door: Door;
   /** Switches off the runtime's idle time-out for this connection: engines think for minutes. */
   readonly keepOpen: () => void;
@@ -39,13 +44,14 @@ export interface RequestContext extends Visit {
 
 /** The part of Bun's server that the edge uses. */
 export interface Connection {
-  requestIP(request: Request): { readonly address: string } | null;
+  requestIP(request: Request): Peer | null;
   timeout(request: Request, seconds: number): void;
 }
 
 export interface EdgeOptions {
   /** Answers what the edge lets through. A route that throws has its error rendered by `failed`. */
   readonly screen: Screen;
+  readonly cors: Cors;
   readonly routes: (context: RequestContext) => Response | Promise<Response>;
   readonly config: () => ConfigSnapshot;
   readonly clock: Clock;
@@ -60,10 +66,13 @@ export interface EdgeOptions {
   /** Reverse proxies of this listener, besides those of the settings. */
   readonly trustedProxies?: readonly string[];
   readonly door: Door;
+  readonly peerPorts: PeerPorts;
 }
 
 export interface Edge {
   fetch(request: Request, connection: Connection): Promise<Response>;
+  /** Calls `visit` for the other end of the connection of each request that has no answer yet. */
+  visitPeers(visit: (address: string, port: number) => void): void;
 }
 
 /** Paths by which others learn that FLM is stopping. */
@@ -78,6 +87,7 @@ const SWALLOW_BYTES = 1024 * 1024;
 export function createEdge(options: EdgeOptions): Edge {
   const {
     screen,
+    cors,
     routes,
     config,
     clock,
@@ -87,33 +97,41 @@ export function createEdge(options: EdgeOptions): Edge {
     loopback,
     tracing,
     door,
+    peerPorts,
     trustedProxies: own = [],
   } = options;
   let active = 0;
+  const unanswered = new Set<Peer>();
   let trustedNames: readonly string[] = [];
   let trusted = parseIpSet(own);
   let goodHost: string | null = null;
   let goodNames: readonly string[] = [];
 
-  /** The list is parsed again only when it is another one. */
-  function trustedProxies(): typeof trusted {
+  /**
+   * Whom proxies say that they ask for; null where there are none. `X-Real-IP` counts where there is no `X-Forwarded-For`
+   * (FLM-086), `Forwarded` never: a proxy that is not told to set it passes on whatever a client says there.
+   */
+  function forwardedFor({ headers }: Request): string | null {
     const names = config()['proxy.trusted_proxies'];
+    // The list is parsed again only when it is another one.
     if (names !== trustedNames) {
       trustedNames = names;
       trusted = parseIpSet([...own, ...names]);
     }
-    return trusted;
+    if (own.length === 0 && names.length === 0) return null;
+    return headers.get('x-forwarded-for') ?? headers.get('x-real-ip');
   }
 
   function contextFor(request: Request, connection: Connection): RequestContext {
     const id = newId();
     // Later the connection may be gone, and its address with it.
-    const peer = connection.requestIP(request)?.address ?? 'unknown';
-    const ip = clientIp(peer, request.headers.get('x-forwarded-for'), trustedProxies());
+    const peer = connection.requestIP(request) ?? NOBODY;
+    const ip = clientIp(peer.address, forwardedFor(request), trusted);
     return {
       request,
       id,
       ip,
+      quota: null,
       record: new RequestRecord(id, request, ip, clock, bus, tracing),
       peer,
       door,
@@ -150,9 +168,12 @@ export function createEdge(options: EdgeOptions): Edge {
       if (door.stance === 'draining' && !PROBES.test(context.request.url))
         throw new FlmError('SHUTTING_DOWN', { meta: { retryAfterSeconds: 1 } });
       screen.arrive(context);
-      // Before authentication: browsers send no credentials with a preflight. No origin is allowed yet.
-      if (context.request.method === 'OPTIONS')
-        return new Response(null, { status: 204, headers: ownHeaders(context.id) });
+      // Before authentication: browsers send no credentials with a preflight.
+      if (context.request.method === 'OPTIONS') {
+        const headers = { ...ownHeaders(context.id), ...cors.preflight(context.request) };
+        return new Response(null, { status: 204, headers });
+      }
+      cors.admit(context.request);
       return await routes(context);
     } catch (error) {
       return failed(error, context, log);
@@ -164,11 +185,24 @@ export function createEdge(options: EdgeOptions): Edge {
   return {
     async fetch(request, connection) {
       const context = contextFor(request, connection);
-      const response = await answer(context);
-      if (context.record.principalId === null) await screen.hold(context);
-      if (door.stance !== 'open') response.headers.set('connection', 'close');
-      context.record.answered(response.status);
-      return response;
+      const { peer } = context;
+      unanswered.add(peer);
+      peerPorts.add(peer.port);
+      try {
+        const response = await answer(context);
+        if (context.record.principalId === null) await screen.hold(context, response.status);
+        if (context.quota !== null) showQuota(response.headers, context.quota, clock.nowMs());
+        cors.mark(request, response);
+        if (door.stance !== 'open') response.headers.set('connection', 'close');
+        context.record.answered(response.status);
+        return response;
+      } finally {
+        unanswered.delete(peer);
+        peerPorts.remove(peer.port);
+      }
+    },
+    visitPeers(visit) {
+      for (const { address, port } of unanswered) visit(address, port);
     },
   };
 }
@@ -182,7 +216,10 @@ export function failed(error: unknown, { request, id, record }: RequestContext, 
   else if (error.status >= 500)
     log.info('a request was refused', { requestId: id, code: error.code, reason: error.message });
   const response = errorResponse(error, id, request);
-  if (hasLargeBody(request)) response.headers.set('connection', 'close');
+  const isSlow = error instanceof FlmError && error.code === 'BODY_TOO_SLOW';
+  // After a CONNECT the runtime takes whatever comes for the tunnel's, and answers nothing.
+  if (isSlow || hasLargeBody(request) || request.method === 'CONNECT')
+    response.headers.set('connection', 'close');
   return response;
 }
 

@@ -7,6 +7,8 @@ import type { Cancel, Clock, EngineRef } from '../contract';
 import { CancelSource } from '../lib/cancel';
 import { FlmError } from '../lib/errors';
 import type { Door } from './edge';
+import type { Intake } from './intake';
+import type { Peer, PeerPorts } from './peers';
 import type { RequestRecord } from './record';
 
 /** `unsure`: it did not answer in time, which a busy engine does too. */
@@ -21,6 +23,7 @@ export interface Exchange {
   readonly record: RequestRecord;
   /** Through which listener it came. */
   readonly door: Door;
+  readonly peer: Peer;
   /**
    * Aborts when the client leaves, a deadline passes, the key is revoked or FLM stops, and when the engine that works on
    * it is gone; its reason is an FlmError. Only in the last case a new one takes its place: another engine may be asked.
@@ -34,6 +37,8 @@ export interface Exchange {
   workingOn(engine: EngineRef | null, replaceable: boolean): number;
   /** Something came from the engine. Returns the monotonic time. */
   heard(): number;
+  /** From now on, until it is called with null, sweeps look after the body of the request, too. */
+  whileReading(intake: Intake | null): void;
   /** From now on the limit for streams counts, and every sweep calls `onSweep`. */
   becomeStream(onSweep: (nowMs: number) => void): void;
   /** Ends the book-keeping. Doing it twice does nothing. */
@@ -42,7 +47,9 @@ export interface Exchange {
 
 export interface Exchanges {
   /** Starts one for a request of `principalId`. The client's leaving aborts it. @throws SHUTTING_DOWN */
-  open(record: RequestRecord, principalId: string, client: AbortSignal, door: Door): Exchange;
+  open(record: RequestRecord, principalId: string, client: AbortSignal, door: Door, peer: Peer): Exchange;
+  /** Calls `visit` for the other end of the connection of each. */
+  visitPeers(visit: (address: string, port: number) => void): void;
   /** How many came through `door` and are under way. */
   through(door: Door): number;
   /** Aborts every exchange that `select` names. */
@@ -58,6 +65,7 @@ export interface ExchangesOptions {
   readonly clock: Clock;
   readonly config: () => ConfigSnapshot;
   readonly liveness: (engine: EngineRef) => Promise<Liveness>;
+  readonly peerPorts: PeerPorts;
 }
 
 /**
@@ -65,6 +73,9 @@ export interface ExchangesOptions {
  * one piece and nobody else could be asked, the request's own limit decides: it may have to finish before it answers anybody.
  */
 const MAX_UNSURE = 3;
+/** Whoever is cut off comes again: all at once they would hold up everybody else. */
+const MAX_SLOW_PER_SWEEP = 20;
+const APART_MS = 10;
 /** After this a request is told of before its end. */
 const LONG_MS = 30_000;
 
@@ -73,9 +84,12 @@ export function createExchanges(options: ExchangesOptions): Exchanges {
   let shut = false;
 
   return {
-    open(record, principalId, client, door) {
+    open(record, principalId, client, door, peer) {
       if (shut) throw new FlmError('SHUTTING_DOWN');
-      return new OpenExchange(record, principalId, client, door, options, open);
+      return new OpenExchange(record, principalId, client, door, peer, options, open);
+    },
+    visitPeers(visit) {
+      for (const { peer } of open) visit(peer.address, peer.port);
     },
     through: (door) => [...open].filter((exchange) => exchange.door === door).length,
     abortWhere(select, reason) {
@@ -87,7 +101,12 @@ export function createExchanges(options: ExchangesOptions): Exchanges {
     },
     sweep() {
       const nowMs = options.clock.monotonicMs();
-      for (const exchange of [...open]) exchange.sweep(nowMs);
+      let slow = 0;
+      for (const exchange of [...open]) {
+        exchange.sweep(nowMs);
+        if (!exchange.isTooSlow(nowMs) || slow >= MAX_SLOW_PER_SWEEP) continue;
+        setTimeout(() => exchange.giveUpReading(), slow++ * APART_MS);
+      }
     },
     get size() {
       return open.size;
@@ -102,6 +121,7 @@ class OpenExchange implements Exchange {
   readonly startedMs: number;
   readonly record: RequestRecord;
   readonly door: Door;
+  readonly peer: Peer;
   signal = new CancelSource();
   readonly #client: AbortSignal;
   readonly #options: ExchangesOptions;
@@ -112,6 +132,7 @@ class OpenExchange implements Exchange {
   #unsure = 0;
   #replaceable = false;
   #onSweep: ((nowMs: number) => void) | null = null;
+  #intake: Intake | null = null;
   #isAnnounced = false;
 
   constructor(
@@ -119,6 +140,7 @@ class OpenExchange implements Exchange {
     principalId: string,
     client: AbortSignal,
     door: Door,
+    peer: Peer,
     options: ExchangesOptions,
     open: Set<OpenExchange>,
   ) {
@@ -126,12 +148,14 @@ class OpenExchange implements Exchange {
     this.record = record;
     this.principalId = principalId;
     this.door = door;
+    this.peer = peer;
     this.startedMs = options.clock.monotonicMs();
     this.#client = client;
     this.#options = options;
     this.#open = open;
     this.#heardMs = this.startedMs;
     open.add(this);
+    options.peerPorts.add(peer.port);
     record.workBegins(principalId);
     if (client.aborted) this.handleEvent();
     else client.addEventListener('abort', this);
@@ -158,12 +182,16 @@ class OpenExchange implements Exchange {
     return this.#heardMs;
   }
 
+  whileReading(intake: Intake | null): void {
+    this.#intake = intake;
+  }
+
   becomeStream(onSweep: (nowMs: number) => void): void {
     this.#onSweep = onSweep;
   }
 
   close(): void {
-    this.#open.delete(this);
+    if (this.#open.delete(this)) this.#options.peerPorts.remove(this.peer.port);
     this.#client.removeEventListener('abort', this);
     this.record.workEnds();
   }
@@ -183,6 +211,15 @@ class OpenExchange implements Exchange {
     const silent = nowMs - this.#heardMs >= settings['proxy.stall_probe_ms'];
     if (silent && this.#engine !== null && !this.#probing) void this.#probe(this.#engine);
     this.#onSweep?.(nowMs);
+  }
+
+  /** Whether its body comes too slowly. */
+  isTooSlow(nowMs: number): boolean {
+    return this.#intake?.isTooSlow(nowMs) === true;
+  }
+
+  giveUpReading(): void {
+    if (this.#intake !== null) this.abort(this.#intake.slowness());
   }
 
   async #probe(engine: EngineRef): Promise<void> {

@@ -1,5 +1,6 @@
 /** Which headers travel in which direction. Both ways are lists of what passes or what never does; see design §5. */
 import type { EgressHeaders } from '../egress';
+import { SECURITY_HEADERS } from '../lib/security-headers';
 
 /**
  * Request headers that reach an engine. Everything else stays here: hop-by-hop headers break pooling and framing,
@@ -89,16 +90,5 @@ function namedInConnection(connection: string | null): ReadonlySet<string> {
 
 /** The headers of an answer that FLM itself gives (FLM-084). Made anew each time: callers add to it. */
 export function ownHeaders(requestId: string): Record<string, string> {
-  return {
-    'x-request-id': requestId,
-    server: 'flm',
-    'x-content-type-options': 'nosniff',
-    'x-frame-options': 'DENY',
-    'x-xss-protection': '1; mode=block',
-    'referrer-policy': 'no-referrer',
-    'content-security-policy':
-      "default-src 'self'; script-src 'none'; style-src 'none'; img-src 'none'; font-src 'none'; connect-src 'self'; frame-ancestors 'none'; base-uri 'self'; form-action 'none'",
-    'permissions-policy':
-      'accelerometer=(), camera=(), geolocation=(), gyroscope=(), magnetometer=(), microphone=(), payment=(), usb=()',
-  };
+  return { 'x-request-id': requestId, server: 'flm', ...SECURITY_HEADERS };
 }

@@ -2,9 +2,12 @@
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
+import type { CurrentPolicy } from '../policy';
+import { createCors } from './cors';
 import { createEdge, type Door, type Edge, type Stance } from './edge';
 import { createExchanges, type ExchangesOptions } from './exchanges';
 import type { GatewayDeps } from './infer';
+import { PeerPorts } from './peers';
 import { createRoutes, type RoutesOptions } from './routes';
 
 export type { Connection, Stance } from './edge';
@@ -33,6 +36,10 @@ export interface Gateway {
   edge(options: EntranceOptions): Entrance;
   /** Requests that engines work on, or that wait for one. */
   busy(): number;
+  /** False: on no connection from that port. */
+  mayServe(port: number): boolean;
+  /** Calls `visit` for the other end of every connection on whose request FLM or an engine works. */
+  visitServed(visit: (address: string, port: number) => void): void;
   /** Takes no new request, ends every other with SHUTTING_DOWN, and resolves when they are gone or after `waitMs`. */
   drain(waitMs: number): Promise<void>;
   close(): void;
@@ -42,6 +49,8 @@ export interface GatewayOptions
   extends Omit<GatewayDeps, 'exchanges'>,
     Pick<ExchangesOptions, 'liveness'>,
     Pick<RoutesOptions, 'catalogue' | 'isReady' | 'metrics'> {
+  /** Whose pages may read answers. */
+  readonly policy: CurrentPolicy;
   readonly bus: Bus;
   readonly log: Log;
 }
@@ -51,8 +60,11 @@ const SWEEP_MS = 250;
 
 export function createGateway(options: GatewayOptions): Gateway {
   const { clock, config, log, bus, tracing, screen } = options;
-  const exchanges = createExchanges({ clock, config, liveness: options.liveness });
+  const peerPorts = new PeerPorts();
+  const exchanges = createExchanges({ clock, config, liveness: options.liveness, peerPorts });
   const routes = createRoutes({ ...options, deps: { ...options, exchanges } });
+  const cors = createCors(options.policy);
+  const edges: Edge[] = [];
   const timer = setInterval(() => exchanges.sweep(), SWEEP_MS);
   timer.unref();
 
@@ -68,8 +80,23 @@ export function createGateway(options: GatewayOptions): Gateway {
     edge(entrance) {
       const door: Door = { stance: 'open' };
       const busy = () => exchanges.size;
+      const edge = createEdge({
+        screen,
+        cors,
+        routes,
+        config,
+        clock,
+        bus,
+        log,
+        tracing,
+        ...entrance,
+        door,
+        busy,
+        peerPorts,
+      });
+      edges.push(edge);
       return {
-        ...createEdge({ screen, routes, config, clock, bus, log, tracing, ...entrance, door, busy }),
+        ...edge,
         become(stance) {
           door.stance = stance;
         },
@@ -82,6 +109,11 @@ export function createGateway(options: GatewayOptions): Gateway {
       };
     },
     busy: () => exchanges.size,
+    mayServe: (port) => peerPorts.has(port),
+    visitServed(visit) {
+      for (const edge of edges) edge.visitPeers(visit);
+      exchanges.visitPeers(visit);
+    },
     async drain(waitMs) {
       exchanges.shutDown();
       const deadlineMs = clock.monotonicMs() + waitMs;

@@ -1,14 +1,16 @@
 /** The way of one inference request, in the order that ORDER names and a test holds (design §2). */
+import type { Allowed } from '../admission';
 import type { ConfigSnapshot } from '../config';
 import type {
-  Candidate,
   Clock,
+  Entrant,
   InferenceRoute,
   Plan,
   Principal,
   RefusalReason,
   Screen,
   Ticket,
+  Visit,
 } from '../contract';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
@@ -16,6 +18,7 @@ import { askInTurn, type EngineAccess, type Inference } from './attempt';
 import { readBody } from './body';
 import { DIALECTS, type Dialect, isAnthropic } from './dialects';
 import type { RequestContext } from './edge';
+import { estimateTokens } from './estimate';
 import type { Exchanges } from './exchanges';
 import { relayWhole } from './relay';
 import { relayStream } from './relay-stream';
@@ -47,36 +50,42 @@ export interface GatewayDeps {
     ):
       | { readonly principal: Principal; readonly refusal: null }
       | { readonly principal: null; readonly refusal: RefusalReason };
+    /** What was laid down for a key; null: nothing. */
+    rulesOf(principal: Principal): { checkPlace(visit: Visit): void } | null;
     anyUsable(): boolean;
   };
   readonly models: {
     plan(model: string, route: InferenceRoute, allowed: Allowed | null): Plan | Promise<Plan>;
   };
   readonly screen: Screen;
-  readonly admission: { admit(id: string, principal: Principal, plan: Plan): Ticket };
-  /** Whether a principal may use a candidate that was asked for as `asked`; null: the name itself, whatever it means. */
-  readonly mayUse: (principal: Principal, candidate: Candidate | null, asked: string) => boolean;
+  readonly admission: {
+    admit(entrant: Entrant, principal: Principal, plan: Plan, tokens: number): Ticket | Promise<Ticket>;
+    count(entrant: Entrant, principal: Principal): void | Promise<void>;
+    allowedFor(principal: Principal): Allowed | null;
+    metersTokens(principal: Principal): boolean;
+  };
   readonly engines: EngineAccess;
   readonly exchanges: Exchanges;
   /** Null where FLM keeps no traces. */
   readonly tracing: Tracing | null;
   readonly config: () => ConfigSnapshot;
+  /** The rate below which a body is given up; null: it may take its time. */
+  readonly minBodyBytesPerSecond: () => number | null;
   readonly clock: Clock;
   readonly bus: Bus;
 }
 
-/** What a key's list lets through, of mayUse. */
-export type Allowed = (candidate: Candidate | null, asked: string) => boolean;
-
 /**
  * Who is asking. Looks at headers only: nothing of the body has been read.
- * @throws INVALID_API_KEY, NO_API_KEYS; IP_BLOCKED, RATE_LIMITED in their place
+ * @throws INVALID_API_KEY, NO_API_KEYS; IP_BLOCKED, RATE_LIMITED in their place; KEY_ADDRESS_REFUSED, KEY_ORIGIN_REFUSED
  */
 export function identify(context: RequestContext, { keys, screen, bus }: GatewayDeps): Principal {
   const { request, id, record } = context;
   const { principal, refusal } = keys.identify(authorizationOf(request));
   if (principal !== null) {
     record.principalId = principal.id;
+    // A key in the wrong place may be in the wrong hands: that speaks for nobody's address.
+    keys.rulesOf(principal)?.checkPlace(context);
     screen.known(context);
     return principal;
   }
@@ -91,11 +100,6 @@ export function identifyClient(context: RequestContext, deps: GatewayDeps): Prin
   const principal = identify(context, deps);
   if (!principal.scopes.has('inference')) throw new FlmError('FORBIDDEN', { meta: { scope: 'inference' } });
   return principal;
-}
-
-/** Null for somebody who may use every model. */
-export function allowedFor(principal: Principal, { mayUse }: GatewayDeps): Allowed | null {
-  return principal.models === null ? null : (candidate, asked) => mayUse(principal, candidate, asked);
 }
 
 /** `Authorization`, or on Anthropic's routes, without one, what their clients send instead: `x-api-key`. */
@@ -117,19 +121,23 @@ export async function infer(
 ): Promise<Response> {
   const principal = identifyClient(context, deps);
   const dialect: Dialect = DIALECTS[route];
-  const { request, id, record } = context;
+  const { request, record } = context;
   record.path = route;
-  const exchange = deps.exchanges.open(record, principal.id, request.signal, context.door);
+  const exchange = deps.exchanges.open(record, principal.id, request.signal, context.door, context.peer);
   let inference: Inference;
   try {
-    const body = await readBody(request, deps.config()['proxy.max_body_bytes'], exchange.signal);
-    const scan = scanBody(body.text, body.units, dialect.controlKeys);
+    const body = await readBody(request, deps.config()['proxy.max_body_bytes'], exchange, deps);
+    const isMetered = deps.admission.metersTokens(principal);
+    const keys = isMetered ? dialect.meteredKeys : dialect.controlKeys;
+    const scan = scanBody(body.text, body.units, keys);
     const streams = scan.stream && dialect.streams;
     record.model = scan.model;
     record.isStream = streams;
-    const plan = await deps.models.plan(scan.model, route, allowedFor(principal, deps));
+    const plan = await deps.models.plan(scan.model, route, deps.admission.allowedFor(principal));
     if (exchange.signal.aborted) throw exchange.signal.reason;
-    const ticket = deps.admission.admit(id, principal, plan);
+    const tokens = isMetered ? estimateTokens(body.text.length, scan.more, dialect) : 0;
+    const admitted = deps.admission.admit(context, principal, plan, tokens);
+    const ticket = admitted instanceof Promise ? await admitted : admitted;
     const repeatable = dialect.isRepeatable(scan.more);
     const { tracing } = deps;
     inference = { route, dialect, request, body, scan, streams, repeatable, ticket, exchange, tracing };

@@ -23,7 +23,7 @@ export function admitToMetrics(context: RequestContext, deps: GatewayDeps): void
  */
 function isFromHere({ request, peer }: RequestContext, { config }: GatewayDeps): boolean {
   const settings = config();
-  const ip = parseIp(peer);
+  const ip = parseIp(peer.address);
   if (!settings['metrics.open_to_loopback'] || ip === null || !isLoopback(ip)) return false;
   if (parseIpSet(settings['proxy.trusted_proxies']).has(ip)) return false;
   for (const name of request.headers.keys()) if (BETWEEN.test(name)) return false;

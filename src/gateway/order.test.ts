@@ -66,6 +66,7 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
           ? { principal, refusal: null }
           : { principal: null, refusal: 'invalid_or_revoked_api_key' };
       },
+      rulesOf: () => null,
       anyUsable: () => true,
     },
     models: {
@@ -76,8 +77,12 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
       },
     },
     screen: { arrive: () => trip('screen'), stranger() {}, hold: () => null, known() {} },
+    policy: () => null,
     admission: {
-      admit(id): Ticket {
+      count() {},
+      allowedFor: () => null,
+      metersTokens: () => false,
+      admit({ id }): Ticket {
         trip('admit');
         return {
           id,
@@ -103,9 +108,9 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
         return answer();
       },
     },
-    mayUse: () => true,
     catalogue: { openAiListJson: () => '[]', openAiModel: async () => null },
     metrics: async () => ({ type: 'text/plain', text: '' }),
+    minBodyBytesPerSecond: () => null,
     tracing: null,
     isReady: () => true,
     liveness: async () => 'alive',

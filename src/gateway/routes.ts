@@ -1,11 +1,12 @@
 /** The routes of the API for clients (FLM-074, as design §3 has them). Mounted by the gateway alone. */
 import { Elysia } from 'elysia';
+import type { Allowed } from '../admission';
 import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
 import { INFERENCE_ROUTES } from './dialects';
 import { failed, type RequestContext } from './edge';
 import { ownHeaders } from './headers';
-import { type Allowed, allowedFor, type GatewayDeps, identify, identifyClient, infer } from './infer';
+import { type GatewayDeps, identify, identifyClient, infer } from './infer';
 import { admitToMetrics } from './metrics-door';
 
 export interface RoutesOptions {
@@ -42,6 +43,13 @@ export function createRoutes({ deps, catalogue, metrics, isReady, log }: RoutesO
       return failed(error, context, log);
     }
   };
+  /** What somebody may see of the models. It counts as a request. */
+  async function allowedOf(context: RequestContext): Promise<Allowed | null> {
+    const principal = identifyClient(context, deps);
+    await deps.admission.count(context, principal);
+    return deps.admission.allowedFor(principal);
+  }
+
   // The body is read after authentication, by the handler itself.
   const unparsed = { parse: 'none' } as const;
 
@@ -69,15 +77,15 @@ export function createRoutes({ deps, catalogue, metrics, isReady, log }: RoutesO
     )
     .get(
       '/v1/models',
-      route((context) => {
-        const allowed = allowedFor(identifyClient(context, deps), deps);
+      route(async (context) => {
+        const allowed = await allowedOf(context);
         return jsonText(catalogue.openAiListJson(allowed), context);
       }),
     )
     .get(
       '/v1/models/*',
       route(async (context) => {
-        const allowed = allowedFor(identifyClient(context, deps), deps);
+        const allowed = await allowedOf(context);
         return json(await catalogue.openAiModel(modelIn(context.request), allowed), context);
       }),
     )

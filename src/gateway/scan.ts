@@ -22,7 +22,7 @@ export interface Scan {
   readonly modelSpan: Span;
   /** Whether an event stream is asked for. */
   readonly stream: boolean;
-  /** Whether the client leaves the usage chunk of a stream out. What is neither yes nor no is for the engine to judge. */
+  /** Whether the client leaves the usage chunk of a stream out. */
   readonly omitsUsage: boolean;
   readonly streamOptionsSpan: Span | null;
   /** Offset just after the opening brace: where a key can be put in. */
@@ -56,7 +56,8 @@ const CLOSE_BRACE = 125;
 
 /**
  * Reads the control keys of a request body, and those that the route has beside them.
- * @throws INVALID_JSON, DUPLICATE_KEY; INVALID_MODEL when `model` is missing or no string.
+ * @throws INVALID_JSON, DUPLICATE_KEY; INVALID_MODEL when `model` is missing or no string; INVALID_REQUEST when what asks for a
+ * stream is neither true nor false.
  */
 export function scanBody(text: string, units: Units, more: readonly string[] = NO_KEYS): Scan {
   const names = more.length === 0 ? CONTROL_KEYS : [...CONTROL_KEYS, ...more];
@@ -70,21 +71,39 @@ export function scanBody(text: string, units: Units, more: readonly string[] = N
     const reason = modelSpan === undefined ? 'it is missing' : 'it is not a string';
     throw new FlmError('INVALID_MODEL', { meta: { reason }, param: 'model' });
   }
+  // Half a character is U+FFFD for Go, an error for others, and part of a name for none.
+  if (!model.isWellFormed())
+    throw new FlmError('INVALID_MODEL', { meta: { reason: 'it holds half a character' }, param: 'model' });
   const streamOptionsSpan = spans.get('stream_options');
-  const streamOptions = read(streamOptionsSpan);
+  const includeUsage = usageFlagOf(read(streamOptionsSpan) ?? {});
   return {
     model,
     modelSpan,
-    stream: read(spans.get('stream')) === true,
-    omitsUsage: omitsUsage(streamOptions ?? {}),
+    stream: flag(read(spans.get('stream')), 'stream') ?? false,
+    omitsUsage: includeUsage === false,
     streamOptionsSpan: streamOptionsSpan ?? null,
     bodyStart,
     more: more.length === 0 ? NOTHING : Object.fromEntries(more.map((name) => [name, read(spans.get(name))])),
   };
 }
 
-function omitsUsage(streamOptions: unknown): boolean {
-  return isRecord(streamOptions) && (streamOptions.include_usage ?? false) === false;
+/** Whether usage is asked for; null where the options are none, which is for the engine to judge. */
+function usageFlagOf(streamOptions: unknown): boolean | null {
+  if (!isRecord(streamOptions)) return null;
+  for (const key of Object.keys(streamOptions)) {
+    if (key !== 'include_usage' && foldCase(key) === 'include_usage') throw duplicate('include_usage');
+  }
+  return flag(streamOptions.include_usage, 'include_usage') ?? false;
+}
+
+/**
+ * What says whether there is a stream, and with which end, must say it to everybody: for vLLM 1 and "yes" are true, and for
+ * others an error.
+ */
+function flag(value: unknown, param: string): boolean | null {
+  if (typeof value === 'boolean') return value;
+  if (value === undefined || value === null) return null;
+  throw new FlmError('INVALID_REQUEST', { meta: { reason: `"${param}" is neither true nor false` }, param });
 }
 
 /**
@@ -184,8 +203,7 @@ function findMembers(
     const start = at;
     at = skipString(text, at);
     const name = closers.length === 1 ? nameAt(text, { start, end: at }, units, names) : null;
-    if (name !== null && spans.has(name))
-      throw new FlmError('DUPLICATE_KEY', { meta: { key: name }, param: name });
+    if (name !== null && spans.has(name)) throw duplicate(name);
     at = skipSpace(text, at);
     if (text.charCodeAt(at) !== COLON) throw invalid('a colon is missing', at);
     at = skipSpace(text, at + 1);
@@ -235,7 +253,7 @@ function nameAt(text: string, span: Span, units: Units, names: readonly string[]
   if (!names.includes(folded)) return null;
   if (name === folded) return folded;
   // "Model" is another key for most engines and the same key for Go's: which one it meant cannot be told.
-  throw new FlmError('DUPLICATE_KEY', { meta: { key: folded }, param: folded });
+  throw duplicate(folded);
 }
 
 /** Simple case folding as Go's encoding/json does it: `ſ` is an s and the Kelvin sign is a k. */
@@ -250,6 +268,10 @@ function parse(text: string, { start, end }: Span, units: Units): unknown {
   } catch {
     throw invalid('a string holds a control character or an unknown escape', start);
   }
+}
+
+function duplicate(key: string): FlmError {
+  return new FlmError('DUPLICATE_KEY', { meta: { key }, param: key });
 }
 
 function invalid(reason: string, at: number): FlmError {

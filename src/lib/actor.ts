@@ -17,7 +17,15 @@ export interface Actor {
   readonly ip: string | null;
 }
 
-const SYSTEM: Actor = { kind: 'system', id: 'flm', via: 'inside', requestId: null, traceId: null, ip: null };
+/** FLM itself. */
+export const SYSTEM: Actor = {
+  kind: 'system',
+  id: 'flm',
+  via: 'inside',
+  requestId: null,
+  traceId: null,
+  ip: null,
+};
 
 const storage = new AsyncLocalStorage<Actor>();
 

@@ -45,6 +45,7 @@ describe('the catalogue', () => {
       'DB_KEY_WRONG',
       'DB_MISSING',
       'EXPOSURE_REFUSED',
+      'EXPOSURE_WITHOUT_KEY',
       'PROXY_INVALID_CONFIG',
     ]);
   });

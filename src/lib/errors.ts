@@ -158,6 +158,13 @@ export const ERRORS = {
     message: 'This address may not use FLM.',
     hint: 'Its owner can lift that: flm security ip-blocklist unblock <address>',
   },
+  BAN_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: '{ip} is not banned.',
+    hint: 'Who is: flm security ip-blocklist list',
+  },
   IP_NOT_ALLOWED: {
     status: 403,
     type: 'permission_error',
@@ -172,12 +179,68 @@ export const ERRORS = {
     message: 'Web pages of "{origin}" may not use this.',
     hint: 'Its owner can allow them in cors.allowed_origins: flm security policy edit',
   },
+  KEY_ADDRESS_REFUSED: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'This key may not be used from this address.',
+    hint: 'Its owner can change that: flm api-keys update {key} --cidr <network>',
+  },
+  KEY_ORIGIN_REFUSED: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'This key may not be used by {from}.',
+    hint: 'Its owner can change that: flm api-keys update {key} --origin <origin>',
+  },
   POLICY_UNREADABLE: {
     status: 403,
     type: 'permission_error',
     exit: 1,
     message: 'The security policy cannot be read, so nobody is let in: {reason}.',
     hint: 'Put one of its versions back: flm security policy history, then flm security policy rollback N',
+  },
+  POLICY_INVALID: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'The policy is not valid, and the one in force stays: {problems}.',
+    hint: 'docs/policy.md explains the keys; "flm security policy schema" prints the JSON Schema.',
+  },
+  POLICY_CONFLICT: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'Version {version} of the policy is in force, not {expected}: somebody else has changed it.',
+    hint: 'See what is new: flm security policy show',
+  },
+  POLICY_VERSION_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is no version {version} of the policy.',
+    hint: '"flm security policy history" shows the versions.',
+  },
+  POLICY_VERSION_ALTERED: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'Version {version} of the policy is not as it was written, so it cannot be put back.',
+    hint: 'Take another one: flm security policy history',
+  },
+  POLICY_LOCKS_OUT: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'That would shut out everybody who used FLM in the last hour: {clients}.',
+    hint: 'Add their networks first, or say --force.',
+  },
+  NETWORK_NOT_LISTED: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: '{network} is not on the list.',
+    hint: '"flm security ip-whitelist list" shows it.',
   },
   RATE_LIMITED: {
     status: 429,
@@ -224,6 +287,13 @@ export const ERRORS = {
     exit: 1,
     message: 'The engine did not finish within {limitMs} ms.',
     hint: 'Ask for a stream, or raise proxy.request_timeout_ms.',
+  },
+  BODY_TOO_SLOW: {
+    status: 408,
+    type: 'timeout_error',
+    exit: 1,
+    message: 'The body of the request came too slowly: on average less than {bytesPerSecond} bytes a second.',
+    hint: 'Send it again on a better connection, or lower connections.min_body_bytes_per_s of the policy.',
   },
   STREAMING_TIMEOUT: {
     status: 408,
@@ -387,6 +457,13 @@ export const ERRORS = {
     message: 'There is no API key "{id}".',
     hint: '"flm api-keys list" shows the keys.',
   },
+  KEY_NOT_WAITING: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'No new key waits to be collected for "{id}".',
+    hint: '"flm api-keys list" shows which do. A key is handed over once; for another one: flm api-keys rotate {id}',
+  },
   KEY_ALREADY_REVOKED: {
     status: 409,
     type: 'invalid_request_error',
@@ -465,6 +542,37 @@ export const ERRORS = {
     exit: 3,
     message: 'Binding {bind} would offer FLM without TLS on a public address ({address}).',
     hint: 'Bind a private address, put a TLS proxy in front, or say --allow-plaintext if the network in between is yours.',
+  },
+  EXPOSURE_WITHOUT_KEY: {
+    status: 400,
+    type: 'invalid_request_error',
+    exit: 3,
+    message:
+      'Listening on {bind} would offer FLM to other machines ({address}), and nobody has an API key yet.',
+    hint: 'Make a key first: flm api-keys create --label my-app. Or bind 127.0.0.1 without --onion, or say --allow-no-key and make keys later.',
+  },
+
+  // Alerts
+  ALERT_RULE_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is no alert rule "{id}".',
+    hint: '"flm security alerts list" shows the rules.',
+  },
+  ALERT_TARGET_NOT_FOUND: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'There is no target of alerts "{id}".',
+    hint: '"flm security alerts targets list" shows the targets.',
+  },
+  ALERT_TARGET_IN_USE: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'Rules still send to "{id}": {rules}.',
+    hint: 'Give them another target first: flm security alerts set <rule> --target log',
   },
 
   // Configuration

@@ -109,27 +109,33 @@ export function parseIpSet(entries: readonly string[]): IpSet {
  * A part that is no address ends the walk: what stands left of it proves nothing.
  */
 export function clientIp(peer: string, forwardedFor: string | null, trusted: IpSet): string {
-  let client = canonical(peer);
-  if (forwardedFor === null || parseIp(client) === null) return client;
-  const hops = forwardedFor
-    .split(',')
-    .map((part) => parseIp(part.trim().replace(/^(\d+(?:\.\d+){3}|\[.*\]):\d+$/, '$1')));
-  for (let i = hops.length - 1; i >= 0 && trusted.has(client); i--) {
-    const hop = hops[i];
-    if (hop === null || hop === undefined) break;
+  let client = parsePeer(peer);
+  if (client === null) return peer;
+  if (forwardedFor === null) return client;
+  // From the right, and no further than needed: a stranger's thousand addresses are not even looked at.
+  for (let end = forwardedFor.length; end >= 0 && trusted.has(client); ) {
+    const comma = end === 0 ? -1 : forwardedFor.lastIndexOf(',', end - 1);
+    const hop = parseIp(
+      forwardedFor
+        .slice(comma + 1, end)
+        .trim()
+        .replace(/^(\d+(?:\.\d+){3}|\[.*\]):\d+$/, '$1'),
+    );
+    if (hop === null) break;
     client = hop;
+    end = comma;
   }
   return client;
 }
 
 /** Peers as they were parsed: few of them send most requests. */
-const peers = new Map<string, string>();
+const peers = new Map<string, string | null>();
 const MAX_PEERS = 4_096;
 
-function canonical(peer: string): string {
+function parsePeer(peer: string): string | null {
   let ip = peers.get(peer);
   if (ip === undefined) {
-    ip = parseIp(peer) ?? peer;
+    ip = parseIp(peer);
     if (peers.size >= MAX_PEERS) peers.clear();
     peers.set(peer, ip);
   }

@@ -69,7 +69,8 @@ function thisMachine(): Machine {
   return { addresses: interfaceAddresses(), defaultInterface: defaultInterfaceIn(readRoutes()) };
 }
 
-function interfaceAddresses(): MachineAddress[] {
+/** The addresses of this machine, each with its interface. */
+export function interfaceAddresses(): MachineAddress[] {
   return Object.entries(networkInterfaces()).flatMap(([interfaceName, list]) =>
     (list ?? []).flatMap(({ address }) => {
       const ip = parseIp(address);

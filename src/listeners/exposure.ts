@@ -2,6 +2,7 @@
 import { FlmError } from '../lib/errors';
 import { ipReach } from '../lib/ip';
 import { machineAddresses, UNSPECIFIED } from './endpoints';
+import type { ProxyProfile } from './model';
 
 export type Exposure = 'loopback' | 'private' | 'public';
 
@@ -29,4 +30,15 @@ export function checkExposure(bind: string, allowPlaintext: boolean): Exposure {
   if (exposure === 'public' && !allowPlaintext)
     throw new FlmError('EXPOSURE_REFUSED', { meta: { bind, address } });
   return exposure;
+}
+
+/** @throws EXPOSURE_WITHOUT_KEY for a proxy that other machines reach, by an address or through Tor, while nobody could use it */
+export function requireKeyFor({ bind, onion = null }: ProxyProfile, hasKey: boolean): void {
+  if (hasKey) return;
+  const { exposure, address } = exposureOf(bind, machineAddresses());
+  if (exposure !== 'loopback') throw new FlmError('EXPOSURE_WITHOUT_KEY', { meta: { bind, address } });
+  if (onion !== null)
+    throw new FlmError('EXPOSURE_WITHOUT_KEY', {
+      meta: { bind: 'an onion address', address: 'through Tor' },
+    });
 }

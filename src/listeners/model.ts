@@ -27,6 +27,8 @@ export interface ProxyProfile {
   readonly trustedProxies: readonly string[];
   /** Whether a public address may be bound without TLS. */
   readonly allowPlaintext: boolean;
+  /** Whether other machines may reach it before there is a key. */
+  readonly allowNoKey?: boolean;
   /** The onion service that leads to it; null, or left out by older versions: none. */
   readonly onion?: { readonly clients: readonly string[] } | null;
 }
@@ -45,7 +47,12 @@ export const ProxyInput = Type.Object(
         description: 'Addresses and networks, besides those of proxy.trusted_proxies.',
       }),
     ),
-    allow_plaintext: Type.Optional(Type.Boolean()),
+    allow_plaintext: Type.Optional(
+      Type.Boolean({ description: 'Whether a public address may be bound without TLS.' }),
+    ),
+    allow_no_key: Type.Optional(
+      Type.Boolean({ description: 'Whether other machines may reach it before there is an API key.' }),
+    ),
     onion: Type.Optional(Type.Boolean({ description: 'Whether it can be reached through Tor.' })),
     onion_clients: Type.Optional(
       Type.Array(OnionClient, {
@@ -152,6 +159,10 @@ export const ProxiesReloaded = Type.Object(
     restart_required: Type.Array(Type.String(), {
       description: 'Settings that count from the next start on.',
     }),
+    policy_version: nullable(Type.Integer(), {
+      description:
+        'The version of the security policy in force; null: it cannot be read, and nobody is let in.',
+    }),
     errors: Type.Array(Type.Object({ handle_id: Type.String(), error: Type.String() })),
   },
   { description: 'What reading the settings again has changed.' },
@@ -163,7 +174,7 @@ export interface ProxiesApi {
   list(): Promise<ProxyList>;
   /**
    * Starts a proxy, and from then on whenever FLM starts.
-   * @throws PROXY_EXISTS, PROXY_PORT_IN_USE, PROXY_INVALID_CONFIG, EXPOSURE_REFUSED
+   * @throws PROXY_EXISTS, PROXY_PORT_IN_USE, PROXY_INVALID_CONFIG, EXPOSURE_REFUSED, EXPOSURE_WITHOUT_KEY
    */
   start(input: ProxyInput): Promise<ProxyView>;
   /** Stops once requests under way have finished, or after proxy.drain_ms. @throws PROXY_NOT_FOUND */

@@ -72,7 +72,10 @@ function isFor(request: Request, address: string | null): boolean {
 
 function farAway(connection: Visitor): Visitor {
   return {
-    requestIP: () => ({ address: ONION_PEER }),
+    requestIP(request) {
+      const peer = connection.requestIP(request);
+      return peer === null ? null : { ...peer, address: ONION_PEER };
+    },
     timeout: (request, seconds) => connection.timeout(request, seconds),
   };
 }

@@ -1,6 +1,7 @@
 /** The plain HTTP listener of a proxy: binds a port, or says who has it. */
 import { FlmError, reasonOf } from '../lib/errors';
 import { isShared, listeningSockets, steerToLatest, stopListeningOnly } from './hand-on';
+import { noticeTheVanished } from './vanished';
 
 /** What answers the requests of a listener. */
 export interface Handler {
@@ -9,7 +10,7 @@ export interface Handler {
 
 /** What is known of the other end of a connection, and done to it. */
 export interface Visitor {
-  requestIP(request: Request): { readonly address: string } | null;
+  requestIP(request: Request): { readonly address: string; readonly port: number } | null;
   timeout(request: Request, seconds: number): void;
 }
 
@@ -40,6 +41,8 @@ export interface ListenOptions {
   readonly port: number;
   readonly handler: Handler;
   readonly tenancy?: Tenancy;
+  /** Whether clients are elsewhere, where they can vanish without a word. */
+  readonly isExposed?: boolean;
 }
 
 /** Silent connections are closed after this, until a route takes its request out of it. */
@@ -49,7 +52,13 @@ const POLL_MS = 10;
 const RUNTIME_BODY_LIMIT = 2 ** 40;
 
 /** @throws PROXY_PORT_IN_USE (without knowing by whom), PROXY_INVALID_CONFIG when the address is not this machine's. */
-export function listen({ bind, port, handler, tenancy = 'alone' }: ListenOptions): Listener {
+export function listen({
+  bind,
+  port,
+  handler,
+  tenancy = 'alone',
+  isExposed = false,
+}: ListenOptions): Listener {
   const serve = (reusePort: boolean) =>
     Bun.serve({
       hostname: bind,
@@ -73,6 +82,7 @@ export function listen({ bind, port, handler, tenancy = 'alone' }: ListenOptions
       throw inUse(bind, port);
     }
     if (tenancy === 'shared') steerToLatest(sockets);
+    if (isExposed) noticeTheVanished(sockets);
     return {
       bind,
       port: bound,

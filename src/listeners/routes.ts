@@ -1,6 +1,7 @@
 /** `/api/v1/proxies`: the listeners of the API for clients. */
 import { Elysia } from 'elysia';
 import { type ScopeGuard, STRICT } from '../lib/scope-guard';
+import { type ExposureApi, ExposureReport } from './exposure-model';
 import {
   OneProxy,
   type ProxiesApi,
@@ -49,5 +50,18 @@ export function proxiesRoutes(proxies: ProxiesApi, guard: ScopeGuard) {
       body: ProxySelector,
       response: ProxiesReloaded,
       detail: { operationId: 'reloadProxies', summary: 'Read the settings again' },
+    });
+}
+
+export function exposureRoutes({ exposure }: ExposureApi, guard: ScopeGuard) {
+  return new Elysia({ prefix: '/api/v1/security/exposure', tags: ['security'], ...STRICT })
+    .use(guard)
+    .get('/', () => exposure(), {
+      scope: 'security:read',
+      response: ExposureReport,
+      detail: {
+        operationId: 'getExposure',
+        summary: 'Find out what can be reached from where, and which engines answer without FLM in front',
+      },
     });
 }

@@ -12,9 +12,13 @@ import { createConfig, createSettingsStore } from '../config';
 import { createBus } from '../lib/bus';
 import { systemClock } from '../lib/clock';
 import { FlmError } from '../lib/errors';
+import { isLoopback } from '../lib/ip';
 import { silentLog } from '../lib/log';
+import { machineAddresses } from './endpoints';
 import { createProxies, type Entrance, type Proxies } from './service';
 import { createProxyStore } from './store';
+
+const hasNetwork = machineAddresses().some((ip) => !isLoopback(ip));
 
 let data: TestDir;
 let db: Databases;
@@ -23,12 +27,18 @@ const opened: Proxies[] = [];
 let told: string[];
 /** Requests under way at every entrance. */
 let busy: number;
+/** Whether anybody has a key. */
+let hasKey: boolean;
+/** Whether onion services can be published. */
+let hasTor: boolean;
 
 beforeEach(async () => {
   data = testDir();
   db = await openDatabases({ ...data, clock: systemClock, lockWaitMs: 0 });
   told = [];
   busy = 0;
+  hasKey = true;
+  hasTor = false;
 });
 afterEach(async () => {
   for (const proxies of opened.splice(0)) await proxies.close(async () => {}, 0);
@@ -55,7 +65,12 @@ async function start(): Promise<Proxies> {
     log: silentLog,
     onions: {
       publish: async () => {
-        throw new FlmError('ONION_UNAVAILABLE', { meta: { reason: 'there is no tor' } });
+        if (!hasTor) throw new FlmError('ONION_UNAVAILABLE', { meta: { reason: 'there is no tor' } });
+        return {
+          view: () => ({ address: 'abc.onion', published: true, reason: null }),
+          rotate: async () => {},
+          close() {},
+        };
       },
       forget: async () => {},
     },
@@ -72,7 +87,9 @@ async function start(): Promise<Proxies> {
         },
       };
     },
+    hasKey: () => hasKey,
     whoListens: async () => 'a neighbour',
+    policyVersion: async () => 7,
   });
   opened.push(proxies);
   return proxies;
@@ -220,4 +237,91 @@ test('reload needs a proxy that runs, and tells what has changed', async () => {
   });
   writeFileSync(data.paths.configToml, '[proxy]\nmax_connections = 0\n');
   expect((await errorOf(() => proxies.reload({ all: true }))).code).toBe('CONFIG_FILE_INVALID');
+});
+
+describe('FLM-006: an address that other machines reach, while nobody has a key', () => {
+  // Whatever networks this machine has, a bind to all of them is refused where there is any.
+  const everywhere = { bind: '0.0.0.0', allow_plaintext: true } as const;
+
+  test.skipIf(!hasNetwork)('is refused, and what to do is said', async () => {
+    hasKey = false;
+    const proxies = await start();
+    const port = await freePort();
+    const error = await errorOf(() => proxies.start({ port, ...everywhere }));
+    expect([error.code, error.exit, error.meta.bind]).toEqual(['EXPOSURE_WITHOUT_KEY', 3, '0.0.0.0']);
+    for (const remedy of ['flm api-keys create', 'bind 127.0.0.1', '--allow-no-key'])
+      expect(error.hint).toContain(remedy);
+    expect([proxies.isEmpty(), told]).toEqual([true, []]);
+  });
+
+  test.skipIf(!hasNetwork)('is bound where the owner said so, also after a restart', async () => {
+    hasKey = false;
+    const proxies = await start();
+    const port = await freePort();
+    await proxies.start({ port, ...everywhere, allow_no_key: true });
+    await proxies.close(async () => {}, 0);
+    const next = await start();
+    expect(await next.restore()).toBeNull();
+    expect(states(next)).toEqual([[port, 'running']]);
+  });
+
+  test.skipIf(!hasNetwork)('is bound again as soon as there is one', async () => {
+    const proxies = await start();
+    const port = await freePort();
+    await proxies.start({ port, ...everywhere });
+    await proxies.close(async () => {}, 0);
+    hasKey = false;
+    const next = await start();
+    expect((await next.restore())?.code).toBe('EXPOSURE_WITHOUT_KEY');
+    expect(states(next)).toEqual([[port, 'failed']]);
+    hasKey = true;
+    expect(await next.restore()).toBeNull();
+    expect(states(next)).toEqual([[port, 'running']]);
+  });
+
+  test('an onion address is one: refused, unless the owner said so, and bound again when there is a key', async () => {
+    hasKey = false;
+    hasTor = true;
+    const proxies = await start();
+    const port = await freePort();
+    const error = await errorOf(() => proxies.start({ port, onion: true }));
+    expect([error.code, error.exit]).toEqual(['EXPOSURE_WITHOUT_KEY', 3]);
+    expect(error.message).toContain('through Tor');
+    for (const remedy of ['flm api-keys create', 'without --onion', '--allow-no-key'])
+      expect(error.hint).toContain(remedy);
+    expect([proxies.isEmpty(), proxies.isExposed(), told]).toEqual([true, false, []]);
+    hasKey = true;
+    await proxies.start({ port, onion: true });
+    await proxies.close(async () => {}, 0);
+    hasKey = false;
+    const next = await start();
+    expect((await next.restore())?.code).toBe('EXPOSURE_WITHOUT_KEY');
+    expect(states(next)).toEqual([[port, 'failed']]);
+    await next.stop({ all: true });
+    await next.start({ port, onion: true, allow_no_key: true });
+    expect(states(next)).toEqual([[port, 'running']]);
+    expect(next.legacy()).toMatchObject([{ port, allowNoKey: true, onion: { clients: [] } }]);
+  });
+
+  test('does not matter on loopback', async () => {
+    hasKey = false;
+    const proxies = await start();
+    expect((await proxies.start({ port: await freePort() })).running).toBe(true);
+  });
+});
+
+test('an onion service exposes FLM, as long as it is there', async () => {
+  hasTor = true;
+  const proxies = await start();
+  const [plain, onion] = [await freePort(), await freePort()];
+  await proxies.start({ port: plain });
+  expect([proxies.isExposed(), proxies.onionPorts()]).toEqual([false, []]);
+  await proxies.start({ port: onion, onion: true });
+  expect(proxies.isExposed()).toBe(true);
+  expect(proxies.onionPorts()).toEqual([expect.any(Number)]);
+  // Its visitors come by a port of their own.
+  expect(proxies.ports()).toEqual([plain, onion]);
+  expect(proxies.onionPorts()).not.toContain(onion);
+  await proxies.removeOnion({ id: `proxy-${onion}` });
+  expect([proxies.isExposed(), proxies.onionPorts()]).toEqual([false, []]);
 });

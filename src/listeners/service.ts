@@ -8,7 +8,7 @@ import { FlmError, reasonOf, toFlmError } from '../lib/errors';
 import { parseIp, parseIpSet } from '../lib/ip';
 import type { Log } from '../lib/log';
 import { endpointsOf } from './endpoints';
-import { checkExposure } from './exposure';
+import { checkExposure, type Exposure, requireKeyFor } from './exposure';
 import { isShared } from './hand-on';
 import {
   MODES,
@@ -42,12 +42,16 @@ export interface ProxiesOptions {
     readonly loopback: boolean;
     readonly trustedProxies: readonly string[];
   }) => Entrance;
+  /** Whether anybody has a key that can be used. */
+  readonly hasKey: () => boolean;
   /** How requests leave this machine: a proxy's profile does not say, because all of them leave the same way. */
   readonly egress: () => ProxyView['egress'];
   /** Publishes onion services. */
   readonly onions: OnionPublisher;
   /** Names the program that listens there, for an error. */
   readonly whoListens: (bind: string, port: number) => Promise<string>;
+  /** Reads the security policy again, and says which version is in force; null when it cannot be read. */
+  readonly policyVersion: () => Promise<number | null>;
 }
 
 export interface StartOptions {
@@ -73,6 +77,12 @@ export interface Proxies extends ProxiesApi {
   isEmpty(): boolean;
   /** The ports on which this FLM listens. */
   ports(): readonly number[];
+  /** The ports of this machine to which a tor leads the visitors of onion services. */
+  onionPorts(): readonly number[];
+  /** Reverse proxies whose word is believed, at one of them or by the settings. */
+  trustedProxies(): readonly string[];
+  /** Whether one of them can be reached from other machines, by its address or through Tor. */
+  isExposed(): boolean;
   /** Whether the process before this one still listens on one of them. */
   areShared(): boolean;
   /** The first of those that run, or null. */
@@ -96,6 +106,7 @@ interface Running {
   readonly handle: ProxyHandle;
   profile: ProxyProfile;
   readonly listener: Listener;
+  readonly exposure: Exposure;
   readonly entrance: Entrance;
   readonly isWanted: boolean;
   onion: OnionDoor | null;
@@ -114,7 +125,7 @@ const SOON_MS = 100;
 const SHARED_MS = 1_000;
 
 export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
-  const { store, config, clock, log, openEntrance, whoListens, egress, onions } = options;
+  const { store, config, clock, log, openEntrance, hasKey, whoListens, egress, onions } = options;
   const running = new Map<string, Running>();
   /** Why wanted ones do not run. */
   const failed = new Map<string, string>();
@@ -140,7 +151,13 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     if (running.has(idOf(port))) throw new FlmError('PROXY_EXISTS', { meta: { port, id: idOf(port) } });
     const exposure = checkExposure(bind, allowPlaintext);
     const main = openEntrance({ loopback: exposure === 'loopback', trustedProxies });
-    const plain = await listenOrExplain({ bind, port, handler: main, tenancy });
+    const plain = await listenOrExplain({
+      bind,
+      port,
+      handler: main,
+      tenancy,
+      isExposed: exposure !== 'loopback',
+    });
     const { entrance, listener, onion } = await withOnion(
       profile,
       { entrance: main, listener: plain },
@@ -159,6 +176,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       handle,
       profile: { ...profile, port: listener.port },
       listener,
+      exposure,
       entrance,
       isWanted,
       onion,
@@ -226,7 +244,15 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       trustedProxies,
       allowPlaintext: input.allow_plaintext ?? false,
       ...onion,
+      ...(input.allow_no_key === true ? { allowNoKey: true } : {}),
     };
+  }
+
+  /** As open, where nobody is about to make the first key. */
+  async function openGuarded(profile: ProxyProfile, isPatient: boolean): Promise<ProxyView> {
+    checkExposure(profile.bind, profile.allowPlaintext);
+    if (profile.allowNoKey !== true) requireKeyFor(profile, hasKey());
+    return open(profile, { isWanted: true, tenancy: 'shareable', isPatient });
   }
 
   /** Binds, and says who has the port where somebody does. */
@@ -335,7 +361,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     for (const profile of resting()) {
       const id = idOf(profile.port);
       try {
-        await inTurn(() => open(profile, { isWanted: true, tenancy: 'shareable', isPatient: true }));
+        await inTurn(() => openGuarded(profile, true));
       } catch (error) {
         failure ??= toFlmError(error);
         const reason = toFlmError(error).message;
@@ -355,7 +381,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
     async start(input) {
       const profile = profileOf(input);
-      return inTurn(() => open(profile, { isWanted: true, tenancy: 'shareable' }));
+      return inTurn(() => openGuarded(profile, false));
     },
 
     open: (profile, how) => inTurn(() => open(profile, how)),
@@ -391,6 +417,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       const ids = select(selector).filter((id) => running.has(id));
       if (ids.length === 0) throw new FlmError('PROXY_NOT_RUNNING');
       const { changed, waits } = await config.reload();
+      const policyVersion = await options.policyVersion();
       for (const id of ids) await store.reloaded(id, changed);
       return {
         status: 'reloaded',
@@ -399,6 +426,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
         handle_ids: ids,
         changed: [...changed],
         restart_required: [...waits],
+        policy_version: policyVersion,
         errors: [],
       };
     },
@@ -415,6 +443,17 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     forgetDead: store.clear,
     isEmpty: () => running.size === 0 && resting().length === 0,
     ports: () => [...running.values()].map(({ listener }) => listener.port),
+    onionPorts: () => [...running.values()].flatMap(({ onion }) => onion?.listener.port ?? []),
+    trustedProxies: () => [
+      ...config.current()['proxy.trusted_proxies'],
+      ...[...running.values()].flatMap(({ profile }) => profile.trustedProxies),
+    ],
+    isExposed() {
+      // Asked for every body that is being read, several times a second.
+      for (const { exposure, onion } of running.values())
+        if (exposure !== 'loopback' || onion !== null) return true;
+      return false;
+    },
     areShared: () => [...running.values()].some(({ listener }) => isShared(listener.port)),
     first() {
       const [first] = running.values();

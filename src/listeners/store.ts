@@ -87,7 +87,7 @@ export function createProxyStore(db: ConfigDb, audit: AuditWriter): ProxyStore {
 function profileIn(text: string): ProxyProfile[] {
   const json = parseJson(text);
   if (!isRecord(json) || json.mode !== 'local-http') return [];
-  const { bind, port, trustedProxies, allowPlaintext, onion } = json;
+  const { bind, port, trustedProxies, allowPlaintext, allowNoKey, onion } = json;
   if (typeof bind !== 'string' || typeof port !== 'number') return [];
   const trusted = Array.isArray(trustedProxies)
     ? trustedProxies.filter((entry) => typeof entry === 'string')
@@ -100,6 +100,7 @@ function profileIn(text: string): ProxyProfile[] {
       port,
       trustedProxies: trusted,
       allowPlaintext: allowPlaintext === true,
+      ...(allowNoKey === true ? { allowNoKey } : {}),
       ...(clients === null ? {} : { onion: { clients: clients.filter((key) => typeof key === 'string') } }),
     },
   ];

@@ -15,6 +15,23 @@ import { Counter, createRegistry, type Registry } from './registry';
 import { logRequests } from './request-log';
 import { countTraffic } from './traffic';
 
+export { type Alerts, createAlerts } from './alerts';
+export type { PostWebhook } from './alerts/deliveries';
+export {
+  ALERT_EVENTS,
+  ALERT_SEVERITIES,
+  type AlertDelivery,
+  AlertDeliveryQuery,
+  type AlertRule,
+  AlertRuleInput,
+  type AlertsApi,
+  type AlertTarget,
+  AlertTargetInput,
+  AlertTestInput,
+  type AlertTestReport,
+  DELIVERY_STATES,
+} from './alerts/model';
+export { type AlertStore, createAlertStore } from './alerts/store';
 export { type CrashFacts, type CrashHandler, installCrashHandler, writeCrashFile } from './crash';
 export { type LogFile, openLogFile } from './log-file';
 export type { Post } from './otlp';
@@ -25,6 +42,15 @@ export interface ActivityQueue {
   readonly queued: number;
   /** Rows that were lost since the start. */
   readonly dropped: number;
+}
+
+/** What became of alerts since the start. */
+export interface AlertCounts {
+  readonly raised: number;
+  readonly sent: number;
+  readonly retried: number;
+  readonly failed: number;
+  readonly waiting: number;
 }
 
 /** The settings that this room looks at. */
@@ -46,11 +72,18 @@ export interface TelemetryOptions {
   readonly config: () => TelemetrySettings;
   /** What is under way. */
   readonly open: () => { readonly exchanges: number; readonly tickets: number; readonly leases: number };
+  /** Connections of clients: how many are open, where somebody counts them, and how many were cut, by reason. */
+  readonly connections: {
+    readonly open: () => number | null;
+    readonly cut: Readonly<Record<string, number>>;
+  };
   readonly engines: () => readonly EngineState[];
   /** Requests that an engine works on, and that wait for it. */
   readonly loadOf: (engineId: string) => { readonly active: number; readonly waiting: number };
   /** Null where nobody keeps records. */
   readonly activity: (() => ActivityQueue) | null;
+  /** What became of alerts. */
+  readonly alerts: () => AlertCounts;
   /** The tunnel that everything leaves through, where there is one. */
   readonly tunnel: () => { readonly mode: string; readonly state: string; readonly losses: number };
   /** The way out, for OpenTelemetry. */
@@ -99,6 +132,7 @@ export async function createTelemetry(options: TelemetryOptions): Promise<Teleme
   watchProcess(registry, clock, version);
   watchJournals(registry, { config: paths.configDb, security: paths.securityDb });
   watchWork(registry, options);
+  watchAlerts(registry, options.alerts);
   watchTunnel(registry, options);
   watchQueues(registry, options, () => {
     const { written, lost } = requestLog.counts();
@@ -153,10 +187,22 @@ function wantsOtlp(env: Env): boolean {
 }
 
 /** What is under way, and who works on it. */
-function watchWork(registry: Registry, { open, engines, loadOf }: TelemetryOptions): void {
+function watchWork(registry: Registry, { open, connections, engines, loadOf }: TelemetryOptions): void {
   const gauge = (name: string, help: string, value: () => number) =>
     registry.read('gauge', name, help, value);
-  gauge('flm_proxy_connections_active', 'Requests of clients that are being served.', () => open().exchanges);
+  gauge(
+    'flm_proxy_connections_active',
+    'Connections of clients; where FLM does not watch them, only those with a request under way.',
+    () => connections.open() ?? open().exchanges,
+  );
+  registry.readMany(
+    'counter',
+    'flm_proxy_connections_cut_total',
+    'Connections that FLM cut because they were too slow or too many.',
+    ['reason'],
+    () => Object.entries(connections.cut).map(([reason, value]) => ({ labels: [reason], value })),
+  );
+  gauge('flm_proxy_requests_active', 'Requests of clients that are being served.', () => open().exchanges);
   gauge('flm_open_tickets', 'Requests that were let in and are not over.', () => open().tickets);
   gauge('flm_open_leases', 'Requests that engines work on.', () => open().leases);
   const ofEngines = (name: string, help: string, value: (state: EngineState) => number) =>
@@ -176,6 +222,26 @@ function watchWork(registry: Registry, { open, engines, loadOf }: TelemetryOptio
     'flm_engine_requests_waiting',
     'Requests that wait for the engine.',
     ({ ref }) => loadOf(ref.id).waiting,
+  );
+}
+
+/** What somebody was told of, and what did not arrive. */
+function watchAlerts(registry: Registry, alerts: () => AlertCounts): void {
+  const counter = (name: string, help: string, value: () => number) =>
+    registry.read('counter', name, help, value);
+  counter('flm_alerts_raised_total', 'Alerts that began.', () => alerts().raised);
+  counter('flm_alert_deliveries_sent_total', 'Messages that a target of alerts took.', () => alerts().sent);
+  counter(
+    'flm_alert_deliveries_retried_total',
+    'Attempts to send an alert that failed and are repeated.',
+    () => alerts().retried,
+  );
+  counter('flm_alert_deliveries_failed_total', 'Messages that were given up.', () => alerts().failed);
+  registry.read(
+    'gauge',
+    'flm_alert_deliveries_waiting',
+    'Messages that wait to be sent.',
+    () => alerts().waiting,
   );
 }
 

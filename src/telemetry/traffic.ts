@@ -28,11 +28,22 @@ export function countTraffic(options: TrafficOptions): () => void {
   const success = counter('requests_success', 'Of these, answered below 400 and to their end.');
   const failed = counter('requests_failed', 'Of these, answered with 4xx or 5xx, or broken off.');
   const limited = counter('requests_rate_limited', 'Of these, answered with 429.');
-  counter('requests_blocked', 'Refused by abuse protection, which this version does not have: always 0.');
+  const blocked = counter('requests_blocked', 'Of these, refused because of the address they came from.');
   const known = counter('auth_success', 'Requests whose key was recognised.');
   const refused = counter('auth_failure', 'Requests whose key was missing, malformed, unknown or ended.');
-  counter('intrusions_detected', 'Intrusions, for which this version does not look: always 0.');
-  counter('anomalies_detected', 'Anomalies, for which this version does not look: always 0.');
+  const intrusions = counter(
+    'intrusions_detected',
+    'Signs of somebody who looks for a way in, honeypots included.',
+  );
+  const anomalies = counter(
+    'anomalies_detected',
+    'Signs of what no client does, and of a machine at its limit.',
+  );
+
+  const exceeded = registry.counters('flm_limits_exceeded_total', 'Requests that a limit refused.', [
+    'limit',
+    'unit',
+  ]);
 
   const byRoute = registry.counters('flm_requests_total', 'HTTP requests by route and status.', [
     'route',
@@ -55,6 +66,7 @@ export function countTraffic(options: TrafficOptions): () => void {
     total.add();
     (status < 400 && outcome !== 'failed' ? success : failed).add();
     if (status === 429) limited.add();
+    if (request.errorCode === 'IP_BLOCKED' || request.errorCode === 'IP_NOT_ALLOWED') blocked.add();
     if (request.principalId !== null) known.add();
     const counters = named.get(path) ?? (path.startsWith('/v1/models/') ? modelRoute : others);
     counters(status).add();
@@ -83,6 +95,10 @@ export function countTraffic(options: TrafficOptions): () => void {
       countAttempt(engineId, model, outcome, waitedMs),
     ),
     bus.subscribe('auth.refused', () => refused.add()),
+    bus.subscribe('limit.exceeded', ({ limit, unit }) => exceeded.of(limit, unit).add()),
+    bus.subscribe('security.signal', ({ kind }) =>
+      (kind === 'intrusion' || kind === 'honeypot' ? intrusions : anomalies).add(),
+    ),
     bus.subscribe('engine.removed', ({ engineId }) => pairs.forget(engineId)),
   ];
   return () => {

@@ -5,6 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { benchCatalogue, catalogueGoals } from './catalogue';
+import { benchExposed, exposedTable } from './exposed';
 import { type Goal, goalTable, httpGoals, streamGoals } from './goals';
 import { benchHttp, httpFigures, httpTables } from './http';
 import { describeMachine, headerOf, watchOthers } from './machine';
@@ -15,12 +16,12 @@ import { benchStreams, streamFigures, streamTable } from './streams';
 
 const USAGE = `bun run bench [options]
   --quick         short runs, one round: the shape of the table, not figures to quote
-  --only PART     http, streams, startup or catalogue
+  --only PART     http, exposed, streams, startup or catalogue
   --rounds N      interleaved rounds (default 5; streams take at most 3)
   --flm-source    run src/main.ts instead of dist/flm
   --json FILE     write every run to FILE`;
 
-const PARTS = ['http', 'streams', 'startup', 'catalogue'] as const;
+const PARTS = ['http', 'exposed', 'streams', 'startup', 'catalogue'] as const;
 const TOKENS_PER_SECOND = 20;
 const STREAMS = 1000;
 const STREAM_ROUNDS_LIMIT = 3;
@@ -89,6 +90,11 @@ async function bench(stage: Stage, options: Options): Promise<void> {
     const runs = await benchHttp(stage, field, { rounds, warmupMs, durationMs, say });
     const figures = httpFigures(runs);
     return { text: httpTables(figures), goals: httpGoals(figures), data: { runs, figures } };
+  });
+  await section('exposed', async () => {
+    const [warmupMs, durationMs] = quick ? [500, 1000] : [1000, 3000];
+    const figures = await benchExposed(stage, { form, rounds, warmupMs, durationMs, say });
+    return { text: exposedTable(figures), goals: figures.goals, data: figures };
   });
   await section('streams', async () => {
     const load = { streams: STREAMS, tokensPerSecond: TOKENS_PER_SECOND, seconds: quick ? 4 : 10 };

@@ -76,7 +76,7 @@ export function dropRow(stage: Stage, field: Field, name: RowName, error: unknow
 }
 
 /** Starts one of our own servers, which print their port. */
-async function startScript(stage: Stage, script: string, argument: string): Promise<Target> {
+export async function startScript(stage: Stage, script: string, argument: string): Promise<Target> {
   // fetch is capped at 256 concurrent requests unless the environment says otherwise before the start.
   const env = { BUN_CONFIG_MAX_HTTP_REQUESTS: '8192' };
   const service = stage.start([process.execPath, join(import.meta.dir, script), argument], { env });

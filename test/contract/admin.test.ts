@@ -6,6 +6,7 @@ import { systemClock } from '../../src/lib/clock';
 import { FlmError } from '../../src/lib/errors';
 import { isRecord } from '../../src/lib/json';
 import { silentLog } from '../../src/lib/log';
+import { SECURITY_HEADERS } from '../../src/lib/security-headers';
 import { type TestDir, testDir } from '../support/data-dir';
 import { freePort } from '../support/ports';
 import { codeOf } from '../support/thrown';
@@ -380,3 +381,17 @@ describe('a port that somebody has', () => {
     }
   });
 });
+
+test.each(['/api/v1/status', '/api/v1/nope', '/health', '/swagger', '/swagger/page.js', '/swagger/json'])(
+  'security headers are on %s (FLM-084)',
+  async (path) => {
+    const { headers } = await ask('GET', path);
+    for (const name of Object.keys(SECURITY_HEADERS))
+      expect([name, headers.get(name)]).not.toEqual([name, null]);
+    expect(headers.get('x-frame-options')).toBe('DENY');
+    expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'");
+    // The page runs its own scripts, and nothing else of FLM runs any.
+    const scripts = /^\/swagger(?:\/page\.js)?$/.test(path) ? "script-src 'self'" : "script-src 'none'";
+    expect(headers.get('content-security-policy')).toContain(scripts);
+  },
+);

@@ -29,7 +29,7 @@ describe('the door of /metrics', () => {
     ['forwarded', 'for=192.0.2.1'],
     ['x-real-ip', '192.0.2.1'],
     ['via', '1.1 front'],
-    ['origin', 'http://localhost:3000'],
+    ['origin', 'tauri://localhost'],
     ['sec-fetch-site', 'same-origin'],
     ['connection', 'close'],
     ['authorization', 'Bearer flm_nobody'],
@@ -40,6 +40,13 @@ describe('the door of /metrics', () => {
       expect((await scrape(gateway, [[name, value]])).status).toBe(401);
     },
   );
+
+  test('is shut without a key to pages of other origins', async () => {
+    await using gateway = await startGateway();
+    const answer = await scrape(gateway, [['origin', 'http://localhost:3000']]);
+    expect(answer.status).toBe(403);
+    expect(answer.body.toString()).toContain('"code":"origin_not_allowed"');
+  });
 
   test('is shut without a key behind a proxy that the owner named', async () => {
     await using gateway = await startGateway({ settings: { 'proxy.trusted_proxies': ['127.0.0.0/8'] } });

@@ -24,6 +24,7 @@ import {
   StrategyList,
   StrategyView,
 } from '../../src/models/model';
+import { AlertRemoved, AlertRule, AlertRuleList, AlertTargetList } from '../../src/telemetry/alerts/model';
 import { type FakeEngine, startFake } from '../fake';
 import { everyCommand } from '../support/commands';
 import type { TestDir } from '../support/data-dir';
@@ -359,6 +360,40 @@ const STEPS: readonly Step[] = [
     fails: 'INVALID_INPUT',
   },
   { name: 'check at the end', words: words('check'), schema: CheckReport },
+
+  { name: 'the alert rules there are', words: words('security alerts list'), schema: AlertRuleList },
+  {
+    name: 'make an alert rule',
+    words: words('security alerts set bans --event-type ban --severity low'),
+    schema: AlertRule,
+  },
+  {
+    name: 'change an alert rule',
+    words: words('security alerts set bans --threshold 5 --off'),
+    schema: AlertRule,
+  },
+  {
+    name: 'an alert rule about nothing there is',
+    words: words('security alerts set x --event-type rain --severity low'),
+    fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'an alert rule with an impossible name',
+    words: () => ['security', 'alerts', 'set', 'a b', '--event-type', 'ban', '--severity', 'low'],
+    fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'an alert rule that tells nobody there is',
+    words: words('security alerts set bans --target nobody'),
+    fails: 'ALERT_TARGET_NOT_FOUND',
+  },
+  { name: 'remove an alert rule', words: words('security alerts remove bans'), schema: AlertRemoved },
+  {
+    name: 'remove the alert rule again',
+    words: words('security alerts remove bans'),
+    fails: 'ALERT_RULE_NOT_FOUND',
+  },
+  { name: 'where alerts go', words: words('security alerts targets list'), schema: AlertTargetList },
 ];
 
 type Mode = 'offline' | 'live';
@@ -457,10 +492,13 @@ describe.each(STEPS)('$name', ({ name, schema, fails }) => {
 
 test('every verb that reads or changes state is among the steps, or is tested elsewhere', async () => {
   const stepped = new Set(STEPS.map((step) => step.words({}).filter((word) => !word.startsWith('-'))));
-  const tested = [...stepped].flatMap((line) => [3, 2, 1].map((count) => line.slice(0, count).join(' ')));
+  const tested = [...stepped].flatMap((line) => [4, 3, 2, 1].map((count) => line.slice(0, count).join(' ')));
+  const alerts = ['targets add', 'targets remove', 'targets key', 'deliveries', 'test'];
   const audit = ['watch', 'export', 'verify', 'checkpoint'].map((verb) => `security audit-logs ${verb}`);
   const elsewhere = [
     ...audit,
+    ...alerts.map((verb) => `security alerts ${verb}`),
+    'security exposure',
     'up',
     'chat',
     'admin token',
@@ -541,6 +579,8 @@ describe('a change', () => {
     'models alias remove note',
     'models strategy set note manual',
     'models strategy unset note',
+    'security alerts set note --event-type ban --severity low',
+    'security alerts remove note',
   ];
   const NOTE = `${OFFLINE_NOTE}\n`;
 
@@ -635,4 +675,5 @@ test('every setting can be got and explained, and says the same everywhere', asy
       apply,
     });
   }
-});
+  // Two commands for each.
+}, 60_000);

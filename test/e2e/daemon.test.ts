@@ -341,6 +341,41 @@ describe('reload', () => {
   });
 });
 
+test('a restart with settings that are wrong is refused before anything stops', async () => {
+  using home = testHome();
+  await using daemon = await startDaemon(home, await freePort());
+  const pid = only(home, 'serve');
+  for (const text of ['no toml', '[proxy]\nport = "many"\n']) {
+    writeFileSync(home.paths.configToml, text);
+    const error = await errorOf(home.env, ['proxy', 'restart']);
+    expect(error).toMatchObject({ code: 'CONFIG_FILE_INVALID', exit: 3 });
+  }
+  expect([only(home, 'serve'), (await fetch(`${daemon.url}/health`)).status]).toEqual([pid, 200]);
+});
+
+test('a saved proxy whose port somebody took is named by flm check, and comes back when the port is free', async () => {
+  using home = testHome();
+  const [port, other] = [await freePort(), await freePort()];
+  await using daemon = await startDaemon(home, port);
+  await dataOf(home.env, ['proxy', 'start', '--port', String(other)]);
+  for (const { pid } of partsOf(home)) process.kill(pid, 'SIGKILL');
+  await eventually(() => partsOf(home).length === 0);
+  const squatter = Bun.listen({ hostname: '127.0.0.1', port: other, socket: { data() {} } });
+  try {
+    await dataOf(home.env, ['proxy', 'start']);
+    expect((await fetch(`${daemon.url}/health`)).status).toBe(200);
+    const report = await flm(home.env, ['check', '--json']);
+    expect(report.stdout).toContain(`proxy proxy-${other}`);
+    expect(report.stdout).toContain('it does not run');
+  } finally {
+    squatter.stop(true);
+  }
+  await eventually(
+    async () => JSON.stringify(await idsOf(home)).includes(`"proxy-${other}","running"`),
+    10_000,
+  );
+});
+
 test('restart without a hand-over starts the same proxies in a new process', async () => {
   using home = testHome();
   await using daemon = await startDaemon(home, await freePort());

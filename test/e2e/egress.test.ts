@@ -196,6 +196,10 @@ for (const server of SERVERS) {
         existsSync(collected()) && readFileSync(collected(), 'utf8').includes('/v1/metrics');
       await eventually(isCollected);
       rmSync(collected());
+      const hook = ['--url', 'http://collector.flm.test:4318/alerts', '--allow-private'];
+      await dataOf(home.env, ['security', 'alerts', 'targets', 'add', 'ops', ...hook], inside());
+      await dataOf(home.env, ['security', 'alerts', 'test', '--target', 'ops'], inside());
+      expect(readFileSync(collected(), 'utf8')).toContain('/alerts');
       const report = await dataOf(home.env, ['egress', 'test'], inside());
       expect(report).toMatchObject({ ok: true, tunnel: { reached: true } });
       expect(report).toMatchObject({

@@ -33,6 +33,8 @@ export interface TorControl {
 const ANSWER_MS = 10_000;
 /** The port that visitors of the address use. */
 const PUBLIC_PORT = 80;
+/** Connections of one visitor at the same time: tor alone tells visitors apart. */
+const MAX_STREAMS = 256;
 const COOKIE_BYTES = 32;
 
 /** @throws ONION_UNAVAILABLE when nobody answers there, or does not accept us */
@@ -59,6 +61,7 @@ export async function connectControl(endpoint: string, password: string | null):
         'ADD_ONION',
         key ?? 'NEW:ED25519-V3',
         ...(clients.length === 0 ? [] : ['Flags=V3Auth']),
+        `MaxStreams=${MAX_STREAMS}`,
         `Port=${PUBLIC_PORT},127.0.0.1:${port}`,
         ...clients.map((client) => `ClientAuthV3=${client}`),
       ];

@@ -131,7 +131,7 @@ describe('who we are', () => {
     await using tor = await fakeTor();
     const control = await connectControl(tor.endpoint, null);
     await control.addOnion({ key: null, port: 4000, clients: [] });
-    expect(tor.commands).toEqual(['ADD_ONION NEW:ED25519-V3 Port=80,127.0.0.1:4000']);
+    expect(tor.commands).toEqual(['ADD_ONION NEW:ED25519-V3 MaxStreams=256 Port=80,127.0.0.1:4000']);
     expect(tor.heard.join()).not.toContain(COOKIE.toString('hex'));
     control.close();
   });
@@ -177,7 +177,7 @@ describe('a service', () => {
     first.close();
     const second = await onionsAt(tor.endpoint, store).publish(SPEC, false);
     expect(store.keys.get('proxy-8080')).toBe('ED25519-V3:key1');
-    expect(tor.commands.at(-1)).toBe('ADD_ONION ED25519-V3:key1 Port=80,127.0.0.1:4000');
+    expect(tor.commands.at(-1)).toBe('ADD_ONION ED25519-V3:key1 MaxStreams=256 Port=80,127.0.0.1:4000');
     second.close();
   });
 
@@ -186,7 +186,7 @@ describe('a service', () => {
     const clients = ['A'.repeat(52), 'B'.repeat(52)];
     const onion = await onionsAt(tor.endpoint, fakeStore()).publish({ ...SPEC, clients }, false);
     expect(tor.commands).toEqual([
-      `ADD_ONION NEW:ED25519-V3 Flags=V3Auth Port=80,127.0.0.1:4000 ClientAuthV3=${clients[0]} ClientAuthV3=${clients[1]}`,
+      `ADD_ONION NEW:ED25519-V3 Flags=V3Auth MaxStreams=256 Port=80,127.0.0.1:4000 ClientAuthV3=${clients[0]} ClientAuthV3=${clients[1]}`,
     ]);
     onion.close();
   });
@@ -202,7 +202,7 @@ describe('a service', () => {
     expect(onion.view()).toMatchObject({ address: `${ID}.onion`, reason: expect.stringContaining('tor') });
     tor = await fakeTor({ port });
     await eventually(() => onion.view().published);
-    expect(tor.commands).toEqual(['ADD_ONION ED25519-V3:key1 Port=80,127.0.0.1:4000']);
+    expect(tor.commands).toEqual(['ADD_ONION ED25519-V3:key1 MaxStreams=256 Port=80,127.0.0.1:4000']);
     onion.close();
     await tor[Symbol.asyncDispose]();
   });

@@ -13,6 +13,7 @@ export const llamacpp: EngineAdapter = {
   ...openai,
   kind: 'llamacpp',
   title: 'llama.cpp',
+  stayHome: 'Start it with: llama-server --host 127.0.0.1',
   ports: [8080],
   askForUsage: [],
 

@@ -12,6 +12,7 @@ export const lmstudio: EngineAdapter = {
   ...openai,
   kind: 'lmstudio',
   title: 'LM Studio',
+  stayHome: 'Switch off "Serve on Local Network" in its server settings.',
   ports: [1234],
   routes: ['/v1/chat/completions', '/v1/completions', '/v1/embeddings', '/v1/responses', '/v1/messages'],
 

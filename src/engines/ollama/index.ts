@@ -20,6 +20,7 @@ export const ollama: EngineAdapter = {
   ...openai,
   kind: 'ollama',
   title: 'Ollama',
+  stayHome: 'Set OLLAMA_HOST=127.0.0.1 for it and start it again.',
   ports: [11434],
   // Asked on /v1/completions, it writes zeros into every chunk and never a count.
   askForUsage: ['/v1/chat/completions'],

@@ -11,6 +11,7 @@ import { capabilitiesIn } from '../names';
 export const openai: EngineAdapter = {
   kind: 'openai',
   title: 'OpenAI-compatible',
+  stayHome: 'Have it listen on 127.0.0.1 alone.',
   // vLLM, LM Studio, Ollama and others: where such servers usually listen.
   ports: [8000, 1234, 11434, 8080, 5000],
   askForUsage: ['/v1/chat/completions', '/v1/completions'],

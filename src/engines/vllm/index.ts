@@ -12,6 +12,7 @@ export const vllm: EngineAdapter = {
   ...openai,
   kind: 'vllm',
   title: 'vLLM',
+  stayHome: 'Start it with: vllm serve MODEL --host 127.0.0.1',
   ports: [8000],
   routes: [
     '/v1/chat/completions',

@@ -37,6 +37,8 @@ export const messages: Dialect = {
   streams: true,
   takesStreamOptions: false,
   controlKeys: [],
+  meteredKeys: ['max_tokens'],
+  outputKeys: ['max_tokens'],
   isRepeatable: () => true,
   headers: ['anthropic-version', 'anthropic-beta'],
   envelope: 'message',
@@ -57,7 +59,13 @@ export const messages: Dialect = {
 };
 
 /** Its answer is a number of tokens, and none of them was consumed. */
-export const countTokens: Dialect = { ...messages, streams: false, usageOfAnswer: () => null };
+export const countTokens: Dialect = {
+  ...messages,
+  streams: false,
+  meteredKeys: [],
+  outputKeys: null,
+  usageOfAnswer: () => null,
+};
 
 /** `input_tokens` leaves out what was in a cache. A later event may tell only what has changed. */
 function usageAfter(usage: unknown, before: Usage | null): Usage | null {

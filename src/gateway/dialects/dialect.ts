@@ -34,6 +34,10 @@ export interface Dialect {
   readonly takesStreamOptions: boolean;
   /** Members of a request's top level that FLM reads beside those of every route. None may be there twice. */
   readonly controlKeys: readonly string[];
+  /** Those, and the ones below: what is read for a key whose tokens are counted. */
+  readonly meteredKeys: readonly string[];
+  /** Members that bound the tokens of an answer, none where it has none of its own; null where nothing is used up at all. */
+  readonly outputKeys: readonly string[] | null;
   /** Whether a request may be done twice, once by an engine that breaks off and once by another; asked with those members. */
   isRepeatable(members: JsonObject): boolean;
   /** Request headers of this API alone that reach the engine, in lower case. */

@@ -29,10 +29,14 @@ function typeOf(status: number): ErrorType {
   return TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'server_error');
 }
 
+const OUTPUT_KEYS = ['max_completion_tokens', 'max_tokens'];
+
 export const completions: Dialect = {
   streams: true,
   takesStreamOptions: true,
   controlKeys: [],
+  meteredKeys: OUTPUT_KEYS,
+  outputKeys: OUTPUT_KEYS,
   isRepeatable: () => true,
   headers: ['openai-beta'],
   envelope: null,
@@ -56,7 +60,7 @@ export const completions: Dialect = {
   isFinished: hasFinish,
 };
 
-export const embeddings: Dialect = { ...completions, streams: false };
+export const embeddings: Dialect = { ...completions, streams: false, meteredKeys: [], outputKeys: [] };
 
 export const rerank: Dialect = {
   ...embeddings,

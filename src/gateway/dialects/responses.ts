@@ -21,6 +21,8 @@ export const responses: Dialect = {
   ...completions,
   takesStreamOptions: false,
   controlKeys: ['store', 'tools'],
+  meteredKeys: ['store', 'tools', 'max_output_tokens'],
+  outputKeys: ['max_output_tokens'],
   isRepeatable: ({ store, tools }) => (store ?? false) === false && runsNothing(tools ?? []),
   envelope: 'response',
   marks: [Buffer.from('"usage"'), Buffer.from('"error"'), Buffer.from('response.failed')],

@@ -30,6 +30,10 @@ export interface GatewayOptions {
   readonly settings?: Partial<ConfigSnapshot>;
   readonly clock?: Clock;
   readonly env?: Env;
+  /** Default 127.0.0.1. Clients come from this machine either way. */
+  readonly bind?: string;
+  /** Whether the gateway takes itself for one that strangers can reach. They come as `X-Forwarded-For` says. */
+  readonly isExposed?: boolean;
 }
 
 export interface EngineOptions {
@@ -78,6 +82,8 @@ export async function startGateway({
   settings = {},
   clock = systemClock,
   env = {},
+  bind = '127.0.0.1',
+  isExposed = false,
 }: GatewayOptions = {}): Promise<Gateway> {
   const dir = testDir();
   const faults: unknown[] = [];
@@ -87,11 +93,18 @@ export async function startGateway({
     clock,
     log: watchedLog(faults),
     // One fault after the other is what most of these tests are about.
-    flags: { 'engine.detect': false, 'engine.refresh_ms': DAY_MS, 'engine.breaker_failures': 0, ...settings },
+    flags: {
+      'engine.detect': false,
+      'engine.refresh_ms': DAY_MS,
+      'engine.breaker_failures': 0,
+      ...(isExposed ? { 'proxy.trusted_proxies': ['127.0.0.1'] } : {}),
+      ...settings,
+    },
     running: true,
     lockWaitMs: 0,
+    ...(isExposed ? { isExposed: () => true } : {}),
   });
-  const handle = await app.serve({ bind: '127.0.0.1', port: 0, allowPlaintext: false });
+  const handle = await app.serve({ bind, port: 0, allowPlaintext: bind !== '127.0.0.1' });
   const url = `http://127.0.0.1:${handle.port}`;
   const { id: keyId, plain_key: key } = await app.keys.create({ label: 'contract' });
   const auth: HeaderPair = ['Authorization', `Bearer ${key}`];

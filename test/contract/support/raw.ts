@@ -46,11 +46,11 @@ export interface RawClient {
 /** Less than a test may take, so that it can still say what was missing. */
 const TIMEOUT_MS = 4_000;
 
-/** Opens a connection to `http://host:port`. */
-export async function connectRaw(url: string): Promise<RawClient> {
+/** Opens a connection to `http://host:port`, from `localAddress` where one is given (Linux has all of 127.0.0.0/8). */
+export async function connectRaw(url: string, localAddress?: string): Promise<RawClient> {
   const { hostname, port } = new URL(url);
   const host = hostname.replace(/^\[|\]$/g, '');
-  const socket = connect({ host, port: Number(port), allowHalfOpen: true });
+  const socket = connect({ host, port: Number(port), localAddress, allowHalfOpen: true });
   let pieces: Buffer[] = [];
   let ended = false;
   let look: () => void = () => {};

@@ -1,0 +1,76 @@
+/** What limits are made of, wherever they are kept. */
+import type { Limit } from './meter';
+
+export type Unit = 'requests' | 'tokens';
+
+/** Something that is asked for. */
+export interface Demand {
+  /** The id of a key, or `global`. */
+  readonly subject: string;
+  readonly unit: Unit;
+  readonly limit: Limit;
+  /** Units; 0 only looks. */
+  readonly cost: number;
+}
+
+/** Where a subject stands after it was asked. */
+export interface Standing {
+  readonly remaining: number;
+  /** Until everything is free again, if nothing more is asked for. */
+  readonly resetMs: number;
+  /** Marks the window, for `settle`. */
+  readonly window: number;
+}
+
+export interface Verdict {
+  /** Index of the first demand that did not fit; null: all were counted. */
+  readonly refused: number | null;
+  /** Until it may fit; 0 when nothing was refused. */
+  readonly waitMs: number;
+  /** One for each demand. */
+  readonly standings: readonly Standing[];
+}
+
+/**
+ * Where counts are kept. One call takes all or nothing, so that a store elsewhere needs one round trip and no transaction;
+ * the one in memory answers at once and makes no promise.
+ */
+export interface LimitStore {
+  /** Counts all demands, or none when one does not fit. */
+  take(demands: readonly Demand[]): Verdict | Promise<Verdict>;
+  /** Puts right what was counted in `window` for a demand: it was `actual` units. */
+  settle(demand: Demand, window: number, actual: number): void | Promise<void>;
+}
+
+/** Units of which a quarter of a minute's may be granted before anything is written (memory.ts). */
+export function aheadOf({ perMinute }: Limit): number {
+  return Math.max(1, Math.floor(perMinute / 4));
+}
+
+/** What is kept of a window across restarts. */
+export interface LimitRow {
+  readonly subject: string;
+  readonly unit: Unit | 'strangers';
+  /** Wall time at which it was opened. */
+  readonly startedAtMs: number;
+  /** At least what was granted in it. */
+  readonly count: number;
+  /** What the bucket owes, in units. */
+  readonly debt: number;
+  /** From when on nothing of it matters. */
+  readonly expiresAtMs: number;
+}
+
+/** The table of them. Synchronous: what is granted next may depend on it. */
+export interface LimitRows {
+  /**
+   * What is still valid, and whether the process before this one had the time to write down what it granted. From now on
+   * this one is at work.
+   */
+  load(nowMs: number): { readonly rows: readonly LimitRow[]; readonly isExact: boolean };
+  write(rows: readonly LimitRow[], nowMs: number): void;
+  /** Takes out what has expired. */
+  purge(nowMs: number): void;
+  /** Writes the last rows, which are exact. */
+  finish(rows: readonly LimitRow[], nowMs: number): void;
+}

@@ -1,0 +1,157 @@
+/** The rules of the watch where real sockets would need minutes or thousands: on a table of descriptors made up here. */
+import { expect, test } from 'bun:test';
+import type { Limits } from './limits';
+import type { Sockets } from './sockets';
+import { type CutReason, createWatch } from './watch';
+
+const PORT = 8080;
+const TIMEOUT_MS = 10_000;
+const STEP_MS = 50;
+
+interface Fake {
+  identity: number;
+  address: string;
+  peerPort: number;
+  localPort: number;
+  sent: number;
+  received: number;
+  isBlocked: boolean;
+}
+
+function start({ maxPerAddress = 256, maxOpen = 10_000 } = {}) {
+  const table = new Map<number, Fake>();
+  const cuts: { descriptor: number; reason: CutReason }[] = [];
+  const served = new Set<number>();
+  let identities = 0;
+  let nowMs = 0;
+  let ports = [PORT];
+  const sockets: Sockets = {
+    most: 20_000,
+    bound: () => Math.max(64, ...table.keys()) + 1,
+    identify: (descriptor) => table.get(descriptor)?.identity ?? 0,
+    endsOf: (descriptor) => table.get(descriptor) ?? null,
+    passed: (descriptor) => table.get(descriptor) ?? null,
+    cut: (descriptor) => void table.delete(descriptor),
+    close() {},
+  };
+  const limits: Limits = {
+    maxPerAddress,
+    headerTimeoutMs: TIMEOUT_MS,
+    minBodyBytesPerSecond: null,
+    isExempt: () => false,
+  };
+  const watch = createWatch({
+    sockets,
+    limits: () => limits,
+    maxOpen: () => maxOpen,
+    ports: () => ports,
+    trusted: () => ({ has: () => false }),
+    addressOf: ({ address }) => address,
+    maxFrom: () => maxPerAddress,
+    bucketOf: (ip) => ip,
+    mayServe: (port) => served.has(port),
+    visitServed(visit) {
+      for (const port of served) visit('192.0.2.1', port);
+    },
+    onCut: (reason, { descriptor }) => void cuts.push({ descriptor, reason }),
+  });
+  return {
+    watch,
+    table,
+    cuts,
+    served,
+    setPorts: (next: number[]) => {
+      ports = next;
+    },
+    open(descriptor: number, fields: Partial<Fake> = {}): Fake {
+      const fake: Fake = {
+        identity: ++identities,
+        address: '192.0.2.1',
+        peerPort: 40_000 + descriptor,
+        localPort: PORT,
+        sent: 0,
+        received: 5,
+        isBlocked: false,
+        ...fields,
+      };
+      table.set(descriptor, fake);
+      return fake;
+    },
+    run(ms: number, stepMs = STEP_MS): void {
+      for (let passed = 0; passed < ms; passed += stepMs) {
+        nowMs += stepMs;
+        watch.step(nowMs);
+      }
+    },
+  };
+}
+
+test('a descriptor that somebody else has now begins anew', () => {
+  const { run, open, cuts, watch, table } = start();
+  open(9);
+  run(9_000);
+  open(9);
+  run(9_000);
+  expect(cuts).toEqual([]);
+  expect(watch.open()).toBe(1);
+  run(2_000);
+  expect(cuts).toEqual([{ descriptor: 9, reason: 'slow_request' }]);
+  expect([table.size, watch.open()]).toEqual([0, 0]);
+});
+
+test('nobody is blamed for a pause of FLM itself', () => {
+  const { run, open, cuts } = start();
+  const fake = open(9);
+  run(1_000);
+  run(30_000, 30_000);
+  // Its request came meanwhile; FLM reads and answers it now.
+  fake.received += 500;
+  run(1_000);
+  fake.sent += 300;
+  run(60_000);
+  expect(cuts).toEqual([]);
+});
+
+test('a request that FLM works on may take an hour, and the one after it may not', () => {
+  const { run, open, cuts, served } = start();
+  const fake = open(9);
+  served.add(fake.peerPort);
+  run(3_600_000);
+  expect(cuts).toEqual([]);
+  served.clear();
+  fake.sent += 100;
+  run(60_000);
+  expect(cuts).toEqual([]);
+  fake.received += 1;
+  run(2.5 * TIMEOUT_MS);
+  expect(cuts).toEqual([{ descriptor: 9, reason: 'slow_request' }]);
+});
+
+test('connections to other ports, and what is no connection, are left alone until their port is a proxy’s', () => {
+  const { run, open, cuts, watch, setPorts } = start();
+  open(9, { localPort: 9_090 });
+  run(60_000);
+  expect([watch.open(), cuts]).toEqual([0, []]);
+  setPorts([PORT, 9_090]);
+  run(1_000);
+  expect(watch.open()).toBe(1);
+});
+
+test('of thousands, a few at a time are cut; ten times as many when there are far too many', () => {
+  const calm = start({ maxOpen: 1_900 });
+  for (let descriptor = 10; descriptor < 2_010; descriptor++)
+    calm.open(descriptor, { address: `192.0.2.${descriptor % 100}` });
+  calm.run(4_000);
+  const before = calm.cuts.length;
+  calm.run(STEP_MS);
+  expect(calm.cuts.length - before).toBeLessThanOrEqual(4);
+  calm.run(4_000);
+  expect(calm.cuts.length).toBe(100);
+  expect(new Set(calm.cuts.map(({ reason }) => reason))).toEqual(new Set(['total_limit']));
+
+  const flood = start({ maxOpen: 500 });
+  for (let descriptor = 10; descriptor < 2_010; descriptor++)
+    flood.open(descriptor, { address: `192.0.2.${descriptor % 100}` });
+  flood.run(4_000);
+  expect(flood.table.size).toBeLessThanOrEqual(550);
+});

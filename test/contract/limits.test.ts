@@ -1,0 +1,186 @@
+/** Limits through the real gateway: each one refuses with 429 when it should, tells why, and gives back what was not used. */
+import { expect, test } from 'bun:test';
+import type { KeyInput } from '../../src/admission';
+import type { Clock } from '../../src/contract';
+import { manualClock, systemClock } from '../../src/lib/clock';
+import { chat, type Gateway, MODEL, startGateway } from './support/gateway';
+import { type Answer, ask, connectRaw, headerOf, wireRequest } from './support/raw';
+import { until } from './support/until';
+
+const CHAT = '/v1/chat/completions';
+
+/** A clock whose monotonic time stands still unless told, so that no bucket refills meanwhile. */
+function standing(): Clock & { advance(ms: number): void } {
+  const still = manualClock();
+  return { nowMs: systemClock.nowMs, monotonicMs: still.monotonicMs, advance: still.advance };
+}
+
+async function keyed(gateway: Gateway, input: Omit<KeyInput, 'label'>): Promise<string> {
+  return (await gateway.app.keys.create({ label: 'limited', ...input })).plain_key;
+}
+
+function as(key: string, ...more: [string, string][]) {
+  return { headers: [['Authorization', `Bearer ${key}`], ...more] as [string, string][] };
+}
+
+function codeOf(answer: Answer): string {
+  return JSON.parse(answer.body.toString()).error.code;
+}
+
+const limitHeaders = (answer: Answer) =>
+  answer.headers
+    .filter(([name]) => name.toLowerCase().startsWith('x-ratelimit-'))
+    .map(([name]) => name.toLowerCase());
+
+test('requests a minute: told on every answer, streams too; 429 with bare seconds; free again after them', async () => {
+  const clock = standing();
+  await using gateway = await startGateway({ clock });
+  await gateway.addFake('openai');
+  const key = await keyed(gateway, { requests_per_minute: 3, burst: 2 });
+  const send = (fields = {}) => gateway.post(CHAT, chat(MODEL.openai, fields), as(key));
+
+  const first = await send();
+  const told = (answer: Answer, name: string) => headerOf(answer, `x-ratelimit-${name}`);
+  expect([told(first, 'limit-requests'), told(first, 'remaining-requests')]).toEqual(['3', '1']);
+  expect(told(first, 'reset-requests')).toBe('1m0s');
+  expect([told(first, 'limit'), told(first, 'remaining')]).toEqual(['2', '1']);
+  const resetS = Number(told(first, 'reset')) - Date.now() / 1_000;
+  expect(resetS).toBeGreaterThan(55);
+  expect(resetS).toBeLessThan(62);
+  expect(told(first, 'limit-tokens')).toBeNull();
+
+  const stream = await send({ stream: true });
+  expect([stream.status, told(stream, 'remaining-requests')]).toEqual([200, '0']);
+
+  const refused = await send();
+  expect([refused.status, codeOf(refused), headerOf(refused, 'retry-after')]).toEqual([
+    429,
+    'rate_limit_exceeded',
+    '20',
+  ]);
+  expect(told(refused, 'remaining-requests')).toBe('0');
+  clock.advance(19_999);
+  expect((await send()).status).toBe(429);
+  clock.advance(1);
+  // What was refused did not count.
+  expect((await send()).status).toBe(200);
+});
+
+test('the list of models counts, and other keys are told nothing of limits they have not', async () => {
+  await using gateway = await startGateway({ clock: standing() });
+  await gateway.addFake('openai');
+  const key = await keyed(gateway, { requests_per_minute: 1 });
+  const list = (request: ReturnType<typeof as>) =>
+    ask(gateway.url, { method: 'GET', target: '/v1/models', ...request });
+  const answer = await list(as(key));
+  expect([answer.status, headerOf(answer, 'x-ratelimit-remaining-requests')]).toEqual([200, '0']);
+  expect((await list(as(key))).status).toBe(429);
+  expect((await gateway.post(CHAT, chat(MODEL.openai), as(key))).status).toBe(429);
+
+  expect(limitHeaders(await list(as(gateway.key)))).toEqual([]);
+  expect(limitHeaders(await gateway.post(CHAT, chat(MODEL.openai)))).toEqual([]);
+});
+
+test('tokens a minute: reserved by what is asked for, settled with what was used', async () => {
+  const clock = standing();
+  await using gateway = await startGateway({ clock });
+  await gateway.addFake('openai');
+  const key = await keyed(gateway, { tokens_per_minute: 1_000 });
+  const send = (max: number) => gateway.post(CHAT, chat(MODEL.openai, { max_tokens: max }), as(key));
+  const remaining = (answer: Answer) => Number(headerOf(answer, 'x-ratelimit-remaining-tokens'));
+
+  const first = await send(500);
+  expect(first.status).toBe(200);
+  expect(remaining(first)).toBeLessThan(500);
+  const { total_tokens: used } = JSON.parse(first.body.toString()).usage;
+  await gateway.settled();
+  const second = await send(500);
+  expect(second.status).toBe(200);
+  // The first one's reservation became what it used.
+  expect(remaining(first) - remaining(second)).toBe(used);
+
+  const large = await send(990);
+  expect([large.status, codeOf(large)]).toEqual([429, 'rate_limit_exceeded']);
+  expect(JSON.parse(large.body.toString()).error.message).toContain('Too many tokens');
+  expect(headerOf(large, 'retry-after')).toMatch(/^\d+$/);
+});
+
+test('a request that is let in nowhere has used nothing', async () => {
+  await using gateway = await startGateway({ clock: standing() });
+  await gateway.addFake('openai');
+  const key = await keyed(gateway, { tokens_per_minute: 1_000, requests_per_minute: 100 });
+  const missing = await gateway.post(CHAT, chat('no such model', { max_tokens: 900 }), as(key));
+  expect(missing.status).toBe(404);
+  const list = await ask(gateway.url, { method: 'GET', target: '/v1/models', ...as(key) });
+  expect(headerOf(list, 'x-ratelimit-remaining-tokens')).toBe('1000');
+  expect(headerOf(list, 'x-ratelimit-remaining-requests')).toBe('99');
+});
+
+test('parallel requests: the next one is refused while they last, and let in after', async () => {
+  await using gateway = await startGateway();
+  const fake = await gateway.addFake('openai', { tokenDelayMs: 20, tokens: 500 });
+  const key = await keyed(gateway, { parallel_requests: 1 });
+  const client = await connectRaw(gateway.url);
+  const body = JSON.stringify(chat(MODEL.openai, { stream: true }));
+  client.send(wireRequest({ target: CHAT, body, ...as(key) }));
+  await until(() => fake.busy() === 1);
+  const refused = await gateway.post(CHAT, chat(MODEL.openai), as(key));
+  expect([refused.status, codeOf(refused), headerOf(refused, 'retry-after')]).toEqual([
+    429,
+    'rate_limit_exceeded',
+    '1',
+  ]);
+  client.close();
+  await gateway.settled();
+  expect((await gateway.post(CHAT, chat(MODEL.openai, { max_tokens: 1 }), as(key))).status).toBe(200);
+});
+
+test('from where a key may be used is asked before a byte of the body is read', async () => {
+  await using gateway = await startGateway();
+  await gateway.addFake('openai');
+  const away = await keyed(gateway, { cidrs: ['203.0.113.0/24'] });
+  const near = await keyed(gateway, { cidrs: ['203.0.113.0/24', '127.0.0.0/8'] });
+  const page = await keyed(gateway, { origins: ['https://app.example'] });
+  const both = await keyed(gateway, { origins: ['https://app.example', 'none'] });
+  const send = (
+    request: ReturnType<typeof as>,
+    body: string | Record<string, unknown> = chat(MODEL.openai),
+  ) => gateway.post(CHAT, body, request);
+
+  const refused = await send(as(away), 'this is not JSON');
+  expect([refused.status, codeOf(refused)]).toEqual([403, 'key_address_refused']);
+  expect((await send(as(near))).status).toBe(200);
+
+  const foreign = await send(as(page, ['Origin', 'https://evil.example']), 'this is not JSON');
+  expect([foreign.status, codeOf(foreign)]).toEqual([403, 'key_origin_refused']);
+  expect((await send(as(page, ['Origin', 'https://app.example']))).status).toBe(200);
+  expect((await send(as(page))).status).toBe(403);
+  expect((await send(as(both))).status).toBe(200);
+  expect((await send(as(both, ['Origin', 'null']))).status).toBe(403);
+});
+
+test('a change of a key holds from the next request on', async () => {
+  await using gateway = await startGateway({ clock: standing() });
+  await gateway.addFake('openai');
+  const send = () => gateway.post(CHAT, chat(MODEL.openai));
+  expect((await send()).status).toBe(200);
+  await gateway.app.keys.update(gateway.keyId, { requests_per_minute: 1 });
+  expect((await send()).status).toBe(200);
+  expect((await send()).status).toBe(429);
+  await gateway.app.keys.update(gateway.keyId, { requests_per_minute: 0 });
+  expect((await send()).status).toBe(200);
+});
+
+test('who runs into a limit is counted, and on record once a minute', async () => {
+  await using gateway = await startGateway({ clock: standing() });
+  await gateway.addFake('openai');
+  await gateway.app.keys.update(gateway.keyId, { requests_per_minute: 1 });
+  for (let i = 0; i < 5; i++) await gateway.post(CHAT, chat(MODEL.openai));
+  const rows = async () => (await gateway.app.audit.list({ type: 'security.limited' })).items;
+  await gateway.settled();
+  expect(await rows()).toMatchObject([
+    { target: `key:${gateway.keyId}`, details: { limit: 'key', unit: 'requests' } },
+  ]);
+  const metrics = await ask(gateway.url, { method: 'GET', target: '/metrics', headers: [] });
+  expect(metrics.body.toString()).toContain('flm_limits_exceeded_total{limit="key",unit="requests"} 4');
+});
