@@ -437,7 +437,10 @@ describe('a receiver that does not take it', () => {
     });
     await Promise.resolve();
     void alerts.work();
-    await eventually(() => other.received.length === 1 && receiver.received.length === 1);
+    const isSent = async () =>
+      (await alerts.deliveries({})).items.some(({ target, state }) => target === 'other' && state === 'sent');
+    // Its answer has to be there, too: what is stopped before that is sent again.
+    await eventually(async () => receiver.received.length === 1 && (await isSent()));
     await alerts.pause();
     expect((await states(alerts))[0]?.[0]).toBe('waiting');
     alerts.start();
