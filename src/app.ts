@@ -16,6 +16,7 @@ import {
 import { createKeyStore, createKeys, createSlots, type Keys } from './admission';
 import { createAdminDoors } from './app/admin-doors';
 import { webhookVia } from './app/collector';
+import { createEgressChoice, egressOfProxies, whyBehindTunnel } from './app/egress';
 import { createHandOver } from './app/hand-over';
 import { alsoToFile } from './app/logs';
 import { createObservers } from './app/observers';
@@ -29,7 +30,17 @@ import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
 import type { Clock } from './contract';
 import { createDaemon } from './daemon';
-import { createEgress, type Egress } from './egress';
+import {
+  createEgress,
+  createEgressApi,
+  createLoginStore,
+  createOnionStore,
+  createOnions,
+  createTunnel,
+  type Egress,
+  type EgressRoom,
+  placeOfHost,
+} from './egress';
 import {
   createEngineStore,
   createEngines,
@@ -86,6 +97,8 @@ export interface App extends Reports {
   readonly trial: Trial;
   readonly sessions: Sessions;
   readonly egress: Egress;
+  /** What the owner sees of the way out, and tries of it. */
+  readonly wayOut: EgressRoom;
   readonly proxies: Proxies;
   /** The request log. */
   readonly activity: ActivityApi;
@@ -115,6 +128,9 @@ export interface App extends Reports {
 
 /** How long requests under way may take to say goodbye when FLM stops. */
 const GOODBYE_MS = 2_000;
+
+/** Engines that were looked at this recently are not asked again. */
+const FRESH_MS = 15_000;
 
 /** @throws as openDatabases and createConfig */
 export async function openApp(options: AppOptions): Promise<App> {
@@ -173,7 +189,19 @@ export async function openApp(options: AppOptions): Promise<App> {
       running,
     });
     undo.push(policy.close);
-    const egress = createEgress({ clock });
+    const loginStore = createLoginStore(db.security, audit.inSecurityDb);
+    const onionStore = createOnionStore(db.security, audit.inSecurityDb);
+    const login = { current: await loginStore.load() };
+    const tunnel = createTunnel({
+      settings: config.current,
+      login: () => login.current,
+      clock,
+      bus,
+      log,
+      // What another process has taken over, that one puts on record.
+      record: async (event) => (daemon.isOwner() ? audit.record(event) : undefined),
+    });
+    const egress = createEgress({ clock, tunnel });
     undo.push(egress.close);
 
     const alerts = createAlerts({
@@ -225,6 +253,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       standingOf: (candidate) => engines.standingOf(candidate, slots.load(candidate.engine.id)),
       store: createRuleStore(db.config, audit.inConfigDb),
       clock,
+      whyAway: (engine) => whyBehindTunnel(tunnel, engine),
     });
     const engines: Engines = await createEngines({
       store: createEngineStore(db.config, db.security, audit.inConfigDb),
@@ -246,6 +275,29 @@ export async function openApp(options: AppOptions): Promise<App> {
       onChange: models.update,
     });
     undo.push(engines.close);
+    const wayOut = createEgressApi({
+      egress,
+      tunnel,
+      settings: config.current,
+      store: loginStore,
+      onionStore,
+      login,
+      targets: async () => {
+        await engines.refresh(FRESH_MS);
+        const remote = engines
+          .states()
+          .filter(({ ref }) => placeOfHost(new URL(ref.baseUrl).hostname) !== 'here');
+        return remote.map(({ ref }) => ({ name: ref.id, url: ref.baseUrl }));
+      },
+      clock,
+    });
+    undo.push(
+      bus.subscribe('config.changed', ({ keys }) => {
+        if (keys.some((key) => key.startsWith('egress.'))) void tunnel.refresh();
+      }),
+      // Engines behind a tunnel come and go with it.
+      bus.subscribe('egress.changed', () => void engines.refresh(0)),
+    );
 
     const proxies = await createProxies({
       store: createProxyStore(db.config, audit.inConfigDb),
@@ -254,6 +306,13 @@ export async function openApp(options: AppOptions): Promise<App> {
       log,
       openEntrance: (options) => gateway.open().edge(options),
       hasKey: keys.anyUsable,
+      egress: () => egressOfProxies(config.current()),
+      onions: createOnions({
+        store: onionStore,
+        control: () => config.current()['egress.tor_control'],
+        clock,
+        log,
+      }),
       whoListens: (bind, port) => whoListens(egress, bind, port),
       policyVersion: policy.refresh,
     });
@@ -262,6 +321,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       isExposed: proxies.isExposed,
       config: config.current,
       ports: proxies.ports,
+      onionPorts: proxies.onionPorts,
       trustedProxies: proxies.trustedProxies,
       mayServe: (port) => gateway.current()?.mayServe(port) ?? false,
       visitServed: (visit) => gateway.current()?.visitServed(visit),
@@ -306,6 +366,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       engines: engines.states,
       loadOf: slots.load,
       alerts: alerts.counts,
+      tunnel: tunnel.view,
       audit,
       egress,
       requestLog,
@@ -335,6 +396,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       connections,
       limits,
       security,
+      wayOut,
       doors,
       telemetry: observers.telemetry,
     };
@@ -364,6 +426,8 @@ export async function openApp(options: AppOptions): Promise<App> {
       ...rooms,
       daemon,
       startObservers: observers.start,
+      chooseEgress: createEgressChoice({ config, tunnel, audit, hasOthers: () => !proxies.isEmpty() }),
+      startTunnel: tunnel.start,
       openAdmin: (proxies) =>
         createAdmin({
           ...rooms,
@@ -391,6 +455,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       trial,
       sessions,
       egress,
+      wayOut,
       proxies,
       activity: requestLog.api,
       alerts,

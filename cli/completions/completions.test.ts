@@ -92,7 +92,17 @@ describe.skipIf(noBash)('bash', () => {
     ['flm api-keys create --l', ['--label']],
     [
       'flm up --',
-      ['--port', '--bind', '--allow-plaintext', '--try', '--ask', '--format', '--json', '--help'],
+      [
+        ...[
+          '--port',
+          '--bind',
+          '--allow-plaintext',
+          '--egress-mode',
+          '--socks5-endpoint',
+          '--egress-fail-open',
+        ],
+        ...['--try', '--ask', '--format', '--json', '--help'],
+      ],
     ],
     ['flm status --format ', ['text', 'json']],
     ['flm status --format t', ['text']],

@@ -26,6 +26,16 @@ describe('what can be reached, in words', () => {
           verdict: 'ok',
           advice: 'It should be yours.',
         },
+        {
+          id: 'proxy-8080',
+          address: 'abc.onion',
+          running: true,
+          reach: 'tor',
+          urls: [],
+          tls: false,
+          verdict: 'ok',
+          advice: null,
+        },
       ],
       engines: [
         {
@@ -41,9 +51,10 @@ describe('what can be reached, in words', () => {
     });
     expect(text).toBe(
       [
-        'LISTENER    ADDRESS       REACHED FROM  TLS',
-        'proxy-8080  0.0.0.0:8080  this network  no',
+        'LISTENER    ADDRESS       REACHED FROM             TLS',
+        'proxy-8080  0.0.0.0:8080  this network             no',
         '  It should be yours.',
+        'proxy-8080  abc.onion     everywhere, through Tor  by Tor',
         '',
         '✗ ollama-default answers at 192.168.1.20 port 11434 without FLM in front, to everybody (this network).',
         '  Set OLLAMA_HOST=127.0.0.1 for it.',

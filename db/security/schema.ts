@@ -239,3 +239,11 @@ export const alertDeliveries = sqliteTable(
   },
   (table) => [index('alert_deliveries_next').on(table.state, table.nextAtMs)],
 );
+
+/** Secrets of the way out and of the way in through Tor: the SOCKS server's login, the keys of onion services. */
+export const egressSecrets = sqliteTable('egress_secrets', {
+  /** `socks5`, or `onion:` and the port of a proxy. */
+  name: text('name').primaryKey(),
+  secretJson: text('secret_json').notNull(),
+  updatedAtMs: integer('updated_at_ms').notNull(),
+});

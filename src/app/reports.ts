@@ -17,7 +17,7 @@ import type { Audit } from '../audit';
 import type { Config } from '../config';
 import type { Clock } from '../contract';
 import type { RunBy } from '../daemon';
-import type { Egress } from '../egress';
+import type { Egress, EgressRoom } from '../egress';
 import { adapterOf, type Engines, type Trial, usualPorts, whoIsAt } from '../engines';
 import type { Env, Paths } from '../lib/paths';
 import {
@@ -43,6 +43,7 @@ export interface ReportsOptions {
   readonly keys: Keys;
   readonly policy: Policies;
   readonly egress: Egress;
+  readonly wayOut: EgressRoom;
   readonly requestLog: RequestLog;
   readonly trial: Trial;
   readonly engines: Engines;
@@ -123,7 +124,7 @@ export function createReports(options: ReportsOptions): Reports {
   };
 }
 
-function statusOf({ paths, db, engines, proxies, busy, doors, runBy }: ReportsOptions): Status {
+function statusOf({ paths, db, engines, proxies, wayOut, busy, doors, runBy }: ReportsOptions): Status {
   const states = engines.states();
   const first = proxies.first();
   const by = runBy();
@@ -138,6 +139,7 @@ function statusOf({ paths, db, engines, proxies, busy, doors, runBy }: ReportsOp
     endpoints: first?.endpoints ?? { localhost: null, local_network: null, local_networks: [], public: [] },
     admin: doors.port(),
     run_by: by,
+    egress: wayOut.now(),
     proxies: proxies.all(),
     started_at: first?.started_at ?? null,
     requests: busy(),

@@ -11,6 +11,7 @@ import type { Proxies, ProxiesApi, ProxyInput, ProxyProfile, ProxyView } from '.
 import type { Alerts } from '../telemetry';
 import { VERSION } from '../version';
 import type { AdminDoors } from './admin-doors';
+import type { ChooseEgress } from './egress';
 import { logEvents } from './logs';
 import { rotateKeys } from './rotation';
 import type { Undo } from './undo';
@@ -44,6 +45,9 @@ export interface ServingOptions {
   readonly daemon: Daemon;
   /** Starts what is told of requests, before there are any. */
   readonly startObservers: () => Promise<void>;
+  readonly chooseEgress: ChooseEgress;
+  /** Finds out whether there is a way out; `isPatient`: one that is not there yet is waited for. */
+  readonly startTunnel: (isPatient: boolean) => Promise<void>;
   readonly openAdmin: (proxies: ProxiesApi) => Admin;
   readonly doors: AdminDoors;
   /** Takes what undoes all that is started here. */
@@ -73,6 +77,7 @@ export function createServing(options: ServingOptions): Serving {
     ...proxies,
     async start(input) {
       if (daemon.isStopping()) throw new FlmError('SHUTTING_DOWN');
+      await options.chooseEgress(input);
       return proxies.start(input);
     },
     async stop(selector) {
@@ -107,6 +112,7 @@ export function createServing(options: ServingOptions): Serving {
       forgotten ??= proxies.forgetDead();
       await forgotten;
       await options.startObservers();
+      await options.startTunnel(false);
       const profile: ProxyProfile = { mode: 'local-http', trustedProxies: [], ...place };
       const proxy = await proxies.open(profile, { isWanted: false, tenancy: 'alone' });
       await begin('foreground', null);
@@ -117,6 +123,8 @@ export function createServing(options: ServingOptions): Serving {
       onReplaced = replaced;
       await proxies.forgetDead();
       await options.startObservers();
+      if (first !== null) await options.chooseEgress(first);
+      await options.startTunnel(isPatient || legacy !== null);
       if (legacy !== null) daemon.inherit(legacy);
       // FLM serves other engines meanwhile, and also when this one does not start.
       if (trial.state().installed)
@@ -124,7 +132,7 @@ export function createServing(options: ServingOptions): Serving {
           .startTrial()
           .catch((error: unknown) => log.error('the trial engine does not start', { error }));
       for (const profile of legacy?.proxies ?? [])
-        await proxies.open(profile, { isWanted: true, tenancy: 'shared' });
+        await proxies.open(profile, { isWanted: true, tenancy: 'shared', isPatient: true });
       if (first !== null || (proxies.isEmpty() && legacy === null)) await guarded.start(first ?? {});
       const failure = await proxies.restore();
       // One that has a free port serves; the others are tried again.

@@ -19,6 +19,7 @@ export const Legacy = Type.Object(
         trustedProxies: Type.Array(Type.String()),
         allowPlaintext: Type.Boolean(),
         allowNoKey: Type.Optional(Type.Boolean()),
+        onion: Type.Optional(nullable(Type.Object({ clients: Type.Array(Type.String()) }))),
       }),
     ),
     elders: Type.Array(Type.Integer(), {

@@ -145,8 +145,9 @@ export interface Occupant {
   readonly wantsKey: boolean;
 }
 
-/** Asks what listens at an address of this machine. Never rejects. */
-export async function whoIsAt(egress: Egress, ip: string, port: number): Promise<Occupant> {
+/** Asks what listens at an address of this machine, around any tunnel. Never rejects. */
+export async function whoIsAt(by: Egress, ip: string, port: number): Promise<Occupant> {
+  const egress: Egress = { ...by, send: (request) => by.send({ ...request, isOwn: true }) };
   const target = { baseUrl: `http://${ip.includes(':') ? `[${ip}]` : ip}:${port}`, credential: null };
   const io = { egress, signal: AbortSignal.timeout(WHO_TIMEOUT_MS), memo: createMemo(), known: false };
   const server = await getJson(target, '/health', io).then(

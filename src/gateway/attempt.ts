@@ -123,7 +123,7 @@ export async function askInTurn<Answer>(
       turns.dismiss(candidate.engine);
     }
   }
-  const outcome = lastWords?.outcome ?? (!wasAsked && isRefusal(failure) ? 'refused' : outcomeOf(failure));
+  const outcome = lastWords?.outcome ?? (!wasAsked && isRefusal(failure) ? 'refused' : endOf(failure));
   if (lastWords === null) exchange.record.failed(failure);
   exchange.record.ended(outcome, null, null);
   ticket.close(outcome, null);
@@ -260,6 +260,11 @@ export function outcomeOf(reason: unknown): 'aborted' | 'failed' {
   return reason instanceof FlmError && NOT_THE_ENGINE.has(reason.code) ? 'aborted' : 'failed';
 }
 
+/** What it says about the request: whose tunnel is down has failed it, though no engine did. */
+function endOf(reason: unknown): 'aborted' | 'failed' {
+  return reason instanceof FlmError && reason.code === 'EGRESS_TUNNEL_DOWN' ? 'failed' : outcomeOf(reason);
+}
+
 const NOT_THE_ENGINE: ReadonlySet<ErrorCode> = new Set([
   'CLIENT_CLOSED_REQUEST',
   'INVALID_API_KEY',
@@ -267,6 +272,8 @@ const NOT_THE_ENGINE: ReadonlySet<ErrorCode> = new Set([
   // How much time there is, FLM says; whether an engine that is silent still lives, it asks by itself.
   'REQUEST_TIMEOUT',
   'STREAMING_TIMEOUT',
+  // It was not asked.
+  'EGRESS_TUNNEL_DOWN',
 ]);
 
 /** Whether the engine has nothing of the request. */
@@ -284,7 +291,7 @@ function isUndone(error: unknown): boolean {
 /** Statuses with which an engine has not even begun. */
 const NOT_TAKEN_ON: ReadonlySet<number> = new Set([429, 503]);
 
-const UNREACHED: ReadonlySet<EgressFailure> = new Set(['refused', 'unreachable', 'tls']);
+const UNREACHED: ReadonlySet<EgressFailure> = new Set(['refused', 'unreachable', 'tls', 'tunnel']);
 
 /** Whether FLM answers in place of an engine when it fails with this. */
 function isRefusal(error: unknown): boolean {
@@ -297,6 +304,7 @@ function saysNothingOfRequest(error: unknown): boolean {
 }
 
 const OF_THE_ENGINE: ReadonlySet<ErrorCode> = new Set([
+  'EGRESS_TUNNEL_DOWN',
   'ENGINE_NETWORK_ERROR',
   'ENGINE_API_ERROR',
   'ENGINE_NEEDS_KEY',

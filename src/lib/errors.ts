@@ -390,6 +390,34 @@ export const ERRORS = {
     message: 'FLM does not connect to {host}: {reason}.',
     hint: null,
   },
+  EGRESS_TUNNEL_DOWN: {
+    status: 503,
+    type: 'server_error',
+    exit: 1,
+    message: 'The engine "{engine}" is reached through a tunnel, and that is down: {reason}.',
+    hint: 'FLM goes on by itself when it is back. "flm egress status" on its machine tells more.',
+  },
+  EGRESS_SHARED: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'All proxies of this FLM leave the same way ({now}), and others run already.',
+    hint: 'To change it for all of them: flm config set egress.mode direct|tor|socks5',
+  },
+  ONION_UNAVAILABLE: {
+    status: 503,
+    type: 'server_error',
+    exit: 1,
+    message: 'There can be no onion service now: {reason}.',
+    hint: 'FLM needs a tor on this machine with "ControlPort 9051" and "CookieAuthentication 1" in its torrc (egress.tor_control).',
+  },
+  NO_ONION: {
+    status: 404,
+    type: 'not_found_error',
+    exit: 1,
+    message: 'The proxy {proxy} has no onion service.',
+    hint: 'Start one with: flm proxy start --onion',
+  },
   NO_MODELS: {
     status: 404,
     type: 'not_found_error',
@@ -519,8 +547,9 @@ export const ERRORS = {
     status: 400,
     type: 'invalid_request_error',
     exit: 3,
-    message: 'Binding {bind} would offer FLM to other machines ({address}), and nobody has an API key yet.',
-    hint: 'Make a key first: flm api-keys create --label my-app. Or bind 127.0.0.1, or say --allow-no-key and make keys later.',
+    message:
+      'Listening on {bind} would offer FLM to other machines ({address}), and nobody has an API key yet.',
+    hint: 'Make a key first: flm api-keys create --label my-app. Or bind 127.0.0.1 without --onion, or say --allow-no-key and make keys later.',
   },
 
   // Alerts

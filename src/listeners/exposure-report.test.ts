@@ -36,6 +36,7 @@ function proxy(listenAddr: string, more: Partial<ProxyView> = {}): ProxyView {
     egress: { mode: 'direct', fail_open: false, socks5_endpoint: null },
     trusted_proxies: [],
     allow_plaintext: false,
+    onion: null,
     saved: true,
     started_at: null,
     requests: 0,
@@ -96,6 +97,37 @@ describe('listeners', () => {
       });
     },
   );
+});
+
+test.each([
+  [true, 0, 'ok', 'still needs a key'],
+  [true, 2, 'ok', null],
+  [false, 2, 'warning', 'flm api-keys create'],
+])(
+  'an onion service is reached through Tor (with a key: %p, for %p clients)',
+  async (key, clients, verdict, advice) => {
+    const onion = { address: 'abc.onion', published: true, reason: null, clients };
+    const found = await report({ proxies: () => [proxy('127.0.0.1:8080', { onion })], hasKey: () => key });
+    expect(found.listeners).toMatchObject([
+      { id: 'proxy-8080', reach: 'this-machine', verdict: 'ok' },
+      {
+        id: 'proxy-8080',
+        address: 'abc.onion',
+        running: true,
+        reach: 'tor',
+        urls: ['http://abc.onion/v1'],
+        verdict,
+        advice: advice === null ? null : expect.stringContaining(advice),
+      },
+    ]);
+    expect(found.status).toBe(verdict as typeof found.status);
+  },
+);
+
+test('an onion service that tor does not publish leads nowhere at the moment', async () => {
+  const onion = { address: null, published: false, reason: 'tor is away', clients: 0 };
+  const found = await report({ proxies: () => [proxy('127.0.0.1:8080', { onion })] });
+  expect(found.listeners[1]).toMatchObject({ running: false, reach: 'tor', urls: [] });
 });
 
 const outside = interfaceAddresses().filter(({ ip }) => ipReach(ip) !== 'loopback');

@@ -54,7 +54,7 @@ export async function reportExposure(options: ExposureOptions): Promise<Exposure
   const known = (await Promise.all(states.map((state) => placeOf(state, here, options)))).flat();
   const engines = [...known, ...(await unknownEngines(known, outside, options))];
   const listeners = [
-    ...options.proxies().map((proxy) => listenerOf(proxy, options)),
+    ...options.proxies().flatMap((proxy) => [listenerOf(proxy, options), ...onionOf(proxy, options)]),
     ...adminListener(options.adminUrl()),
   ];
   const found = await mapAtOnce(engines, MAX_KNOCKS, (engine) => engineAt(engine, outside, options));
@@ -155,6 +155,31 @@ function listenerOf(proxy: ProxyView, { hasKey, addresses }: ExposureOptions): E
   };
 }
 
+/** The way in through Tor, where a proxy has one. */
+function onionOf({ id, running, onion }: ProxyView, { hasKey }: ExposureOptions): ExposedListener[] {
+  if (onion === null) return [];
+  const { address, published, clients } = onion;
+  const advice = !hasKey()
+    ? NO_KEY
+    : clients === 0
+      ? 'Whoever has the address finds it, and still needs a key. To hide it from others: --onion-client.'
+      : null;
+  return [
+    {
+      id,
+      address: address ?? 'an onion address',
+      running: running && published,
+      reach: 'tor',
+      urls: address === null ? [] : [`http://${address}/v1`],
+      tls: false,
+      verdict: hasKey() ? 'ok' : 'warning',
+      advice,
+    },
+  ];
+}
+
+const NO_KEY = 'Nobody has an API key, so nobody can use it: flm api-keys create --label my-app';
+
 const REACH = { loopback: 'this-machine', private: 'this-network', public: 'internet' } as const;
 
 function judge(
@@ -177,7 +202,7 @@ function judge(
   if (!hasKey)
     return {
       verdict: 'warning',
-      advice: 'Nobody has an API key, so nobody can use it: flm api-keys create --label my-app',
+      advice: NO_KEY,
     };
   return { verdict: 'ok', advice: 'Keys and prompts cross this network unencrypted: it should be yours.' };
 }

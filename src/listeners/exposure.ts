@@ -2,6 +2,7 @@
 import { FlmError } from '../lib/errors';
 import { ipReach } from '../lib/ip';
 import { machineAddresses, UNSPECIFIED } from './endpoints';
+import type { ProxyProfile } from './model';
 
 export type Exposure = 'loopback' | 'private' | 'public';
 
@@ -32,9 +33,13 @@ export function checkExposure(bind: string, allowPlaintext: boolean): Exposure {
   return exposure;
 }
 
-/** @throws EXPOSURE_WITHOUT_KEY for an address that other machines reach while nobody could use it, unless the owner said so */
-export function requireKeyFor(bind: string, hasKey: boolean, allowNoKey: boolean): void {
-  if (hasKey || allowNoKey) return;
+/** @throws EXPOSURE_WITHOUT_KEY for a proxy that other machines reach, by an address or through Tor, while nobody could use it */
+export function requireKeyFor({ bind, onion = null }: ProxyProfile, hasKey: boolean): void {
+  if (hasKey) return;
   const { exposure, address } = exposureOf(bind, machineAddresses());
   if (exposure !== 'loopback') throw new FlmError('EXPOSURE_WITHOUT_KEY', { meta: { bind, address } });
+  if (onion !== null)
+    throw new FlmError('EXPOSURE_WITHOUT_KEY', {
+      meta: { bind: 'an onion address', address: 'through Tor' },
+    });
 }

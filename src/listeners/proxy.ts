@@ -5,7 +5,13 @@ import { noticeTheVanished } from './vanished';
 
 /** What answers the requests of a listener. */
 export interface Handler {
-  fetch(request: Request, connection: Bun.Server<undefined>): Promise<Response>;
+  fetch(request: Request, connection: Visitor): Promise<Response>;
+}
+
+/** What is known of the other end of a connection, and done to it. */
+export interface Visitor {
+  requestIP(request: Request): { readonly address: string; readonly port: number } | null;
+  timeout(request: Request, seconds: number): void;
 }
 
 export interface Listener {

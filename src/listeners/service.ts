@@ -19,6 +19,7 @@ import {
   type ProxySelector,
   type ProxyView,
 } from './model';
+import { joinDoors, type OnionDoor, type OnionPublisher, openOnionDoor } from './onion';
 import { type Handler, type Listener, type ListenOptions, listen, type Tenancy } from './proxy';
 import type { ProxyStore } from './store';
 
@@ -43,6 +44,10 @@ export interface ProxiesOptions {
   }) => Entrance;
   /** Whether anybody has a key that can be used. */
   readonly hasKey: () => boolean;
+  /** How requests leave this machine: a proxy's profile does not say, because all of them leave the same way. */
+  readonly egress: () => ProxyView['egress'];
+  /** Publishes onion services. */
+  readonly onions: OnionPublisher;
   /** Names the program that listens there, for an error. */
   readonly whoListens: (bind: string, port: number) => Promise<string>;
   /** Reads the security policy again, and says which version is in force; null when it cannot be read. */
@@ -53,6 +58,8 @@ export interface StartOptions {
   /** Whether it is to be started again with FLM. */
   readonly isWanted: boolean;
   readonly tenancy: Tenancy;
+  /** Whether it starts also while tor is away, and its onion service follows. */
+  readonly isPatient?: boolean;
 }
 
 export interface Proxies extends ProxiesApi {
@@ -70,9 +77,11 @@ export interface Proxies extends ProxiesApi {
   isEmpty(): boolean;
   /** The ports on which this FLM listens. */
   ports(): readonly number[];
+  /** The ports of this machine to which a tor leads the visitors of onion services. */
+  onionPorts(): readonly number[];
   /** Reverse proxies whose word is believed, at one of them or by the settings. */
   trustedProxies(): readonly string[];
-  /** Whether one of them can be reached from other machines. */
+  /** Whether one of them can be reached from other machines, by its address or through Tor. */
   isExposed(): boolean;
   /** Whether the process before this one still listens on one of them. */
   areShared(): boolean;
@@ -88,15 +97,19 @@ export interface Proxies extends ProxiesApi {
   close(drain: () => Promise<void>, waitMs: number): Promise<void>;
 }
 
-type Legacy = Omit<ProxyProfile, 'trustedProxies'> & { trustedProxies: string[] };
+type Legacy = Omit<ProxyProfile, 'trustedProxies' | 'onion'> & {
+  trustedProxies: string[];
+  onion?: { clients: string[] } | null;
+};
 
 interface Running {
   readonly handle: ProxyHandle;
-  readonly profile: ProxyProfile;
+  profile: ProxyProfile;
   readonly listener: Listener;
   readonly exposure: Exposure;
   readonly entrance: Entrance;
   readonly isWanted: boolean;
+  onion: OnionDoor | null;
   stopping: Promise<void> | null;
 }
 
@@ -112,7 +125,7 @@ const SOON_MS = 100;
 const SHARED_MS = 1_000;
 
 export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
-  const { store, config, clock, log, openEntrance, hasKey, whoListens } = options;
+  const { store, config, clock, log, openEntrance, hasKey, whoListens, egress, onions } = options;
   const running = new Map<string, Running>();
   /** Why wanted ones do not run. */
   const failed = new Map<string, string>();
@@ -130,18 +143,26 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     return result;
   }
 
-  async function open(profile: ProxyProfile, { isWanted, tenancy }: StartOptions): Promise<ProxyView> {
+  async function open(
+    profile: ProxyProfile,
+    { isWanted, tenancy, isPatient = false }: StartOptions,
+  ): Promise<ProxyView> {
     const { bind, port, allowPlaintext, trustedProxies } = profile;
     if (running.has(idOf(port))) throw new FlmError('PROXY_EXISTS', { meta: { port, id: idOf(port) } });
     const exposure = checkExposure(bind, allowPlaintext);
-    const entrance = openEntrance({ loopback: exposure === 'loopback', trustedProxies });
-    const listener = await listenOrExplain({
+    const main = openEntrance({ loopback: exposure === 'loopback', trustedProxies });
+    const plain = await listenOrExplain({
       bind,
       port,
-      handler: entrance,
+      handler: main,
       tenancy,
       isExposed: exposure !== 'loopback',
     });
+    const { entrance, listener, onion } = await withOnion(
+      profile,
+      { entrance: main, listener: plain },
+      isPatient,
+    );
     const handle: ProxyHandle = {
       id: idOf(listener.port),
       pid: process.pid,
@@ -158,6 +179,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       exposure,
       entrance,
       isWanted,
+      onion,
       stopping: null,
     };
     try {
@@ -172,6 +194,28 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     if (exposure !== 'loopback') log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
     log.info('FLM listens', { listenAddr: handle.listenAddr, pid: handle.pid });
     return viewOf(opened);
+  }
+
+  /** What visitors of an onion service come through, beside the others, where the profile wants one. */
+  async function withOnion(
+    { port, onion }: ProxyProfile,
+    main: Pick<Running, 'entrance' | 'listener'>,
+    isPatient: boolean,
+  ): Promise<Pick<Running, 'entrance' | 'listener' | 'onion'>> {
+    if (onion === undefined || onion === null) return { ...main, onion: null };
+    try {
+      const door = await openOnionDoor({
+        proxyId: idOf(port),
+        clients: onion.clients,
+        entrance: openEntrance({ loopback: false, trustedProxies: [] }),
+        publisher: onions,
+        isPatient,
+      });
+      return { ...joinDoors(main, door), onion: door };
+    } catch (error) {
+      await main.listener.stop(async () => {}, 0);
+      throw error;
+    }
   }
 
   function profileOf(input: ProxyInput): ProxyProfile {
@@ -189,21 +233,26 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       throw invalid(`a trusted proxy is not usable: ${reasonOf(error)}`);
     }
     const port = input.port ?? settings['proxy.port'];
-    const profile = {
+    const clients = input.onion_clients ?? [];
+    if (clients.length > 0 && input.onion !== true)
+      throw invalid('only an onion service has clients; say --onion, too');
+    const onion = input.onion === true ? { onion: { clients } } : {};
+    return {
       mode: known,
       bind,
       port,
       trustedProxies,
       allowPlaintext: input.allow_plaintext ?? false,
+      ...onion,
+      ...(input.allow_no_key === true ? { allowNoKey: true } : {}),
     };
-    return input.allow_no_key === true ? { ...profile, allowNoKey: true } : profile;
   }
 
   /** As open, where nobody is about to make the first key. */
-  async function openGuarded(profile: ProxyProfile): Promise<ProxyView> {
+  async function openGuarded(profile: ProxyProfile, isPatient: boolean): Promise<ProxyView> {
     checkExposure(profile.bind, profile.allowPlaintext);
-    requireKeyFor(profile.bind, hasKey(), profile.allowNoKey === true);
-    return open(profile, { isWanted: true, tenancy: 'shareable' });
+    if (profile.allowNoKey !== true) requireKeyFor(profile, hasKey());
+    return open(profile, { isWanted: true, tenancy: 'shareable', isPatient });
   }
 
   /** Binds, and says who has the port where somebody does. */
@@ -220,9 +269,12 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     }
   }
 
-  function viewOf({ handle, profile, isWanted, stopping, entrance }: Running): ProxyView {
+  function viewOf({ handle, profile, isWanted, stopping, entrance, onion }: Running): ProxyView {
+    const clients = profile.onion?.clients.length ?? 0;
     return {
       ...descriptionOf(profile),
+      onion: onion === null ? null : { ...onion.publication.view(), clients },
+      egress: egress(),
       pid: handle.pid,
       status: stopping === null ? 'running' : 'stopping',
       running: true,
@@ -235,8 +287,12 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
   function restingView(profile: ProxyProfile): ProxyView {
     const error = failed.get(idOf(profile.port)) ?? null;
+    const clients = profile.onion?.clients.length ?? 0;
+    const isHidden = profile.onion !== undefined && profile.onion !== null;
     return {
       ...descriptionOf(profile),
+      onion: isHidden ? { address: null, published: false, reason: 'the proxy does not run', clients } : null,
+      egress: egress(),
       pid: null,
       status: error === null ? 'stopped' : 'failed',
       running: false,
@@ -305,7 +361,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     for (const profile of resting()) {
       const id = idOf(profile.port);
       try {
-        await inTurn(() => openGuarded(profile));
+        await inTurn(() => openGuarded(profile, true));
       } catch (error) {
         failure ??= toFlmError(error);
         const reason = toFlmError(error).message;
@@ -325,7 +381,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
     async start(input) {
       const profile = profileOf(input);
-      return inTurn(() => openGuarded(profile));
+      return inTurn(() => openGuarded(profile, false));
     },
 
     open: (profile, how) => inTurn(() => open(profile, how)),
@@ -334,6 +390,27 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       const ids = select(selector);
       await Promise.all(ids.map(stopOne));
       return { status: 'stopped', stopped: ids };
+    },
+
+    async rotateOnion({ id }) {
+      const found = requireOnion(id);
+      await found.onion.publication.rotate();
+      return viewOf(found);
+    },
+
+    async removeOnion({ id }) {
+      const found = requireOnion(id);
+      const { publication, entrance, listener } = found.onion;
+      publication.close();
+      entrance.abort();
+      await listener.stop(async () => {}, GOODBYE_MS);
+      await onions.forget(id);
+      const changed: Running = Object.assign(found, {
+        onion: null,
+        profile: { ...found.profile, onion: null },
+      });
+      await store.changed(id, changed.profile);
+      return viewOf(changed);
     },
 
     async reload(selector) {
@@ -358,17 +435,23 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     legacy: () =>
       [...running.values()]
         .filter(({ isWanted, stopping }) => isWanted && stopping === null)
-        .map(({ profile }) => ({ ...profile, trustedProxies: [...profile.trustedProxies] })),
+        .map(({ profile: { onion, ...profile } }) => ({
+          ...profile,
+          trustedProxies: [...profile.trustedProxies],
+          onion: onion === undefined || onion === null ? null : { clients: [...onion.clients] },
+        })),
     forgetDead: store.clear,
     isEmpty: () => running.size === 0 && resting().length === 0,
     ports: () => [...running.values()].map(({ listener }) => listener.port),
+    onionPorts: () => [...running.values()].flatMap(({ onion }) => onion?.listener.port ?? []),
     trustedProxies: () => [
       ...config.current()['proxy.trusted_proxies'],
       ...[...running.values()].flatMap(({ profile }) => profile.trustedProxies),
     ],
     isExposed() {
       // Asked for every body that is being read, several times a second.
-      for (const { exposure } of running.values()) if (exposure !== 'loopback') return true;
+      for (const { exposure, onion } of running.values())
+        if (exposure !== 'loopback' || onion !== null) return true;
       return false;
     },
     areShared: () => [...running.values()].some(({ listener }) => isShared(listener.port)),
@@ -413,6 +496,14 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     },
   };
 
+  function requireOnion(id: string): Running & { readonly onion: OnionDoor } {
+    const found = running.get(id);
+    if (found === undefined) throw new FlmError('PROXY_NOT_FOUND', { meta: { proxy: `"${id}"` } });
+    const { onion } = found;
+    if (onion === null) throw new FlmError('NO_ONION', { meta: { proxy: id } });
+    return Object.assign(found, { onion });
+  }
+
   /** Takes the handle of a proxy that ends out of the records. One that stays is removed by the next start. */
   async function forget(id: string): Promise<void> {
     // Another process has written its own by now.
@@ -427,7 +518,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
 type Described = Exclude<
   keyof ProxyView,
-  'pid' | 'status' | 'running' | 'last_error' | 'saved' | 'started_at' | 'requests'
+  'pid' | 'status' | 'running' | 'last_error' | 'saved' | 'started_at' | 'requests' | 'egress' | 'onion'
 >;
 
 function descriptionOf({
@@ -445,7 +536,6 @@ function descriptionOf({
     listen_addr: addressOf(bind, port),
     endpoints: endpointsOf(bind, port),
     acme_domain: null,
-    egress: { mode: 'direct', fail_open: false, socks5_endpoint: null },
     trusted_proxies: [...trustedProxies],
     allow_plaintext: allowPlaintext,
   };

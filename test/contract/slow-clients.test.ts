@@ -7,6 +7,7 @@ import { createBus, type EventOf } from '../../src/lib/bus';
 import { systemClock } from '../../src/lib/clock';
 import { silentLog } from '../../src/lib/log';
 import { createConnections } from '../../src/listeners';
+import { ONION_PEER } from '../../src/listeners/onion';
 import { listen } from '../../src/listeners/proxy';
 import type { PolicyDocument } from '../../src/policy/model';
 import { connectRaw, type RawClient } from './support/raw';
@@ -35,12 +36,14 @@ interface Options {
   readonly maxConnections?: number;
   readonly trustedProxies?: readonly string[];
   readonly bind?: string;
+  /** Whether a tor leads there, and nobody else comes. */
+  readonly isOnion?: boolean;
 }
 
 /** A listener whose connections are watched. /slow answers when `release` is called, /big with 64 MB, /stream for ever. */
 function start(options: Options = {}) {
   const closers: (() => void | Promise<void>)[] = [];
-  const { connections = {}, isExposed = true, bind = '127.0.0.1' } = options;
+  const { connections = {}, isExposed = true, bind = '127.0.0.1', isOnion = false } = options;
   const served = new Set<Peer>();
   const { promise: released, resolve: release } = Promise.withResolvers<void>();
   const listener = listen({
@@ -49,7 +52,8 @@ function start(options: Options = {}) {
     isExposed,
     handler: {
       async fetch(request, server) {
-        const peer = server.requestIP(request);
+        const from = server.requestIP(request);
+        const peer = from === null || !isOnion ? from : { ...from, address: ONION_PEER };
         if (peer === null) return new Response(null, { status: 400 });
         const { pathname } = new URL(request.url);
         if (pathname === '/big') return new Response(new Uint8Array(64 * 1024 * 1024));
@@ -86,7 +90,8 @@ function start(options: Options = {}) {
     policy: () => policy,
     isExposed: () => isExposed,
     config: () => ({ 'proxy.max_connections': options.maxConnections ?? 10_000 }),
-    ports: () => [listener.port],
+    ports: () => (isOnion ? [] : [listener.port]),
+    onionPorts: () => (isOnion ? [listener.port] : []),
     trustedProxies: () => options.trustedProxies ?? [],
     mayServe: (port) => [...served].some((peer) => peer.port === port),
     visitServed(visit) {
@@ -269,6 +274,25 @@ describe.concurrent.skipIf(process.platform !== 'linux')('too many', () => {
     for (const client of clients) client.send('GET /');
     return clients;
   }
+
+  test('of an onion service: all its visitors may have half of what there is, and whoever is served stays', async () => {
+    await using server = start({ connections: long, isOnion: true, maxConnections: 12 });
+    const { watched, signals, served, release, connect } = server;
+    const honest = await connect();
+    honest.send(`GET /slow HTTP/1.1\r\n${HEAD}\r\n`);
+    await until(() => served.size === 1);
+    // More than one address may have.
+    const first = await fill(connect, 6, '127.0.0.1');
+    await Bun.sleep(LOOK_MS);
+    expect(total(watched.cut)).toBe(0);
+    await fill(connect, 2, '127.0.0.1');
+    await until(() => watched.cut.address_limit === 2, 3_000);
+    await until(() => first.filter((client) => client.ended()).length === 2);
+    expect(watched.cut).toMatchObject({ address_limit: 2, total_limit: 0 });
+    expect(new Set(signals.map(({ ip }) => ip))).toEqual(new Set([ONION_PEER]));
+    release();
+    await until(() => text(honest).includes('done'));
+  });
 
   test('of one address: those that wait longest go, others and other addresses stay', async () => {
     await using server = start({ connections: long });

@@ -46,6 +46,8 @@ function start({ maxPerAddress = 256, maxOpen = 10_000 } = {}) {
     maxOpen: () => maxOpen,
     ports: () => ports,
     trusted: () => ({ has: () => false }),
+    addressOf: ({ address }) => address,
+    maxFrom: () => maxPerAddress,
     bucketOf: (ip) => ip,
     mayServe: (port) => served.has(port),
     visitServed(visit) {

@@ -6,7 +6,7 @@
 import { type IpSet, parseIp } from '../../lib/ip';
 import { Connection, type Source, type State } from './connection';
 import type { Limits } from './limits';
-import type { Sockets } from './sockets';
+import type { Ends, Sockets } from './sockets';
 
 /** Why a connection was cut. */
 export const CUT_REASONS = [
@@ -26,6 +26,10 @@ export interface WatchOptions {
   readonly maxOpen: () => number;
   /** The ports of the proxies. */
   readonly ports: () => readonly number[];
+  /** Who has come, for the other end of a connection as the system tells it. */
+  readonly addressOf: (ends: Ends) => string;
+  /** How many connections one source may have. */
+  readonly maxFrom: (source: Source, limits: Limits) => number;
   /** Who may have any number of connections, besides those that the policy names. */
   readonly trusted: () => IpSet;
   /** `ipBucket`, of an address that parseIp wrote. */
@@ -118,10 +122,11 @@ export function createWatch(options: WatchOptions): Watch {
       entries[descriptor] = { identity, source: null };
       return null;
     }
-    const bucket = bucketOf(ends.address);
-    const source = sources.get(bucket) ?? { bucket, address: ends.address, open: 0 };
+    const address = options.addressOf(ends);
+    const bucket = bucketOf(address);
+    const source = sources.get(bucket) ?? { bucket, address, open: 0 };
     sources.set(bucket, source);
-    const from = { address: ends.address, peerPort: ends.peerPort, source };
+    const from = { address, peerPort: ends.peerPort, source };
     const connection = new Connection({ descriptor, identity }, from, nowMs, nowMs + limits.headerTimeoutMs);
     entries[descriptor] = connection;
     open++;
@@ -212,8 +217,8 @@ export function createWatch(options: WatchOptions): Watch {
       unserved(crowded.size === 0 ? [] : all.filter(({ source }) => crowded.has(source)), nowMs),
       ({ source }) => source,
     );
-    for (const own of ofCrowded.values()) {
-      for (const connection of worstOf(own.filter(isOld), own.length - limits.maxPerAddress)) {
+    for (const [source, own] of ofCrowded) {
+      for (const connection of worstOf(own.filter(isOld), own.length - options.maxFrom(source, limits))) {
         chosen.add(connection);
         surplus.push({ connection, reason: 'address_limit' });
       }
@@ -223,13 +228,13 @@ export function createWatch(options: WatchOptions): Watch {
       surplus.push({ connection, reason: 'total_limit' });
   }
 
-  function crowdedSources({ maxPerAddress, isExempt }: Limits): Set<Source> {
+  function crowdedSources(limits: Limits): Set<Source> {
     const crowded = new Set<Source>();
     let trusted: IpSet | null = null;
     for (const source of sources.values()) {
-      if (source.open <= maxPerAddress) continue;
+      if (source.open <= options.maxFrom(source, limits)) continue;
       trusted ??= options.trusted();
-      if (!trusted.has(source.address) && !isExempt(source.address)) crowded.add(source);
+      if (!trusted.has(source.address) && !limits.isExempt(source.address)) crowded.add(source);
     }
     return crowded;
   }
