@@ -444,7 +444,10 @@ function comparable(value: unknown, home: TestDir | undefined): unknown {
     .replaceAll(/"latency_ms":\d+/g, '"latency_ms":"<ms>"')
     .replaceAll(/(API key \\")[0-9A-Za-z]{8}\\"/g, '$1<id>\\"')
     // A proxy that runs has its rows, and its start is on record.
-    .replaceAll(/(active_proxy_handles|audit_logs|engine_health_logs|proxy_profiles) \d+/g, '$1 <n>')
+    .replaceAll(
+      /(active_proxy_handles|audit_logs|engine_health_logs|proxy_profiles|rate_limit_states) \d+/g,
+      '$1 <n>',
+    )
     .replaceAll(/"\d+ saved"/g, '"<n> saved"')
     .replaceAll(/"\d+ rows, as they were written"/g, '"<n> rows, as they were written"')
     .replaceAll(
@@ -498,6 +501,12 @@ test('every verb that reads or changes state is among the steps, or is tested el
   const elsewhere = [
     ...audit,
     ...alerts.map((verb) => `security alerts ${verb}`),
+    ...['show', 'get', 'set', 'edit', 'validate', 'history', 'rollback'].map(
+      (verb) => `security policy ${verb}`,
+    ),
+    'security ip-whitelist add',
+    ...['list', 'show', 'add', 'unblock', 'clear'].map((verb) => `security ip-blocklist ${verb}`),
+    ...['intrusion', 'anomaly', 'stats'].map((verb) => `security ${verb}`),
     'security exposure',
     'up',
     'chat',

@@ -402,7 +402,7 @@ describe('a receiver that does not take it', () => {
     });
     await Promise.resolve();
     void alerts.work();
-    await eventually(() => other.received.length === 1 && receiver.received.length === 1);
+    await eventually(() => alerts.counts().waiting === 1 && receiver.received.length === 1);
     await alerts.pause();
     expect((await states(alerts))[0]?.[0]).toBe('waiting');
     alerts.start();
