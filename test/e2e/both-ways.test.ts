@@ -24,6 +24,7 @@ import {
   StrategyList,
   StrategyView,
 } from '../../src/models/model';
+import { Whitelist } from '../../src/policy/api';
 import { AlertRemoved, AlertRule, AlertRuleList, AlertTargetList } from '../../src/telemetry/alerts/model';
 import { type FakeEngine, startFake } from '../fake';
 import { everyCommand } from '../support/commands';
@@ -123,6 +124,22 @@ const STEPS: readonly Step[] = [
     name: 'a key with a scope twice',
     words: words('api-keys create --label x --scope inference --scope inference'),
     fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'a burst of a key without a limit',
+    words: ({ guest = '' }) => ['api-keys', 'update', guest, '--burst', '5'],
+    fails: 'INVALID_INPUT',
+  },
+  { name: 'fetch a key that is not there', words: words('api-keys collect nope'), fails: 'KEY_NOT_FOUND' },
+  {
+    name: 'who may come at all',
+    words: words('security ip-whitelist list'),
+    schema: Whitelist,
+  },
+  {
+    name: 'take off that list what is not on it',
+    words: words('security ip-whitelist remove 192.0.2.0/24'),
+    fails: 'NETWORK_NOT_LISTED',
   },
   {
     name: 'rotate with grace',
@@ -508,6 +525,8 @@ test('every verb that reads or changes state is among the steps, or is tested el
     ...['list', 'show', 'add', 'unblock', 'clear'].map((verb) => `security ip-blocklist ${verb}`),
     ...['intrusion', 'anomaly', 'stats'].map((verb) => `security ${verb}`),
     'security exposure',
+    // It prints what is compiled in, and asks nobody.
+    'security policy schema',
     'up',
     'chat',
     'admin token',
