@@ -5,7 +5,7 @@
 import type { Entrant } from '../contract';
 import { FlmError } from '../lib/errors';
 import { type IpSet, parseIpSet } from '../lib/ip';
-import { type Limit, limitOf } from './limits';
+import { type Limit, limitOf } from './limits/meter';
 import type { ApiKey, KeyChange, KeyInput } from './model';
 
 export interface KeyTerms {

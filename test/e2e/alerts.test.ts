@@ -71,7 +71,7 @@ describe('alerts', () => {
       event_type: 'auth_failure',
       severity: 'high',
       subject: '127.0.0.1',
-      pattern: 'invalid_or_revoked_api_key',
+      pattern: 'mistyped_api_key',
     });
     expect(JSON.stringify(receiver.received)).not.toContain('flm_wrong');
     const metrics = await (await fetch(`${again.url}/metrics`)).text();
