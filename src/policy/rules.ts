@@ -2,9 +2,9 @@
 import type { TSchema } from '@sinclair/typebox';
 import { type IpReach, ipReach, parseIpSet } from '../lib/ip';
 import { isRecord } from '../lib/json';
+import { readNetwork } from '../lib/networks';
 import { suggest } from '../lib/suggest';
 import { PolicyDocument } from './model';
-import { readNetwork } from './networks';
 import { originProblem } from './origins';
 
 /** Something about one place of a document. */
