@@ -10,6 +10,7 @@ import {
   type AdminPort,
   type CheckReport,
   checkAudit,
+  checkBans,
   checkConnections,
   checkExposed,
   checkPolicy,
@@ -364,6 +365,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       policy: policy.current,
       isExposed,
       admitStranger: (visit, share) => limits?.stranger(visit, share),
+      clients: () => surroundingsOf(proxies, clients).clients,
       clock,
       bus,
       log,
@@ -507,6 +509,7 @@ export async function openApp(options: AppOptions): Promise<App> {
         others: [
           () => checkAudit(audit),
           () => checkPolicy(policy),
+          async () => checkBans(security.wideBans()),
           async () => checkRequestLog(requestLog.counters()),
           async () => checkConnections(connections),
           async () => checkExposed(await exposure()),

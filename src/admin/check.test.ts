@@ -7,6 +7,7 @@ import { type TestDir, testDir } from '../../test/support/data-dir';
 import { NO_TERMS, termsView } from '../admission/terms';
 import { manualClock } from '../lib/clock';
 import { type CheckOptions, runChecks } from './check';
+import { checkBans } from './check-evidence';
 
 function optionsIn({ paths }: TestDir, more: Partial<CheckOptions> = {}): CheckOptions {
   return {
@@ -91,5 +92,12 @@ test('hears what other rooms have to say, and that one cannot', async () => {
   expect(report.checks.slice(-2)).toEqual([
     { name: 'audit chain', status: 'error', message: 'row 7 was changed' },
     { name: 'check', status: 'error', message: 'no answer' },
+  ]);
+});
+
+test('warns of bans that shut out much of the world', () => {
+  expect(checkBans([])).toEqual([]);
+  expect(checkBans(['0.0.0.0/0'])).toMatchObject([
+    { status: 'warning', message: expect.stringContaining('ip-blocklist unblock 0.0.0.0/0') },
   ]);
 });
