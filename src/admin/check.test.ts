@@ -8,6 +8,7 @@ import { NO_TERMS, termsView } from '../admission/terms';
 import { manualClock } from '../lib/clock';
 import { type CheckOptions, runChecks } from './check';
 import { checkBans } from './check-evidence';
+import { checkExposed } from './check-exposure';
 
 function optionsIn({ paths }: TestDir, more: Partial<CheckOptions> = {}): CheckOptions {
   return {
@@ -99,5 +100,16 @@ test('warns of bans that shut out much of the world', () => {
   expect(checkBans([])).toEqual([]);
   expect(checkBans(['0.0.0.0/0'])).toMatchObject([
     { status: 'warning', message: expect.stringContaining('ip-blocklist unblock 0.0.0.0/0') },
+  ]);
+});
+
+test.each([
+  ['open', 'error'],
+  ['warning', 'warning'],
+  ['ok', 'ok'],
+] as const)('an engine whose exposure is %s is: %s', (verdict, status) => {
+  const engine = { engine: 'e', kind: 'ollama' as const, port: 1, open_at: [], verdict, advice: null };
+  expect(checkExposed({ status: verdict, listeners: [], engines: [engine], addresses: [] })).toMatchObject([
+    { name: 'exposure', status },
   ]);
 });
