@@ -342,6 +342,7 @@ export async function openApp(options: AppOptions): Promise<App> {
       slots,
       connections,
       isExposed: options.isExposed ?? proxies.isExposed,
+      clients: () => surroundingsOf(proxies, clients).clients,
       telemetry: () => observers.telemetry(),
       clock,
       bus,

@@ -11,6 +11,25 @@ describe('what can be reached, in words', () => {
     );
   });
 
+  test.each([
+    ['warning', '  ! It has no TLS.', 'What is marked with !'],
+    ['open', '  ✗ It has no TLS.', 'What is marked with ✗'],
+  ] as const)('a listener with the verdict %s is marked as the summary says', (verdict, line, summary) => {
+    const listener: ExposureReport['listeners'][number] = {
+      id: 'proxy-8080',
+      address: '203.0.113.1:8080',
+      running: true,
+      reach: 'internet',
+      urls: [],
+      tls: false,
+      verdict,
+      advice: 'It has no TLS.',
+    };
+    const lines = exposureText({ ...NOTHING, status: verdict, listeners: [listener] }).split('\n');
+    expect(lines).toContain(line);
+    expect(lines.at(-1)).toContain(summary);
+  });
+
   test('an engine that is open, one that is not, and a listener', () => {
     const text = exposureText({
       status: 'open',

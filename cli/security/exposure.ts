@@ -35,14 +35,14 @@ export default command({
 export function exposureText({ listeners, engines, addresses, status }: ExposureReport): string {
   const doors = table(
     ['LISTENER', 'ADDRESS', 'REACHED FROM', 'TLS'],
-    listeners.map(({ id, address, reach, tls, running, advice }) => ({
+    listeners.map(({ id, address, reach, tls, running, verdict, advice }) => ({
       cells: [
         id,
         address,
         FROM[reach],
         running ? (reach === 'tor' ? 'by Tor' : tls ? 'yes' : 'no') : 'not running',
       ],
-      below: advice,
+      below: advice === null || verdict === 'ok' ? advice : `${MARKS[verdict]} ${advice}`,
     })),
     'FLM listens nowhere.',
   );

@@ -237,13 +237,13 @@ export type ListBansQuery = { limit?: number | undefined; cursor?: string | unde
 
 export type ListBansResult = { items: ({ ip: string; automatic: boolean; reason: string; blocked_at: string; blocked_until: string | null; permanent_block: boolean; blocked_by: string; failure_count: number; first_failure_at: string | null; refused: number; last_attempt: string | null })[]; next: string | null };
 
-export type AddBanBody = { ip: string; reason?: string; for_s?: number };
+export type AddBanBody = { ip: string; reason?: string; for_s?: number; force?: boolean };
 
 export type AddBanResult = { ip: string; automatic: boolean; reason: string; blocked_at: string; blocked_until: string | null; permanent_block: boolean; blocked_by: string; failure_count: number; first_failure_at: string | null; refused: number; last_attempt: string | null };
 
 export type LiftBanQuery = { ip: string };
 
-export type LiftBanResult = { ip: string; unblocked: true };
+export type LiftBanResult = { ip: string; unblocked: true; still_blocked_by: string | null };
 
 export type ClearBansResult = { cleared: true; lifted: number; kept: number };
 

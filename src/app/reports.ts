@@ -3,6 +3,7 @@ import { checkDatabases, type Databases } from '../../db';
 import {
   type CheckReport,
   checkAudit,
+  checkBans,
   checkConnections,
   checkExposed,
   checkPolicy,
@@ -28,6 +29,7 @@ import {
   reportExposure,
 } from '../listeners';
 import type { Policies } from '../policy';
+import type { Security } from '../security';
 import type { Telemetry } from '../telemetry';
 import { VERSION } from '../version';
 import type { AdminDoors } from './admin-doors';
@@ -49,6 +51,7 @@ export interface ReportsOptions {
   readonly engines: Engines;
   readonly proxies: Proxies;
   readonly connections: Connections;
+  readonly security: Security;
   readonly telemetry: () => Telemetry | null;
   /** Requests under way. */
   readonly busy: () => number;
@@ -101,6 +104,7 @@ export function createReports(options: ReportsOptions): Reports {
       others: [
         () => checkAudit(audit),
         () => checkPolicy(policy),
+        async () => checkBans(options.security.wideBans()),
         async () => checkRequestLog(requestLog.counters()),
         async () => checkConnections(connections),
         async () => checkExposed(await exposure()),

@@ -22,7 +22,7 @@ import type { Log } from '../lib/log';
 import type { Connections } from '../listeners';
 import type { Models } from '../models';
 import type { Policies } from '../policy';
-import { createSecurity, createSecurityStore, type Security } from '../security';
+import { createSecurity, createSecurityStore, type Security, type SecurityOptions } from '../security';
 import type { Telemetry } from '../telemetry';
 import { type Late, late } from './late';
 
@@ -37,6 +37,8 @@ export interface WayInOptions {
   readonly slots: Slots;
   readonly connections: Connections;
   readonly isExposed: () => boolean;
+  /** Addresses that came with a good key of late. */
+  readonly clients: SecurityOptions['clients'];
   readonly telemetry: () => Telemetry | null;
   readonly clock: Clock;
   readonly bus: Bus;
@@ -80,6 +82,7 @@ export function createWayIn(options: WayInOptions): WayIn {
     policy,
     isExposed,
     admitStranger: (visit, share) => limits.current()?.stranger(visit, share),
+    clients: options.clients,
     clock,
     bus,
     log,

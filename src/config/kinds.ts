@@ -1,5 +1,6 @@
 /** The kinds of values a setting can have: how each is read from text, written as text, and described. */
-import { parseIp, parseIpSet } from '../lib/ip';
+import { parseIp } from '../lib/ip';
+import { checkNetworks } from '../lib/networks';
 
 export interface Kind<Value> {
   /** What it takes, in words for docs and errors: `a whole number from 1 to 65535`. */
@@ -93,9 +94,7 @@ export function endpoint(): Kind<string> {
 
 /** Addresses and networks, separated by commas (or a TOML array). */
 export function ipNetworks(): Kind<readonly string[]> {
-  return list('addresses and networks such as 10.0.0.0/8, separated by commas', (items) => {
-    parseIpSet(items);
-  });
+  return list('addresses and networks such as 10.0.0.0/8, separated by commas', checkNetworks);
 }
 
 /** Host names without port, separated by commas (or a TOML array), in lower case. */

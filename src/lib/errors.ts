@@ -158,6 +158,13 @@ export const ERRORS = {
     message: 'This address may not use FLM.',
     hint: 'Its owner can lift that: flm security ip-blocklist unblock <address>',
   },
+  BAN_LOCKS_OUT: {
+    status: 409,
+    type: 'invalid_request_error',
+    exit: 1,
+    message: 'A ban of {ip} would shut out {whom}.',
+    hint: 'Ban a smaller network, or say --force.',
+  },
   BAN_NOT_FOUND: {
     status: 404,
     type: 'not_found_error',

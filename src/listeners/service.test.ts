@@ -138,6 +138,7 @@ describe('start', () => {
     [{ mode: 'https-acme' }, 'local-http'],
     [{ bind: 'localhost.example' }, 'no IP address'],
     [{ trusted_proxies: ['10.0.0.0/33'] }, '10.0.0.0/33'],
+    [{ trusted_proxies: ['10.1.1.1/8'] }, 'the network is 10.0.0.0/8'],
     [{ bind: '192.0.2.1', allow_plaintext: true }, '192.0.2.1'],
   ])('refuses %p', async (input, said) => {
     const proxies = await start();

@@ -5,8 +5,9 @@
 import type { Config } from '../config';
 import type { Clock } from '../contract';
 import { FlmError, reasonOf, toFlmError } from '../lib/errors';
-import { parseIp, parseIpSet } from '../lib/ip';
+import { parseIp } from '../lib/ip';
 import type { Log } from '../lib/log';
+import { checkNetworks } from '../lib/networks';
 import { endpointsOf } from './endpoints';
 import { checkExposure, type Exposure, requireKeyFor } from './exposure';
 import { isShared } from './hand-on';
@@ -228,7 +229,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     const bind = parseIp(place === 'localhost' ? '127.0.0.1' : place);
     if (bind === null) throw invalid(`"${place}" is no IP address`);
     try {
-      parseIpSet(trustedProxies);
+      checkNetworks(trustedProxies);
     } catch (error) {
       throw invalid(`a trusted proxy is not usable: ${reasonOf(error)}`);
     }

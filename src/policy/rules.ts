@@ -2,10 +2,10 @@
 import type { TSchema } from '@sinclair/typebox';
 import { type IpReach, ipReach, parseIpSet } from '../lib/ip';
 import { isRecord } from '../lib/json';
+import { readNetwork } from '../lib/networks';
 import { originProblem } from '../lib/origin-problem';
 import { suggest } from '../lib/suggest';
 import { PolicyDocument } from './model';
-import { readNetwork } from './networks';
 
 /** Something about one place of a document. */
 export interface Remark {
