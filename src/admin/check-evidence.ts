@@ -43,7 +43,7 @@ export function checkRequestLog(counters: ActivityCounters | null): Check[] {
   if (counters === null) return [finding('request log', 'ok', 'nothing is written while no FLM runs')];
   const { queued, dropped, written } = counters;
   if (dropped > 0) {
-    const message = `${dropped} requests since the start of FLM are not in it: there was no room for them`;
+    const message = `requests since the start of FLM that are not in it, because there was no room: ${dropped}`;
     return [finding('request log', 'warning', message)];
   }
   return [finding('request log', 'ok', `${written} rows since the start of FLM, ${queued} on their way`)];

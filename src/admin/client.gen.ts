@@ -39,7 +39,7 @@ export type ListKeysResult = { items: ({ id: string; label: string; status: "act
 
 export type CreateKeyBody = { label: string; scopes?: ("inference" | "metrics" | "engine-admin")[]; models?: (string)[]; expires_in_s?: number; cidrs?: (string)[]; origins?: (string)[]; requests_per_minute?: number; burst?: number; tokens_per_minute?: number; parallel_requests?: number; rotate_every_s?: number; rotate_grace_s?: number };
 
-export type CreateKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null };
+export type CreateKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null };
 
 export type IssueEphemeralKeyResult = { plain_key: string };
 
@@ -47,11 +47,11 @@ export type UpdateKeyBody = { label?: string; models?: (string)[] | null; cidrs?
 
 export type UpdateKeyResult = { id: string; label: string; status: "active" | "expired" | "revoked"; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; rotated_from: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null; is_uncollected: boolean };
 
-export type CollectKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null };
+export type CollectKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null };
 
 export type RotateKeyBody = { label?: string; grace_s?: number };
 
-export type RotateKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; old_key_id: string; old_key_valid_until: string };
+export type RotateKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null; old_key_id: string; old_key_valid_until: string };
 
 export type RevokeKeyResult = { id: string; revoked: true };
 

@@ -374,6 +374,7 @@ function createdView(key: StoredKey, plain: string): CreatedKey {
     models: key.models === null ? null : [...key.models],
     created_at: iso(key.createdAtMs),
     expires_at: isoOrNull(key.expiresAtMs),
+    ...termsView(key.terms),
   };
 }
 

@@ -89,7 +89,10 @@ export async function createModels(options: ModelsOptions): Promise<Models> {
       away.find(target.model),
     );
     if (allowed !== null && !allowed(null, model) && !copies.some((entry) => allowed(entry, model)))
-      return new FlmError('MODEL_NOT_ALLOWED', { meta: { model }, param: 'model' });
+      return new FlmError(allowed.isOfPolicy === true ? 'MODEL_NOT_IN_POLICY' : 'MODEL_NOT_ALLOWED', {
+        meta: { model },
+        param: 'model',
+      });
     const asked = parseModelName(model);
     const status = asked.kind === 'plain' ? null : statusOf(asked.engine);
     if (asked.kind === 'address' && status === 'needs-key')

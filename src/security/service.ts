@@ -228,7 +228,7 @@ export function createSecurity(options: SecurityOptions): Security {
     const many = used.length > SHOWN ? `${used.slice(0, SHOWN).join(', ')}, …` : used.join(', ');
     if (used.length > 0)
       throw new FlmError('BAN_LOCKS_OUT', {
-        meta: { ip: network.text, whom: `who used FLM with a key in the last hour: ${many}` },
+        meta: { ip: network.text, whom: `those who used FLM with a key in the last hour: ${many}` },
       });
     if (isWide(network))
       throw new FlmError('BAN_LOCKS_OUT', {

@@ -165,7 +165,8 @@ describe('FLM-006: exposure', () => {
       expect(text.stdout).toContain('✗ llama answers at');
       expect(text.stdout).toContain('llama-server --host 127.0.0.1');
       const check = await flm(home.env, ['check', '--format', 'text']);
-      expect(check.stdout).toMatch(/! exposure +llama answers at/);
+      expect(check.stdout).toMatch(/✗ exposure +llama answers at/);
+      expect(check.code).toBe(1);
       await running.stop();
     } finally {
       await fake.close();

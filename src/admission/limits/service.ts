@@ -124,7 +124,7 @@ export function createLimits(options: LimitsOptions): Limits {
     const waitMs = addresses.take(bucket, limit, now());
     if (waitMs === 0) return;
     tell(id, 'address', 'requests', `address:${bucket}`);
-    throw tooMany('RATE_LIMITED', 'this address', limit.perMinute, waitMs);
+    throw tooMany('RATE_LIMITED', 'this address', limit, waitMs);
   }
 
   function tell(
@@ -160,7 +160,7 @@ export function createLimits(options: LimitsOptions): Limits {
       const isGlobal = subject === GLOBAL;
       tell(entrant.id, isGlobal ? 'global' : 'key', unit, isGlobal ? 'global' : `key:${subject}`);
       const code = unit === 'tokens' ? 'TOKENS_LIMITED' : 'RATE_LIMITED';
-      throw tooMany(code, isGlobal ? 'all clients together' : 'this key', limit.perMinute, verdict.waitMs);
+      throw tooMany(code, isGlobal ? 'all clients together' : 'this key', limit, verdict.waitMs);
     }
     const last = demands.at(-1);
     if (last === undefined || last.unit !== 'tokens' || last.cost === 0) return null;
@@ -359,9 +359,10 @@ function quotaOf(demands: readonly Demand[], standings: readonly Standing[]): Qu
 function tooMany(
   code: 'RATE_LIMITED' | 'TOKENS_LIMITED',
   subject: string,
-  limit: number,
+  { perMinute: limit, burst }: Limit,
   waitMs: number,
 ): FlmError {
   const retryAfterSeconds = Math.min(MAX_RETRY_SECONDS, Math.ceil(waitMs / 1_000));
-  return new FlmError(code, { meta: { subject, limit, retryAfterSeconds } });
+  const allowance = burst < limit ? `${limit} a minute, ${burst} at once` : `${limit} a minute`;
+  return new FlmError(code, { meta: { subject, limit, allowance, retryAfterSeconds } });
 }
