@@ -19,6 +19,14 @@ export const PROGRAM: FlmGroup = {
         status: verb(() => import('./proxy/status')),
         reload: verb(() => import('./proxy/reload')),
         restart: verb(() => import('./proxy/restart')),
+        onion: {
+          about: 'Reaching a proxy through Tor.',
+          commands: {
+            status: verb(() => import('./proxy/onion/status')),
+            rotate: verb(() => import('./proxy/onion/rotate')),
+            remove: verb(() => import('./proxy/onion/remove')),
+          },
+        },
       },
     },
     service: {
@@ -59,6 +67,20 @@ export const PROGRAM: FlmGroup = {
             set: verb(() => import('./models/strategy/set')),
             unset: verb(() => import('./models/strategy/unset')),
             list: verb(() => import('./models/strategy/list')),
+          },
+        },
+      },
+    },
+    egress: {
+      about: 'How requests leave this machine: straight, or through Tor or a SOCKS5 server.',
+      commands: {
+        status: verb(() => import('./egress/status')),
+        test: verb(() => import('./egress/test')),
+        login: {
+          about: 'What the SOCKS5 server is told when it asks who is there.',
+          commands: {
+            set: verb(() => import('./egress/login/set')),
+            remove: verb(() => import('./egress/login/remove')),
           },
         },
       },

@@ -10,6 +10,7 @@ import { KeyChange, KeyInput, RotateInput } from '../src/admission';
 import { type App, openApp } from '../src/app';
 import { AuditFilter, AuditQuery, CheckpointQuery, EraseInput } from '../src/audit';
 import { SettingInput } from '../src/config';
+import { EgressLoginInput, EgressTestInput } from '../src/egress';
 import { EngineInput } from '../src/engines';
 import { FlmError } from '../src/lib/errors';
 import { requireValid } from '../src/lib/validate';
@@ -64,7 +65,7 @@ function once(act: () => void): () => void {
 }
 
 function checked(
-  { keys, engines, config, models, sessions, policy, audit, activity, alerts, security, certs }: App,
+  { keys, engines, config, models, sessions, policy, audit, activity, alerts, security, certs, wayOut }: App,
   onChange: () => void,
 ): Pick<
   OwnerApi,
@@ -79,6 +80,7 @@ function checked(
   | 'alerts'
   | 'security'
   | 'certs'
+  | 'wayOut'
 > {
   /** The same change, of which is told once it is made. */
   function told<Args extends readonly unknown[], Result>(
@@ -168,6 +170,12 @@ function checked(
       clearBans: told(security.clearBans),
       intrusions: async (query) => security.intrusions(requireValid(IntrusionQuery, query)),
       anomalies: async (query) => security.anomalies(requireValid(AnomalyQuery, query)),
+    },
+    wayOut: {
+      ...wayOut,
+      test: async (input) => wayOut.test(requireValid(EgressTestInput, input)),
+      setLogin: told(async (input) => wayOut.setLogin(requireValid(EgressLoginInput, input))),
+      removeLogin: told(wayOut.removeLogin),
     },
   };
 }

@@ -2,7 +2,9 @@
 import type { Status } from '../src/admin/client';
 import { withBackend } from './backend';
 import { command } from './command';
+import { egressLine } from './egress/text';
 import { endpointRows, listensText } from './endpoints';
+import { onionRow } from './proxy/text';
 import { columns } from './table';
 import { localTime } from './time';
 import { count } from './words';
@@ -38,6 +40,8 @@ function textOf(status: Status): string {
         `${status.engines.running} running of ${status.engines.known} known, ${count(status.models, 'model')}`,
       ],
       ['Requests', `${status.requests} under way`],
+      ...status.proxies.flatMap(onionRow),
+      ...(status.egress.mode === 'direct' ? [] : [['Egress', egressLine(status.egress)] as const]),
       ...adminRow(status),
       ['Since', status.started_at === null ? '' : localTime(status.started_at)],
       ['Data', status.data_dir],

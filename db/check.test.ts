@@ -62,7 +62,7 @@ describe('checkDatabases', () => {
         name: 'security.db: tables',
         ok: true,
         message:
-          'admin_sessions 0, alert_deliveries 0, alert_rules 0, alert_targets 0, api_keys 0, audit_heads 0, audit_logs 0, certificate_authorities 0, certificates 0, engine_credentials 0, idempotency_keys 0, installation 0, ip_bans 0, ip_standings 0, policy_versions 0, rate_limit_states 0, security_signals 0',
+          'admin_sessions 0, alert_deliveries 0, alert_rules 0, alert_targets 0, api_keys 0, audit_heads 0, audit_logs 0, certificate_authorities 0, certificates 0, egress_secrets 0, engine_credentials 0, idempotency_keys 0, installation 0, ip_bans 0, ip_standings 0, policy_versions 0, rate_limit_states 0, security_signals 0',
       },
       { name: 'config.db: proxies', ok: true, message: '0 saved' },
       { name: 'security.db: key hashes', ok: true, message: 'all there' },

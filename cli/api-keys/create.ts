@@ -7,11 +7,11 @@ import { type Backend, withBackend } from '../backend';
 import { withProgress } from '../cli';
 import { command } from '../command';
 import { DURATION, parseDuration } from '../duration';
-
+import { inFlags } from '../flag-names';
 import { outputFailed } from '../output';
 import { printable } from '../table';
 
-import { TERM_ARGS, TERM_LISTS, termsIn } from './terms';
+import { TERM_ARGS, TERM_FLAGS, TERM_LISTS, termsIn } from './terms';
 import { keyText } from './text';
 
 /** Those of KEY_SCOPES that anything in FLM asks for. */
@@ -65,7 +65,7 @@ export default command({
         models.length === 0
           ? null
           : await withProgress(cli, 'Asking the engines', () => namesFrom(backend.models));
-      const created = await backend.keys.create(input);
+      const created = await inFlags(TERM_FLAGS, () => backend.keys.create(input));
       cli.result(created, () => {
         const unknown = names === null ? [] : models.filter((pattern) => !hasMatch(pattern, names));
         return [keyText(created), ...unknown.map(unknownText)].join('\n');

@@ -54,6 +54,18 @@ export const TERM_ARGS = {
   },
 } as const;
 
+/** What the admin API calls them. */
+export const TERM_FLAGS = {
+  cidrs: '--cidr',
+  origins: '--origin',
+  requests_per_minute: '--rpm',
+  burst: '--burst',
+  tokens_per_minute: '--tpm',
+  parallel_requests: '--parallel',
+  rotate_every_s: '--rotate-every',
+  rotate_grace_s: '--rotate-grace',
+} as const satisfies { readonly [Field in keyof KeyChange]?: string };
+
 /** Options of these that may be given more than once. */
 export const TERM_LISTS = ['cidr', 'origin'] as const;
 

@@ -4,23 +4,27 @@ import { lengthText } from '../duration';
 import { printable } from '../table';
 import { localTime } from '../time';
 
-export function keyText({ id, label, plain_key: plainKey, expires_at: expiresAt }: CreatedKey): string {
+export function keyText(key: CreatedKey): string {
+  const { id, label, plain_key: plainKey, expires_at: expiresAt } = key;
   return [
     plainKey,
     '',
     `Key ${id} for "${printable(label)}"${expiresAt === null ? '' : `, good until ${localTime(expiresAt)}`}.`,
+    ...termsText({ ...key, is_uncollected: false }).map((line) => `  ${line}`),
     'Keep it now: it is not shown again.',
   ].join('\n');
 }
 
 /** What is laid down for a key, a line each; none where nothing is. */
-export function termsText(key: ApiKey): string[] {
+export function termsText(key: Omit<CreatedKey, 'plain_key'> & Pick<ApiKey, 'is_uncollected'>): string[] {
   const { requests_per_minute: rpm, burst, tokens_per_minute: tpm, parallel_requests: parallel } = key;
   const most = (count: number | null, what: string) =>
     count === null ? [] : [count === 0 ? `no limit of ${what}` : `${count} ${what}`];
   const limits = [
-    ...most(rpm, 'requests a minute').map((text) => (burst === null ? text : `${text}, ${burst} at once`)),
-    ...most(tpm, 'tokens a minute'),
+    ...most(rpm, rpm === 1 ? 'request a minute' : 'requests a minute').map((text) =>
+      burst === null ? text : `${text}, ${burst} at once`,
+    ),
+    ...most(tpm, tpm === 1 ? 'token a minute' : 'tokens a minute'),
     ...most(parallel, 'at a time'),
   ];
   const { rotate_every_s: every, rotate_grace_s: grace } = key;

@@ -3,10 +3,11 @@ import type { KeyChange } from '../../src/admission';
 import { FlmError } from '../../src/lib/errors';
 import { withBackend } from '../backend';
 import { command } from '../command';
+import { inFlags } from '../flag-names';
 import { printable } from '../table';
 import { checkPattern } from './create';
 import { KEY_WORD, keyIdFor } from './id';
-import { TERM_ARGS, TERM_LISTS, termsIn } from './terms';
+import { TERM_ARGS, TERM_FLAGS, TERM_LISTS, termsIn } from './terms';
 import { termsText } from './text';
 
 export default command({
@@ -40,9 +41,10 @@ export default command({
         meta: { field: 'options', reason: 'nothing was given to change' },
         hint: 'See what there is: flm api-keys update --help',
       });
-    const key = await withBackend(cli, async ({ keys }) =>
-      keys.update(await keyIdFor(keys, args.id), change),
-    );
+    const key = await withBackend(cli, async ({ keys }) => {
+      const id = await keyIdFor(keys, args.id);
+      return inFlags(TERM_FLAGS, () => keys.update(id, change));
+    });
     cli.result(key, () => {
       const lines = termsText(key).map((line) => `  ${line}`);
       return [`Key ${key.id} for "${printable(key.label)}" is changed.`, ...lines].join('\n');

@@ -1,6 +1,9 @@
 /** `flm engines try`: the trial engine, installed here and run by FLM. */
+
+import type { EgressMode } from '../../src/egress';
 import { createTrial, type EngineList, type Trial, type TrialView } from '../../src/engines';
-import { type Backend, findRunning } from '../backend';
+import { FlmError } from '../../src/lib/errors';
+import { type Backend, findRunning, withBackend } from '../backend';
 import type { Cli } from '../cli';
 import { command } from '../command';
 import { stderrLog } from '../log';
@@ -12,7 +15,8 @@ export default command({
   async run({ cli, args }) {
     const trial = openTrial(cli);
     if (args.remove === true) return remove(cli, trial);
-    await installTrial(cli, trial);
+    const { mode } = await withBackend(cli, (backend) => backend.wayOut.status());
+    await installTrial(cli, trial, mode);
     const client = await findRunning(cli);
     if (client === null) {
       const view: TrialView = {
@@ -51,7 +55,12 @@ export function trialNote(cli: Cli, mode: Backend['mode'], { items }: EngineList
 }
 
 /** Installs it unless it is there; what happens is told on stderr. @throws TRIAL_UNAVAILABLE, IO_ERROR */
-export async function installTrial(cli: Cli, trial: Trial): Promise<void> {
+export async function installTrial(cli: Cli, trial: Trial, mode: EgressMode): Promise<void> {
+  // pip and uv are programs of their own, and know no tunnel.
+  if (mode !== 'direct' && !trial.state().installed) {
+    const reason = `its download would not go through the tunnel, and egress.mode is ${mode}`;
+    throw new FlmError('TRIAL_UNAVAILABLE', { meta: { reason } });
+  }
   await trial.install({ progress: cli.note, signal: cli.interrupted });
 }
 

@@ -6,6 +6,7 @@ import { findRunning } from '../backend';
 import type { Cli } from '../cli';
 import { command } from '../command';
 import { startDaemon } from '../daemon/start';
+import { EGRESS_ARGS, egressInput } from '../egress/flags';
 import { parsePort } from './selector';
 import { othersText, startedText } from './text';
 import { TLS_ARGS, trustHint } from './tls';
@@ -38,9 +39,20 @@ export default command({
       type: 'boolean',
       description: 'Bind an address of a network although nobody has an API key yet.',
     },
+    ...EGRESS_ARGS,
+    onion: {
+      type: 'boolean',
+      description: 'Make it reachable through a tor on this machine, under an address of its own.',
+    },
+    'onion-client': {
+      type: 'string',
+      valueHint: 'KEY',
+      description:
+        'Public key (x25519, base32) of who may find the onion service (repeatable). Default: anybody.',
+    },
     'no-daemon': { type: 'boolean', description: 'Stay in the foreground, for a service manager or a test.' },
   },
-  repeatable: ['trusted-proxy'],
+  repeatable: ['trusted-proxy', 'onion-client'],
   details: [
     'Without options, the proxies that ran last are started; where there are none,',
     'one on proxy.port.',
@@ -50,9 +62,12 @@ export default command({
     'flm proxy start --port 9000 --bind 0.0.0.0',
     'flm proxy start --mode packaged-ca --bind 0.0.0.0',
     'flm proxy start --trusted-proxy 10.0.0.0/8',
+    'flm proxy start --egress-mode tor',
+    'flm proxy start --onion',
   ],
   async run({ cli, args, all }) {
     const trusted = all('trusted-proxy');
+    const onionClients = all('onion-client');
     const input: ProxyInput = {
       ...(args.port === undefined ? {} : { port: parsePort(args.port) }),
       ...(args.bind === undefined ? {} : { bind: args.bind }),
@@ -63,6 +78,9 @@ export default command({
       ...(trusted.length === 0 ? {} : { trusted_proxies: [...trusted] }),
       ...(args['allow-plaintext'] === true ? { allow_plaintext: true } : {}),
       ...(args['allow-no-key'] === true ? { allow_no_key: true } : {}),
+      ...egressInput(args),
+      ...(args.onion === true ? { onion: true } : {}),
+      ...(onionClients.length === 0 ? {} : { onion_clients: [...onionClients] }),
     };
     // Not from args: citty takes --no-daemon for the opposite of --daemon.
     if (all('no-daemon').length > 0) {

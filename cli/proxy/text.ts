@@ -12,11 +12,20 @@ export function proxiesText(proxies: readonly ProxyView[]): string {
       listensText(proxy),
       proxy.status,
       String(proxy.requests),
-      proxy.egress.mode,
+      proxy.egress.socks5_endpoint ?? proxy.egress.mode,
       proxy.last_error ?? '',
     ]),
     'No proxy runs. Start one with: flm proxy start',
   );
+}
+
+/** Where it is reached through Tor, or why it is not. */
+export function onionRow({ onion }: Pick<ProxyView, 'onion'>): (readonly [string, string])[] {
+  if (onion === null) return [];
+  const { address, published, reason, clients } = onion;
+  const where = address === null ? 'not yet' : `http://${address}/v1`;
+  const who = clients === 0 ? '' : ` (for ${clients} ${clients === 1 ? 'client' : 'clients'})`;
+  return [['Onion', published ? where + who : `${where}, not published: ${reason ?? ''}`]];
 }
 
 /** A line for each proxy besides the one that was told of. */
@@ -35,7 +44,7 @@ export function startedText(proxy: ProxyView | null): string {
   if (proxy === null) return 'FLM runs, but none of its proxies does yet: flm proxy status';
   return [
     `FLM serves on port ${proxy.port} (process ${proxy.pid}).`,
-    columns([...endpointRows(proxy), ['Listens', listensText(proxy)]]),
+    columns([...endpointRows(proxy), ...onionRow(proxy), ['Listens', listensText(proxy)]]),
     `Stop it with: flm proxy stop --port ${proxy.port}`,
   ].join('\n');
 }

@@ -9,6 +9,7 @@ const FROM = {
   'this-machine': 'this machine',
   'this-network': 'this network',
   internet: 'the internet',
+  tor: 'everywhere, through Tor',
 } as const;
 const MARKS = { ok: '✓', warning: '!', open: '✗' } as const;
 const HOW = {
@@ -34,9 +35,14 @@ export default command({
 export function exposureText({ listeners, engines, addresses, status }: ExposureReport): string {
   const doors = table(
     ['LISTENER', 'ADDRESS', 'REACHED FROM', 'TLS'],
-    listeners.map(({ id, address, reach, tls, running, advice }) => ({
-      cells: [id, address, FROM[reach], running ? (tls ? 'yes' : 'no') : 'not running'],
-      below: advice,
+    listeners.map(({ id, address, reach, tls, running, verdict, advice }) => ({
+      cells: [
+        id,
+        address,
+        FROM[reach],
+        running ? (reach === 'tor' ? 'by Tor' : tls ? 'yes' : 'no') : 'not running',
+      ],
+      below: advice === null || verdict === 'ok' ? advice : `${MARKS[verdict]} ${advice}`,
     })),
     'FLM listens nowhere.',
   );

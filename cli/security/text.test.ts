@@ -1,7 +1,15 @@
 /** What the owner reads of abuse protection. */
 import { describe, expect, test } from 'bun:test';
 import type { AddressStanding, BanView, SecurityStats } from '../../src/security';
-import { anomaliesText, bannedText, bansText, intrusionsText, standingText, statsText } from './text';
+import {
+  anomaliesText,
+  bannedText,
+  bansText,
+  intrusionsText,
+  standingText,
+  statsText,
+  unbannedText,
+} from './text';
 
 const BAN: BanView = {
   ip: '203.0.113.7',
@@ -112,4 +120,12 @@ test('stats say what is on and why', () => {
   expect(text).toContain('Banned: 1 by FLM, 2 by you; 3 without an end.');
   expect(text).toContain('at its limit (CPU)');
   expect(text).toEndWith('Nothing was seen in the last 24 hours.');
+});
+
+test('a ban that is lifted while a wider one holds is not told as the end of it', () => {
+  const lifted = { ip: '203.0.113.50', unblocked: true, still_blocked_by: null } as const;
+  expect(unbannedText(lifted)).toBe('203.0.113.50 is not banned any more.');
+  const text = unbannedText({ ...lifted, still_blocked_by: '203.0.113.0/24' });
+  expect(text).toContain('that of 203.0.113.0/24 still holds');
+  expect(text).not.toContain('any more');
 });

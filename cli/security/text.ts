@@ -6,6 +6,7 @@ import type {
   BanView,
   IntrusionList,
   SecurityStats,
+  Unbanned,
 } from '../../src/security';
 import { table } from '../table';
 import { localTime } from '../time';
@@ -28,6 +29,12 @@ export function bansText({ items, next }: BanList): string {
 export function bannedText(ban: BanView): string {
   const end = ban.blocked_until === null ? 'until you lift it' : `until ${localTime(ban.blocked_until)}`;
   return `${ban.ip} is refused ${end}, also with a valid key.`;
+}
+
+export function unbannedText({ ip, still_blocked_by: wider }: Unbanned): string {
+  return wider === null
+    ? `${ip} is not banned any more.`
+    : `The ban of ${ip} is lifted, but that of ${wider} still holds for it: flm security ip-blocklist unblock ${wider}`;
 }
 
 export function standingText(standing: AddressStanding): string {

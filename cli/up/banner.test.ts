@@ -21,6 +21,16 @@ const status: Status = {
   },
   admin: { url: 'http://127.0.0.1:7843', reason: null },
   run_by: 'foreground',
+  egress: {
+    mode: 'direct',
+    endpoint: null,
+    state: 'direct',
+    reason: null,
+    since: null,
+    fail_open: false,
+    private_addresses: 'direct',
+    has_login: false,
+  },
   proxies: [],
   started_at: '2026-11-23T12:00:00.000Z',
   requests: 0,
@@ -37,6 +47,14 @@ const key: CreatedKey = {
   models: null,
   created_at: '2026-11-23T12:00:00.000Z',
   expires_at: null,
+  cidrs: null,
+  origins: null,
+  requests_per_minute: null,
+  burst: null,
+  tokens_per_minute: null,
+  parallel_requests: null,
+  rotate_every_s: null,
+  rotate_grace_s: null,
 };
 
 function engine(models: string[], state: EngineView['status']['status'] = 'running-healthy'): EngineView {

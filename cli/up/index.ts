@@ -12,6 +12,7 @@ import { findPlace } from '../chat/place';
 import { type Cli, INTERRUPTED } from '../cli';
 import { command } from '../command';
 import { guardAgainstCrashes } from '../crash-guard';
+import { EGRESS_ARGS, egressSettings } from '../egress/flags';
 import { installTrial } from '../engines/try';
 import { stderrLog } from '../log';
 import { parsePort as parseProxyPort } from '../proxy/selector';
@@ -37,6 +38,7 @@ export default command({
     },
     'allow-plaintext': { type: 'boolean', description: 'Bind a public address although there is no TLS.' },
     ...TLS_ARGS,
+    ...EGRESS_ARGS,
     try: { type: 'boolean', description: 'Install and start the trial engine.' },
     ask: {
       type: 'string',
@@ -58,6 +60,7 @@ export default command({
       // Port 0 lets the system choose, which no setting can.
       ...(port === null || port === 0 ? {} : { 'proxy.port': port }),
       ...(args.bind === undefined ? {} : { 'proxy.bind': parseSetting('proxy.bind', args.bind) }),
+      ...egressSettings(args),
     };
     const app = await openHere(cli, flags);
     if (app.engines.anyOverHttps() && canRaiseFetchCap()) {
@@ -130,12 +133,13 @@ async function startTrial(app: App, cli: Cli, wanted: boolean): Promise<'go on' 
   const installed = app.trial.state().installed;
   if (!installed && !wanted) {
     const nothingRuns = app.engines.states().every((state) => state.status !== 'running-healthy');
-    if (!nothingRuns || !cli.interactive || cli.format === 'json') return 'go on';
+    const mayDownload = app.wayOut.now().mode === 'direct';
+    if (!nothingRuns || !mayDownload || !cli.interactive || cli.format === 'json') return 'go on';
     const answer = await offerTrial(cli);
     if (answer !== 'yes') return answer === 'no' ? 'go on' : 'quit';
   }
   try {
-    if (!installed) await installTrial(cli, app.trial);
+    if (!installed) await installTrial(cli, app.trial, app.wayOut.now().mode);
     await app.engines.startTrial();
   } catch (error) {
     if (wanted || !(error instanceof FlmError)) throw error;

@@ -280,3 +280,11 @@ export const certificates = sqliteTable(
   },
   (table) => [index('certificates_mode').on(table.mode)],
 );
+
+/** Secrets of the way out and of the way in through Tor: the SOCKS server's login, the keys of onion services. */
+export const egressSecrets = sqliteTable('egress_secrets', {
+  /** `socks5`, or `onion:` and the port of a proxy. */
+  name: text('name').primaryKey(),
+  secretJson: text('secret_json').notNull(),
+  updatedAtMs: integer('updated_at_ms').notNull(),
+});

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from '
 import { cpSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { often } from '../../test/support/often';
 import { factsOf } from '../../test/support/request-facts';
 import { type LogFixture, logFixture } from '../../test/support/request-log';
 import type { ActivityRemoval } from '../contract';
@@ -13,7 +14,11 @@ import { verify } from './verify';
 
 setDefaultTimeout(60_000);
 
-const ROWS = 100_000;
+const ROWS = often(20_000, 100_000);
+const DAY_ROWS = ROWS / 4;
+const BLOCK_ROWS = 1_000;
+const BLOCKS = ROWS / BLOCK_ROWS;
+const DAY_BLOCKS = BLOCKS / 4;
 const DAY_MS = 86_400_000;
 const START_MS = 1_760_000_000_000;
 /** Four days with a quarter of the rows each. */
@@ -23,6 +28,9 @@ const [FIRST, SECOND, THIRD] = [0, 1, 2, 3].map((day) => dayOf(START_MS + day * 
   string,
   string,
 ];
+/** Rows in the midst of a block. */
+const ON_SECOND = DAY_ROWS + 2_345;
+const ON_THIRD = 2 * DAY_ROWS + 2_345;
 
 let log: LogFixture;
 
@@ -30,11 +38,11 @@ beforeAll(async () => {
   log = await logFixture(START_MS);
   const writer = log.start();
   for (let day = 0; day < 4; day++) {
-    for (let n = 0; n < ROWS / 4; n += 500) {
+    for (let n = 0; n < DAY_ROWS; n += 500) {
       const at = { atMs: START_MS + day * DAY_MS, durationMs: 5 };
       log.write(
         writer,
-        Array.from({ length: 500 }, (_, i) => factsOf(day * (ROWS / 4) + n + i, at)),
+        Array.from({ length: 500 }, (_, i) => factsOf(day * DAY_ROWS + n + i, at)),
       );
     }
     log.clock.advance(DAY_MS);
@@ -73,13 +81,13 @@ function tampered(
   }
 }
 
-describe('verify, of 100,000 rows on four days', () => {
+describe(`verify, of ${ROWS.toLocaleString('en')} rows on four days`, () => {
   test('says that an untouched log is valid', () => {
     expect(tampered(() => {})).toEqual({
       valid: true,
       days: 4,
       rows: ROWS,
-      blocks: 100,
+      blocks: BLOCKS,
       removed_days: [],
       anchored_rows: ROWS,
       unanchored_rows: 0,
@@ -88,80 +96,83 @@ describe('verify, of 100,000 rows on four days', () => {
   });
 
   test.each([
-    ['an edit', FIRST, ['UPDATE "rows" SET status = 500 WHERE seq = 12345'], 'changed-row', 12_345],
+    ['an edit', FIRST, ['UPDATE "rows" SET status = 500 WHERE seq = 2345'], 'changed-row', 2_345],
     [
       'an edit of the very last row',
       dayOf(START_MS + 3 * DAY_MS),
-      ['UPDATE "rows" SET prompt_tokens = 1 WHERE seq = 100000'],
+      [`UPDATE "rows" SET prompt_tokens = 1 WHERE seq = ${ROWS}`],
       'changed-row',
-      100_000,
+      ROWS,
     ],
     [
       'another model under a name',
       SECOND,
-      ["UPDATE names SET text = 'other' WHERE text = 'model-3'"],
+      [`UPDATE names SET text = 'other' WHERE text = '${factsOf(DAY_ROWS).model}'`],
       'changed-row',
-      25_001,
+      DAY_ROWS + 1,
     ],
     [
       'another address',
       SECOND,
       ["UPDATE clients SET address = '1.2.3.4' WHERE id = 1"],
       'changed-address',
-      25_001,
+      DAY_ROWS + 1,
     ],
     [
       'an address whose commitment was made to fit',
       SECOND,
       ['UPDATE clients SET commitment = randomblob(32) WHERE id = 3'],
       'changed-row',
-      25_003,
+      DAY_ROWS + 3,
     ],
-    ['a deletion', THIRD, ['DELETE FROM "rows" WHERE seq = 60000'], 'missing-row', 60_000],
+    ['a deletion', THIRD, [`DELETE FROM "rows" WHERE seq = ${ON_THIRD}`], 'missing-row', ON_THIRD],
     [
       'a deletion that closes the gap',
       THIRD,
-      ['DELETE FROM "rows" WHERE seq = 60000', 'UPDATE "rows" SET seq = seq - 1 WHERE seq > 60000'],
+      [
+        `DELETE FROM "rows" WHERE seq = ${ON_THIRD}`,
+        `UPDATE "rows" SET seq = seq - 1 WHERE seq > ${ON_THIRD}`,
+      ],
       'changed-row',
-      60_000,
+      ON_THIRD,
     ],
     [
       'an insertion',
       FIRST,
       [
-        'UPDATE "rows" SET seq = seq + 10000000 WHERE seq > 20000',
+        'UPDATE "rows" SET seq = seq + 10000000 WHERE seq > 2000',
         'UPDATE "rows" SET seq = seq - 9999999 WHERE seq > 10000000',
-        `INSERT INTO "rows" SELECT 20001, kind, at_ms, request_id, client, method, path, "key", model, engine, outcome, status, error, attempts, is_stream, waited_ms, first_byte_ms, first_token_ms, duration_ms, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, opened_seq, "count", link FROM "rows" WHERE seq = 5`,
+        `INSERT INTO "rows" SELECT 2001, kind, at_ms, request_id, client, method, path, "key", model, engine, outcome, status, error, attempts, is_stream, waited_ms, first_byte_ms, first_token_ms, duration_ms, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, opened_seq, "count", link FROM "rows" WHERE seq = 5`,
       ],
       'changed-row',
-      20_001,
+      2_001,
     ],
     [
       'an exchange of two rows',
       SECOND,
       [
-        'UPDATE "rows" SET seq = -1 WHERE seq = 30000',
-        'UPDATE "rows" SET seq = 30000 WHERE seq = 30001',
-        'UPDATE "rows" SET seq = 30001 WHERE seq = -1',
+        `UPDATE "rows" SET seq = -1 WHERE seq = ${ON_SECOND}`,
+        `UPDATE "rows" SET seq = ${ON_SECOND} WHERE seq = ${ON_SECOND + 1}`,
+        `UPDATE "rows" SET seq = ${ON_SECOND + 1} WHERE seq = -1`,
       ],
       'changed-row',
-      30_000,
+      ON_SECOND,
     ],
     [
       'a row behind the last',
       dayOf(START_MS + 3 * DAY_MS),
       [
-        `INSERT INTO "rows" SELECT 100001, kind, at_ms, request_id, client, method, path, "key", model, engine, outcome, status, error, attempts, is_stream, waited_ms, first_byte_ms, first_token_ms, duration_ms, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, opened_seq, "count", link FROM "rows" WHERE seq = 99999`,
+        `INSERT INTO "rows" SELECT ${ROWS + 1}, kind, at_ms, request_id, client, method, path, "key", model, engine, outcome, status, error, attempts, is_stream, waited_ms, first_byte_ms, first_token_ms, duration_ms, prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, opened_seq, "count", link FROM "rows" WHERE seq = ${ROWS - 1}`,
       ],
       'extra-row',
-      100_001,
+      ROWS + 1,
     ],
     [
       'rows cut off',
       dayOf(START_MS + 3 * DAY_MS),
-      ['DELETE FROM "rows" WHERE seq > 99000'],
+      [`DELETE FROM "rows" WHERE seq > ${ROWS - BLOCK_ROWS}`],
       'missing-row',
-      99_001,
+      ROWS - BLOCK_ROWS + 1,
     ],
   ] as const)('names the row of %s', (_name, day, statements, kind, row) => {
     const { valid, fault } = tampered((_copy, sql) => sql(day, ...statements));
@@ -176,8 +187,12 @@ describe('verify, of 100,000 rows on four days', () => {
   test('finds rows that were cut off together with their blocks', () => {
     const day = dayOf(START_MS + 3 * DAY_MS);
     const cut = (_copy: string, sql: Sql) =>
-      sql(day, 'DELETE FROM "rows" WHERE seq > 99000', 'DELETE FROM blocks WHERE n > 99');
-    expect(tampered(cut, false).fault).toMatchObject({ kind: 'anchor', block: 100 });
+      sql(
+        day,
+        `DELETE FROM "rows" WHERE seq > ${ROWS - BLOCK_ROWS}`,
+        `DELETE FROM blocks WHERE n = ${BLOCKS}`,
+      );
+    expect(tampered(cut, false).fault).toMatchObject({ kind: 'anchor', block: BLOCKS });
     expect(
       tampered((copy, sql) => {
         cut(copy, sql);
@@ -185,14 +200,19 @@ describe('verify, of 100,000 rows on four days', () => {
         const ledger = createLedger(join(copy, 'ledger.json'), log.seal.keyBytes);
         ledger.write(ledger.read().filter((entry) => entry.day !== day));
       }).fault,
-    ).toMatchObject({ kind: 'anchor', block: 100 });
+    ).toMatchObject({ kind: 'anchor', block: BLOCKS });
   });
 
   test('finds a block that was left out', () => {
+    const block = DAY_BLOCKS + 3;
     const { fault } = tampered((_copy, sql) =>
-      sql(SECOND, 'DELETE FROM "rows" WHERE seq BETWEEN 30001 AND 31000', 'DELETE FROM blocks WHERE n = 31'),
+      sql(
+        SECOND,
+        `DELETE FROM "rows" WHERE seq > ${(block - 1) * BLOCK_ROWS} AND seq <= ${block * BLOCK_ROWS}`,
+        `DELETE FROM blocks WHERE n = ${block}`,
+      ),
     );
-    expect(fault).toMatchObject({ kind: 'missing-block', block: 31 });
+    expect(fault).toMatchObject({ kind: 'missing-block', block });
   });
 
   test('finds a day that is gone', () => {
@@ -206,13 +226,15 @@ describe('verify, of 100,000 rows on four days', () => {
       (alsoBefore = false) =>
       (copy: string) => {
         const ledger = createLedger(join(copy, 'ledger.json'), log.seal.keyBytes);
-        const days = ledger
-          .read()
-          .map((entry) =>
-            entry.day === THIRD
-              ? { ...entry, state: 'removed' as const, firstBlock: alsoBefore ? 26 : entry.firstBlock }
-              : entry,
-          );
+        const days = ledger.read().map((entry) =>
+          entry.day === THIRD
+            ? {
+                ...entry,
+                state: 'removed' as const,
+                firstBlock: alsoBefore ? DAY_BLOCKS + 1 : entry.firstBlock,
+              }
+            : entry,
+        );
         ledger.write(alsoBefore ? days.filter(({ day }) => day !== SECOND) : days);
         rmSync(join(copy, `${THIRD}.db`));
         if (alsoBefore) rmSync(join(copy, `${SECOND}.db`));
@@ -229,7 +251,12 @@ describe('verify, of 100,000 rows on four days', () => {
 
     test('says that the audit chain does not know of it', () => {
       expect(tampered(remove()).fault).toMatchObject({ kind: 'missing-day', day: THIRD });
-      for (const other of [{ day: SECOND }, { block: 99 }, { firstBlock: 26 }, { digest: '00' }])
+      for (const other of [
+        { day: SECOND },
+        { block: BLOCKS - 1 },
+        { firstBlock: DAY_BLOCKS + 1 },
+        { digest: '00' },
+      ])
         expect(tampered(remove(), true, [recorded(other)]).fault).toMatchObject({ kind: 'missing-day' });
     });
 
@@ -240,17 +267,22 @@ describe('verify, of 100,000 rows on four days', () => {
     });
 
     test('misses blocks that were left out of a day that was only marked as archived', () => {
+      const lastOfThird = 3 * DAY_BLOCKS;
       const { fault } = tampered(
         (copy, sql) => {
           const ledger = createLedger(join(copy, 'ledger.json'), log.seal.keyBytes);
           const days = ledger.read();
           ledger.write(days.map((each) => (each.day === THIRD ? { ...each, state: 'archived' } : each)));
-          sql(THIRD, 'DELETE FROM "rows" WHERE seq > 74000', 'DELETE FROM blocks WHERE n = 75');
+          sql(
+            THIRD,
+            `DELETE FROM "rows" WHERE seq > ${(lastOfThird - 1) * BLOCK_ROWS}`,
+            `DELETE FROM blocks WHERE n = ${lastOfThird}`,
+          );
         },
         true,
         [recorded()],
       );
-      expect(fault).toMatchObject({ kind: 'missing-block', block: 75 });
+      expect(fault).toMatchObject({ kind: 'missing-block', block: lastOfThird });
     });
 
     test('finds another day that was hidden behind one that was removed', () => {

@@ -27,12 +27,23 @@ export async function checkPolicy(policy: Pick<Policies, 'examine'>): Promise<Ch
   return [finding('security policy', 'warning', message)];
 }
 
+/** Bans that shut out so much of the world that it was probably not meant. Nothing to say where there are none. */
+export function checkBans(wide: readonly string[]): Check[] {
+  return wide.map((network) =>
+    finding(
+      'bans',
+      'warning',
+      `all of ${network} is banned, also with a valid key: flm security ip-blocklist unblock ${network}`,
+    ),
+  );
+}
+
 /** `counters` is null while no FLM runs. */
 export function checkRequestLog(counters: ActivityCounters | null): Check[] {
   if (counters === null) return [finding('request log', 'ok', 'nothing is written while no FLM runs')];
   const { queued, dropped, written } = counters;
   if (dropped > 0) {
-    const message = `${dropped} requests since the start of FLM are not in it: there was no room for them`;
+    const message = `requests since the start of FLM that are not in it, because there was no room: ${dropped}`;
     return [finding('request log', 'warning', message)];
   }
   return [finding('request log', 'ok', `${written} rows since the start of FLM, ${queued} on their way`)];

@@ -2,14 +2,19 @@
 import type { ExposureReport } from '../listeners';
 import type { Check } from './check';
 
+type Verdict = ExposureReport['status'];
+
 export function checkExposed({ listeners, engines, addresses }: ExposureReport): Check[] {
   const doors = listeners
     .filter(({ verdict }) => verdict !== 'ok')
-    .map(({ id, advice }) => finding(`${id} can be reached from elsewhere. ${advice ?? ''}`));
+    .map(({ id, verdict, advice }) =>
+      finding(verdict, `${id} can be reached from elsewhere. ${advice ?? ''}`),
+    );
   const open = engines
     .filter(({ verdict }) => verdict !== 'ok')
-    .map(({ engine, port, open_at: at, advice }) =>
+    .map(({ engine, port, verdict, open_at: at, advice }) =>
       finding(
+        verdict,
         `${engine} answers at ${at.map(({ address }) => address).join(', ')} port ${port} without FLM in front. ${advice ?? ''}`,
       ),
     );
@@ -21,6 +26,7 @@ export function checkExposed({ listeners, engines, addresses }: ExposureReport):
   ];
 }
 
-function finding(message: string): Check {
-  return { name: 'exposure', status: 'warning', message: message.trimEnd() };
+/** What makes `flm security exposure` fail makes `flm check` fail, too. */
+function finding(verdict: Verdict, message: string): Check {
+  return { name: 'exposure', status: verdict === 'open' ? 'error' : 'warning', message: message.trimEnd() };
 }

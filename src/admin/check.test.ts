@@ -7,6 +7,8 @@ import { type TestDir, testDir } from '../../test/support/data-dir';
 import { NO_TERMS, termsView } from '../admission/terms';
 import { manualClock } from '../lib/clock';
 import { type CheckOptions, runChecks } from './check';
+import { checkBans } from './check-evidence';
+import { checkExposed } from './check-exposure';
 
 function optionsIn({ paths }: TestDir, more: Partial<CheckOptions> = {}): CheckOptions {
   return {
@@ -91,5 +93,23 @@ test('hears what other rooms have to say, and that one cannot', async () => {
   expect(report.checks.slice(-2)).toEqual([
     { name: 'audit chain', status: 'error', message: 'row 7 was changed' },
     { name: 'check', status: 'error', message: 'no answer' },
+  ]);
+});
+
+test('warns of bans that shut out much of the world', () => {
+  expect(checkBans([])).toEqual([]);
+  expect(checkBans(['0.0.0.0/0'])).toMatchObject([
+    { status: 'warning', message: expect.stringContaining('ip-blocklist unblock 0.0.0.0/0') },
+  ]);
+});
+
+test.each([
+  ['open', 'error'],
+  ['warning', 'warning'],
+  ['ok', 'ok'],
+] as const)('an engine whose exposure is %s is: %s', (verdict, status) => {
+  const engine = { engine: 'e', kind: 'ollama' as const, port: 1, open_at: [], verdict, advice: null };
+  expect(checkExposed({ status: verdict, listeners: [], engines: [engine], addresses: [] })).toMatchObject([
+    { name: 'exposure', status },
   ]);
 });

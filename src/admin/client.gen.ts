@@ -17,7 +17,7 @@ interface Cancellable {
   readonly signal?: AbortSignal | undefined;
 }
 
-export type GetStatusResult = { running: boolean; id: string | null; pid: number | null; version: string; data_dir: string; mode: "local-http" | "packaged-ca" | "dev-selfsigned" | null; listen_addr: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; admin: { url: string | null; reason: string | null }; run_by: "supervisor" | "service" | "foreground" | null; proxies: ({ id: string; pid: number | null; port: number; https_port: number | null; mode: "local-http" | "packaged-ca" | "dev-selfsigned"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct"; fail_open: boolean; socks5_endpoint: null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; started_at: string | null; requests: number; engines: { running: number; known: number }; models: number; security_db_key: "keychain" | "file" | "passphrase" };
+export type GetStatusResult = { running: boolean; id: string | null; pid: number | null; version: string; data_dir: string; mode: "local-http" | "packaged-ca" | "dev-selfsigned" | null; listen_addr: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; admin: { url: string | null; reason: string | null }; run_by: "supervisor" | "service" | "foreground" | null; egress: { mode: "direct" | "tor" | "socks5"; endpoint: string | null; state: "direct" | "starting" | "up" | "down" | "bypassed"; reason: string | null; since: string | null; fail_open: boolean; private_addresses: "tunnel" | "direct"; has_login: boolean }; proxies: ({ id: string; pid: number | null; port: number; https_port: number | null; mode: "local-http" | "packaged-ca" | "dev-selfsigned"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; onion: { address: string | null; published: boolean; reason: string | null; clients: number } | null; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; started_at: string | null; requests: number; engines: { running: number; known: number }; models: number; security_db_key: "keychain" | "file" | "passphrase" };
 
 export type RunChecksResult = { status: "ok" | "warning" | "error"; checks: ({ name: string; status: "ok" | "warning" | "error"; message: string })[] };
 
@@ -39,7 +39,7 @@ export type ListKeysResult = { items: ({ id: string; label: string; status: "act
 
 export type CreateKeyBody = { label: string; scopes?: ("inference" | "metrics" | "engine-admin")[]; models?: (string)[]; expires_in_s?: number; cidrs?: (string)[]; origins?: (string)[]; requests_per_minute?: number; burst?: number; tokens_per_minute?: number; parallel_requests?: number; rotate_every_s?: number; rotate_grace_s?: number };
 
-export type CreateKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null };
+export type CreateKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null };
 
 export type IssueEphemeralKeyResult = { plain_key: string };
 
@@ -47,11 +47,11 @@ export type UpdateKeyBody = { label?: string; models?: (string)[] | null; cidrs?
 
 export type UpdateKeyResult = { id: string; label: string; status: "active" | "expired" | "revoked"; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; revoked_at: string | null; rotated_from: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null; is_uncollected: boolean };
 
-export type CollectKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null };
+export type CollectKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null };
 
 export type RotateKeyBody = { label?: string; grace_s?: number };
 
-export type RotateKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; old_key_id: string; old_key_valid_until: string };
+export type RotateKeyResult = { id: string; label: string; plain_key: string; scopes: ("inference" | "metrics" | "engine-admin")[]; models: (string)[] | null; created_at: string; expires_at: string | null; cidrs: (string)[] | null; origins: (string)[] | null; requests_per_minute: number | null; burst: number | null; tokens_per_minute: number | null; parallel_requests: number | null; rotate_every_s: number | null; rotate_grace_s: number | null; old_key_id: string; old_key_valid_until: string };
 
 export type RevokeKeyResult = { id: string; revoked: true };
 
@@ -113,15 +113,23 @@ export type UnsetSettingResult = { key: string; value: string; effect: "applied"
 
 export type ExplainSettingResult = { key: string; about: string; takes: string; apply: "live" | "restart"; value: string; source: "flag" | "env" | "database" | "file" | "default"; sources: ({ source: "flag" | "env" | "database" | "file" | "default"; where: string; value: string | null; wins: boolean })[] };
 
-export type ListProxiesResult = { items: ({ id: string; pid: number | null; port: number; https_port: number | null; mode: "local-http" | "packaged-ca" | "dev-selfsigned"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct"; fail_open: boolean; socks5_endpoint: null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; next: string | null };
+export type ListProxiesResult = { items: ({ id: string; pid: number | null; port: number; https_port: number | null; mode: "local-http" | "packaged-ca" | "dev-selfsigned"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; onion: { address: string | null; published: boolean; reason: string | null; clients: number } | null; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number })[]; next: string | null };
 
-export type StartProxyBody = { port?: number; bind?: string; mode?: string; https_port?: number; trusted_proxies?: (string)[]; allow_plaintext?: boolean; allow_no_key?: boolean };
+export type StartProxyBody = { port?: number; bind?: string; mode?: string; https_port?: number; trusted_proxies?: (string)[]; allow_plaintext?: boolean; allow_no_key?: boolean; onion?: boolean; onion_clients?: (string)[]; egress_mode?: "direct" | "tor" | "socks5"; socks5_endpoint?: string; egress_fail_open?: boolean };
 
-export type StartProxyResult = { id: string; pid: number | null; port: number; https_port: number | null; mode: "local-http" | "packaged-ca" | "dev-selfsigned"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct"; fail_open: boolean; socks5_endpoint: null }; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
+export type StartProxyResult = { id: string; pid: number | null; port: number; https_port: number | null; mode: "local-http" | "packaged-ca" | "dev-selfsigned"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; onion: { address: string | null; published: boolean; reason: string | null; clients: number } | null; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
 
 export type StopProxiesBody = { id: string } | { port: number } | { all: true };
 
 export type StopProxiesResult = { status: "stopped"; stopped: (string)[] };
+
+export type RotateOnionBody = { id: string };
+
+export type RotateOnionResult = { id: string; pid: number | null; port: number; https_port: number | null; mode: "local-http" | "packaged-ca" | "dev-selfsigned"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; onion: { address: string | null; published: boolean; reason: string | null; clients: number } | null; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
+
+export type RemoveOnionBody = { id: string };
+
+export type RemoveOnionResult = { id: string; pid: number | null; port: number; https_port: number | null; mode: "local-http" | "packaged-ca" | "dev-selfsigned"; listen_addr: string; status: "running" | "stopping" | "failed" | "stopped"; running: boolean; last_error: string | null; endpoints: { localhost: string | null; local_network: string | null; local_networks: (string)[]; public: (string)[] }; acme_domain: null; egress: { mode: "direct" | "tor" | "socks5"; fail_open: boolean; socks5_endpoint: string | null }; onion: { address: string | null; published: boolean; reason: string | null; clients: number } | null; trusted_proxies: (string)[]; allow_plaintext: boolean; saved: boolean; started_at: string | null; requests: number };
 
 export type ReloadProxiesBody = { id: string } | { port: number } | { all: true };
 
@@ -129,7 +137,7 @@ export type ReloadProxiesResult = { status: "reloaded"; reloaded: number; total:
 
 export type StopFlmResult = { status: "stopping"; pid: number };
 
-export type HandOverResult = { pid: number; version: string; proxies: ({ mode: "local-http" | "packaged-ca" | "dev-selfsigned"; bind: string; port: number; trustedProxies: (string)[]; allowPlaintext: boolean; allowNoKey?: boolean; httpsPort?: number })[]; elders: (number)[] };
+export type HandOverResult = { pid: number; version: string; proxies: ({ mode: "local-http" | "packaged-ca" | "dev-selfsigned"; bind: string; port: number; trustedProxies: (string)[]; allowPlaintext: boolean; allowNoKey?: boolean; httpsPort?: number; onion?: { clients: (string)[] } | null })[]; elders: (number)[] };
 
 export type TellOfElderBody = { pid: number; requests: number; opened: ({ requestId: string; atMs: number; ip: string; method: string; path: string; principalId: string | null; model: string | null; engineId: string | null; engineModel: string | null; attempts: number; isStream: boolean; outcome: "done" | "aborted" | "failed" | "refused"; status: number; errorCode: string | null; waitedMs: number; firstByteMs: number | null; firstTokenMs: number | null; durationMs: number; usage: { promptTokens: number; completionTokens: number; cachedTokens: number | null; reasoningTokens: number | null } | null; trace: { traceId: string; spanId: string; parentSpanId: string | null; isSampled: boolean } })[]; finished: ({ requestId: string; atMs: number; ip: string; method: string; path: string; principalId: string | null; model: string | null; engineId: string | null; engineModel: string | null; attempts: number; isStream: boolean; outcome: "done" | "aborted" | "failed" | "refused"; status: number; errorCode: string | null; waitedMs: number; firstByteMs: number | null; firstTokenMs: number | null; durationMs: number; usage: { promptTokens: number; completionTokens: number; cachedTokens: number | null; reasoningTokens: number | null } | null; trace: { traceId: string; spanId: string; parentSpanId: string | null; isSampled: boolean } })[] };
 
@@ -241,19 +249,19 @@ export type TestAlertsBody = { target?: string };
 
 export type TestAlertsResult = { items: ({ target: string; ok: boolean; id: string; status: number | null; answer: string | null; error: string | null; duration_ms: number })[]; next: null };
 
-export type GetExposureResult = { status: "ok" | "warning" | "open"; listeners: ({ id: string; address: string; running: boolean; reach: "this-machine" | "this-network" | "internet"; urls: (string)[]; tls: boolean; verdict: "ok" | "warning" | "open"; advice: string | null })[]; engines: ({ engine: string; kind: string; port: number; open_at: ({ address: string; reach: "this-machine" | "this-network" | "internet"; answers: "without-key" | "with-key" | "unknown" })[]; verdict: "ok" | "warning" | "open"; advice: string | null })[]; addresses: (string)[] };
+export type GetExposureResult = { status: "ok" | "warning" | "open"; listeners: ({ id: string; address: string; running: boolean; reach: "this-machine" | "this-network" | "internet" | "tor"; urls: (string)[]; tls: boolean; verdict: "ok" | "warning" | "open"; advice: string | null })[]; engines: ({ engine: string; kind: string; port: number; open_at: ({ address: string; reach: "this-machine" | "this-network" | "internet"; answers: "without-key" | "with-key" | "unknown" })[]; verdict: "ok" | "warning" | "open"; advice: string | null })[]; addresses: (string)[] };
 
 export type ListBansQuery = { limit?: number | undefined; cursor?: string | undefined };
 
 export type ListBansResult = { items: ({ ip: string; automatic: boolean; reason: string; blocked_at: string; blocked_until: string | null; permanent_block: boolean; blocked_by: string; failure_count: number; first_failure_at: string | null; refused: number; last_attempt: string | null })[]; next: string | null };
 
-export type AddBanBody = { ip: string; reason?: string; for_s?: number };
+export type AddBanBody = { ip: string; reason?: string; for_s?: number; force?: boolean };
 
 export type AddBanResult = { ip: string; automatic: boolean; reason: string; blocked_at: string; blocked_until: string | null; permanent_block: boolean; blocked_by: string; failure_count: number; first_failure_at: string | null; refused: number; last_attempt: string | null };
 
 export type LiftBanQuery = { ip: string };
 
-export type LiftBanResult = { ip: string; unblocked: true };
+export type LiftBanResult = { ip: string; unblocked: true; still_blocked_by: string | null };
 
 export type ClearBansResult = { cleared: true; lifted: number; kept: number };
 
@@ -270,6 +278,18 @@ export type ListAnomaliesQuery = { ip?: string | undefined; limit?: number | und
 export type ListAnomaliesResult = { items: ({ id: number; ip: string; anomaly_type: string; score: number; total: number; details: Record<string, unknown>; created_at: string })[]; next: string | null };
 
 export type ReadSecurityStatsResult = { features: { ip_blocklist: "on" | "off" | "automatic-on" | "automatic-off"; intrusion_detection: "on" | "off" | "automatic-on" | "automatic-off"; anomaly_detection: "on" | "off" | "automatic-on" | "automatic-off"; resource_protection: "on" | "off" | "automatic-on" | "automatic-off" }; blocked_ips: { automatic: number; by_owner: number; permanent: number }; addresses: number; held: number; scarce: "CPU" | "memory" | null; last_24h: { by_kind: { intrusion: number; anomaly: number; honeypot: number; resource: number }; by_severity: { low: number; medium: number; high: number; critical: number }; patterns: ({ pattern: string; kind: "intrusion" | "anomaly" | "honeypot" | "resource"; events: number; last_at: string })[] } };
+
+export type GetEgressResult = { mode: "direct" | "tor" | "socks5"; endpoint: string | null; state: "direct" | "starting" | "up" | "down" | "bypassed"; reason: string | null; since: string | null; fail_open: boolean; private_addresses: "tunnel" | "direct"; has_login: boolean };
+
+export type TestEgressBody = { url?: string };
+
+export type TestEgressResult = { ok: boolean; tunnel: { endpoint: string | null; reached: boolean; latency_ms: number | null; error: string | null } | null; targets: ({ name: string; url: string; route: "direct" | "tunnel"; dns: "tunnel" | "here" | "none"; reached: boolean; status: number | null; latency_ms: number | null; error: string | null })[] };
+
+export type SetEgressLoginBody = { user?: string; password: string; tor_control?: boolean };
+
+export type SetEgressLoginResult = { mode: "direct" | "tor" | "socks5"; endpoint: string | null; state: "direct" | "starting" | "up" | "down" | "bypassed"; reason: string | null; since: string | null; fail_open: boolean; private_addresses: "tunnel" | "direct"; has_login: boolean };
+
+export type RemoveEgressLoginResult = { mode: "direct" | "tor" | "socks5"; endpoint: string | null; state: "direct" | "starting" | "up" | "down" | "bypassed"; reason: string | null; since: string | null; fail_open: boolean; private_addresses: "tunnel" | "direct"; has_login: boolean };
 
 /** Every operation of the admin API. */
 export function operationsOver(send: Send) {
@@ -350,6 +370,10 @@ export function operationsOver(send: Send) {
     startProxy: (input: { body: StartProxyBody } & Cancellable) => send<StartProxyResult>('POST', '/api/v1/proxies', input),
     /** Stop proxies. Scope: `proxies:write` */
     stopProxies: (input: { body: StopProxiesBody } & Cancellable) => send<StopProxiesResult>('POST', '/api/v1/proxies/stop', input),
+    /** Give an onion service another address. Scope: `proxies:write` */
+    rotateOnion: (input: { body: RotateOnionBody } & Cancellable) => send<RotateOnionResult>('POST', '/api/v1/proxies/onion/rotate', input),
+    /** Remove an onion service. Scope: `proxies:write` */
+    removeOnion: (input: { body: RemoveOnionBody } & Cancellable) => send<RemoveOnionResult>('POST', '/api/v1/proxies/onion/remove', input),
     /** Read the settings again. Scope: `proxies:write` */
     reloadProxies: (input: { body: ReloadProxiesBody } & Cancellable) => send<ReloadProxiesResult>('POST', '/api/v1/proxies/reload', input),
     /** Stop FLM. Scope: `proxies:write` */
@@ -442,5 +466,13 @@ export function operationsOver(send: Send) {
     listAnomalies: (input: { query?: ListAnomaliesQuery } & Cancellable = {}) => send<ListAnomaliesResult>('GET', '/api/v1/security/anomalies', input),
     /** What abuse protection does. Scope: `security:read` */
     readSecurityStats: (input: Cancellable = {}) => send<ReadSecurityStatsResult>('GET', '/api/v1/security/stats', input),
+    /** How requests leave this machine. Scope: `proxies:read` */
+    getEgress: (input: Cancellable = {}) => send<GetEgressResult>('GET', '/api/v1/egress', input),
+    /** Try the way out. Scope: `proxies:write` */
+    testEgress: (input: { body: TestEgressBody } & Cancellable) => send<TestEgressResult>('POST', '/api/v1/egress/test', input),
+    /** Set what the SOCKS server is told. Scope: `proxies:write` */
+    setEgressLogin: (input: { body: SetEgressLoginBody } & Cancellable) => send<SetEgressLoginResult>('PUT', '/api/v1/egress/login', input),
+    /** Forget what the SOCKS server is told. Scope: `proxies:write` */
+    removeEgressLogin: (input: Cancellable = {}) => send<RemoveEgressLoginResult>('DELETE', '/api/v1/egress/login', input),
   };
 }

@@ -8,7 +8,7 @@ import type { CreatedKey, KeysApi } from '../admission';
 import type { AuditApi, AuditEntry, WatchQuery } from '../audit';
 import type { ConfigApi } from '../config';
 import type { DaemonApi } from '../daemon';
-import type { Egress } from '../egress';
+import type { Egress, EgressApi } from '../egress';
 import type { EnginesApi } from '../engines';
 import type { ExposureApi, ProxiesApi } from '../listeners';
 import type { ModelsApi } from '../models';
@@ -39,6 +39,7 @@ export interface OwnerApi {
   readonly alerts: AlertsApi;
   readonly exposure: ExposureApi['exposure'];
   readonly security: SecurityApi;
+  readonly wayOut: EgressApi;
   status(signal?: AbortSignal): Promise<Status>;
   check(): Promise<CheckReport>;
   support(): Promise<SupportBundle>;
@@ -112,6 +113,8 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       start: (body) => api.startProxy({ body }),
       stop: (body) => api.stopProxies({ body }),
       reload: (body) => api.reloadProxies({ body }),
+      rotateOnion: (body) => api.rotateOnion({ body }),
+      removeOnion: (body) => api.removeOnion({ body }),
     },
     daemon: {
       stop: () => api.stopFlm(),
@@ -181,6 +184,12 @@ export function createAdminClient(egress: Egress, socket: string): AdminClient {
       intrusions: (query) => api.listIntrusions({ query }),
       anomalies: (query) => api.listAnomalies({ query }),
       stats: () => api.readSecurityStats(),
+    },
+    wayOut: {
+      status: () => api.getEgress(),
+      test: (body) => api.testEgress({ body }),
+      setLogin: (body) => api.setEgressLogin({ body }),
+      removeLogin: () => api.removeEgressLogin(),
     },
     status: (signal) => api.getStatus({ signal }),
     check: () => api.runChecks(),

@@ -19,7 +19,7 @@ import type { Sessions } from './sessions';
 export { type Check, runChecks } from './check';
 export { checkCertificates } from './check-certificates';
 export { checkConnections } from './check-connections';
-export { checkAudit, checkPolicy, checkRequestLog } from './check-evidence';
+export { checkAudit, checkBans, checkPolicy, checkRequestLog } from './check-evidence';
 export { checkExposed } from './check-exposure';
 export { createIdempotency, createIdempotencyStore, type Idempotency } from './idempotency';
 export { AdminPort, CheckReport, Status, SupportBundle } from './model';

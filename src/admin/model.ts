@@ -1,6 +1,7 @@
 /** The state of this FLM, and what the CLI needs of a running one. */
 import { type Static, Type } from '@sinclair/typebox';
 import { RUN_BY } from '../daemon';
+import { EgressStatus } from '../egress';
 import { nullable, oneOf } from '../lib/schema';
 import { MODES, ProxyView } from '../listeners';
 
@@ -34,6 +35,7 @@ export const Status = Type.Object(
     run_by: nullable(oneOf(RUN_BY), {
       description: 'Who starts FLM again when it dies; foreground: nobody. Null while it does not run.',
     }),
+    egress: EgressStatus,
     proxies: Type.Array(ProxyView, {
       description: 'All of them; the fields above tell of the first that runs.',
     }),

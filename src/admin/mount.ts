@@ -12,6 +12,8 @@ import type { ConfigApi } from '../config';
 import { configRoutes } from '../config/routes';
 import type { DaemonApi } from '../daemon';
 import { daemonRoutes } from '../daemon/routes';
+import type { EgressApi } from '../egress';
+import { egressRoutes } from '../egress/routes';
 import type { EnginesApi } from '../engines';
 import { enginesRoutes } from '../engines/routes';
 import { FlmError } from '../lib/errors';
@@ -47,6 +49,8 @@ export interface Rooms {
   readonly exposure: ExposureApi['exposure'];
   readonly security: SecurityApi;
   readonly sessions: Omit<Sessions, keyof SessionsApi> & SessionsApi;
+  /** How requests leave this machine. */
+  readonly wayOut: EgressApi;
   readonly status: () => Status;
   readonly check: () => Promise<CheckReport>;
   readonly support: () => Promise<SupportBundle>;
@@ -90,7 +94,8 @@ export function adminRoutes(rooms: Rooms, guard: ScopeGuard) {
     .use(certsRoutes(rooms.certs, guard))
     .use(alertsRoutes(rooms.alerts, guard))
     .use(exposureRoutes(rooms, guard))
-    .use(securityRoutes(rooms.security, guard));
+    .use(securityRoutes(rooms.security, guard))
+    .use(egressRoutes(rooms.wayOut, guard));
 }
 
 /** The routes with nothing behind them, for whoever only reads what they say of themselves. */

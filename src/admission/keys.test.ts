@@ -569,3 +569,36 @@ test('a look into the database that another process has taken over ends and begi
   expect(events.at(-1)).toEqual({ name: 'key.revoked', keyId: id });
   other.close();
 });
+
+describe('changes at the same moment', () => {
+  test('do not undo one another', async () => {
+    const { id } = await keys.create({ label: 'l' });
+    await Promise.all([
+      keys.update(id, { requests_per_minute: 5 }),
+      keys.update(id, { cidrs: ['192.0.2.0/24'] }),
+    ]);
+    expect((await keys.list()).items[0]).toMatchObject({ requests_per_minute: 5, cidrs: ['192.0.2.0/24'] });
+  });
+
+  test('bring no revoked key back, by hand or by the clock', async () => {
+    const { id, plain_key: revoked } = await keys.create({ label: 'l' });
+    const revoking = keys.revoke(id);
+    expect(await codeOf(() => keys.rotate(id, { grace_s: 60 }))).toBe('KEY_ALREADY_REVOKED');
+    await revoking;
+    const due = { label: 'l', rotate_every_s: 86_400, rotate_grace_s: 3_600 };
+    const made = [await keys.create(due), await keys.create(due)];
+    clock.advance(86_400_000);
+    await Promise.all([keys.rotateDue(), ...made.map((key) => keys.revoke(key.id))]);
+    expect([revoked, ...made.map((key) => key.plain_key)].map((plain) => accepts(plain))).toEqual([
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  test('replace a key once', async () => {
+    const { id } = await keys.create({ label: 'l' });
+    const both = await Promise.allSettled([keys.rotate(id, {}), keys.rotate(id, {})]);
+    expect(both.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+  });
+});

@@ -83,6 +83,15 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
   /** Ends that the owner wants and the database could not take, by the key's id. */
   const unwritten = new Map<string, number>();
 
+  let turn: Promise<unknown> = Promise.resolve();
+
+  /** One change after the other: each is made of what the one before has left, and a revoked key stays revoked. */
+  function inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
+    const result = turn.then(work);
+    turn = result.catch(() => {});
+    return result;
+  }
+
   async function reload(): Promise<void> {
     use(await store.list());
   }
@@ -206,91 +215,98 @@ export async function createKeys(store: KeyStore, clock: Clock, bus: Bus): Promi
       return { plain: created.plain_key };
     },
 
-    async refresh() {
-      await reload();
-      tellEnds();
-    },
+    refresh: () =>
+      inTurn(async () => {
+        await reload();
+        tellEnds();
+      }),
 
     async list() {
       return { items: stored.map((key) => viewOf(key, now())), next: null };
     },
 
-    async create(input) {
-      const { key, created } = newKey(input, null);
-      await store.insert(key);
-      await reload();
-      bus.publish({ name: 'key.created', keyId: key.id, label: key.label });
-      tellEnds();
-      return created;
-    },
-
-    async rotate(id, { label, grace_s: graceSeconds = 0 }) {
-      const old = requireUsable(id);
-      const { key, created } = successorOf(old, label ?? old.label, false);
-      const wantedMs = graceSeconds === 0 ? atOnce() : now() + graceSeconds * 1_000;
-      const endsAtMs = Math.min(wantedMs, old.revokedAtMs ?? NEVER);
-      await store.replace(id, endsAtMs, key, null);
-      await reload();
-      bus.publish({ name: 'key.created', keyId: key.id, label: key.label });
-      tellEnds();
-      return { ...created, old_key_id: id, old_key_valid_until: iso(endsAtMs) };
-    },
-
-    async update(id, change) {
-      const old = requireUsable(id);
-      const key: StoredKey = {
-        ...old,
-        label: change.label ?? old.label,
-        models: change.models === undefined ? old.models : change.models,
-        terms: termsOf(change, old.terms),
-      };
-      await store.update(key, Object.keys(change));
-      await reload();
-      return viewOf(key, now());
-    },
-
-    async rotateDue() {
-      const nowMs = now();
-      const due = stored.filter((key) => isDue(key, nowMs));
-      for (const old of due) {
-        const { key, created } = successorOf(old, old.label, true);
-        // What nobody has fetched, nobody uses.
-        const graceMs = old.isUncollected ? 0 : (old.terms.rotateGraceMs ?? 0);
-        await store.replace(old.id, graceMs === 0 ? atOnce() : now() + graceMs, key, created.plain_key);
+    create: (input) =>
+      inTurn(async () => {
+        const { key, created } = newKey(input, null);
+        await store.insert(key);
+        await reload();
         bus.publish({ name: 'key.created', keyId: key.id, label: key.label });
-      }
-      if (due.length === 0) return 0;
-      await reload();
-      tellEnds();
-      return due.length;
-    },
-
-    async collect(id) {
-      if (!stored.some((key) => key.id === id)) throw new FlmError('KEY_NOT_FOUND', { meta: { id } });
-      const key = waitingFor(id);
-      const plain = key === null ? null : await store.collect(key.id);
-      if (key === null || plain === null) throw new FlmError('KEY_NOT_WAITING', { meta: { id } });
-      await reload();
-      return createdView(key, plain);
-    },
-
-    async revoke(id) {
-      const atMs = unwritten.get(id) ?? atOnce();
-      if (!unwritten.has(id)) requireUsable(id);
-      try {
-        await store.revoke(id, atMs);
-      } catch (error) {
-        // Somebody else may have the key, and a full disk is no reason to go on serving them.
-        unwritten.set(id, atMs);
-        use(stored);
         tellEnds();
-        throw notWritten(id, error);
-      }
-      unwritten.delete(id);
-      await reload();
-      tellEnds();
-      return { id, revoked: true };
-    },
+        return created;
+      }),
+
+    rotate: (id, { label, grace_s: graceSeconds = 0 }) =>
+      inTurn(async () => {
+        const old = requireUsable(id);
+        const { key, created } = successorOf(old, label ?? old.label, false);
+        const wantedMs = graceSeconds === 0 ? atOnce() : now() + graceSeconds * 1_000;
+        const endsAtMs = Math.min(wantedMs, old.revokedAtMs ?? NEVER);
+        await store.replace(id, endsAtMs, key, null);
+        await reload();
+        bus.publish({ name: 'key.created', keyId: key.id, label: key.label });
+        tellEnds();
+        return { ...created, old_key_id: id, old_key_valid_until: iso(endsAtMs) };
+      }),
+
+    update: (id, change) =>
+      inTurn(async () => {
+        const old = requireUsable(id);
+        const key: StoredKey = {
+          ...old,
+          label: change.label ?? old.label,
+          models: change.models === undefined ? old.models : change.models,
+          terms: termsOf(change, old.terms),
+        };
+        await store.update(key, Object.keys(change));
+        await reload();
+        return viewOf(key, now());
+      }),
+
+    rotateDue: () =>
+      inTurn(async () => {
+        const nowMs = now();
+        const due = stored.filter((key) => isDue(key, nowMs));
+        for (const old of due) {
+          const { key, created } = successorOf(old, old.label, true);
+          // What nobody has fetched, nobody uses.
+          const graceMs = old.isUncollected ? 0 : (old.terms.rotateGraceMs ?? 0);
+          await store.replace(old.id, graceMs === 0 ? atOnce() : now() + graceMs, key, created.plain_key);
+          bus.publish({ name: 'key.created', keyId: key.id, label: key.label });
+        }
+        if (due.length === 0) return 0;
+        await reload();
+        tellEnds();
+        return due.length;
+      }),
+
+    collect: (id) =>
+      inTurn(async () => {
+        if (!stored.some((key) => key.id === id)) throw new FlmError('KEY_NOT_FOUND', { meta: { id } });
+        const key = waitingFor(id);
+        const plain = key === null ? null : await store.collect(key.id);
+        if (key === null || plain === null) throw new FlmError('KEY_NOT_WAITING', { meta: { id } });
+        await reload();
+        return createdView(key, plain);
+      }),
+
+    revoke: (id) =>
+      inTurn(async () => {
+        const atMs = unwritten.get(id) ?? atOnce();
+        if (!unwritten.has(id)) requireUsable(id);
+        try {
+          await store.revoke(id, atMs);
+        } catch (error) {
+          // Somebody else may have the key, and a full disk is no reason to go on serving them.
+          unwritten.set(id, atMs);
+          use(stored);
+          tellEnds();
+          throw notWritten(id, error);
+        }
+        unwritten.delete(id);
+        await reload();
+        tellEnds();
+        return { id, revoked: true };
+      }),
 
     close() {
       if (timer !== null) clearTimeout(timer);
@@ -358,6 +374,7 @@ function createdView(key: StoredKey, plain: string): CreatedKey {
     models: key.models === null ? null : [...key.models],
     created_at: iso(key.createdAtMs),
     expires_at: isoOrNull(key.expiresAtMs),
+    ...termsView(key.terms),
   };
 }
 

@@ -102,6 +102,7 @@ export const CreatedKey = Type.Object(
     models: nullable(Type.Array(Type.String())),
     created_at: Time,
     expires_at: OptionalTime,
+    ...Terms,
   },
   { description: 'A new key.' },
 );

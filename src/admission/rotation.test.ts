@@ -93,8 +93,8 @@ test('what nobody fetched is replaced, too, and the newest is the one that waits
 
 test('a key that ends anyway is not replaced, and one that is revoked leaves nothing to fetch', async () => {
   const old = await make();
-  await keys.rotate(old.id, { grace_s: 60 * DAY_S });
-  await keys.revoke((await keys.list()).items[0]?.id ?? '');
+  const { id } = await keys.rotate(old.id, { grace_s: 60 * DAY_S });
+  await keys.revoke(id);
   clock.advance(30 * DAY_MS);
   expect(await keys.rotateDue()).toBe(0);
   const other = await make();

@@ -8,6 +8,7 @@ describe('terms that cannot be meant are refused', () => {
   test.each<KeyChange>([
     { cidrs: ['300.1.1.1'] },
     { cidrs: ['192.0.2.0/33'] },
+    { cidrs: ['10.1.1.1/8'] },
     { origins: ['app.example'] },
     { origins: ['https://app.example/'] },
     { origins: ['https://app.example/path'] },

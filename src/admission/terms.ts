@@ -5,7 +5,8 @@
 import type { Entrant } from '../contract';
 import { FlmError } from '../lib/errors';
 import { type IpSet, parseIpSet } from '../lib/ip';
-import { type Limit, limitOf } from './limits';
+import { checkNetworks } from '../lib/networks';
+import { type Limit, limitOf } from './limits/meter';
 import type { ApiKey, KeyChange, KeyInput } from './model';
 
 export interface KeyTerms {
@@ -88,7 +89,7 @@ export function termsOf(input: TermsInput | KeyInput, before: KeyTerms = NO_TERM
 function networksOf(cidrs: readonly string[] | null): readonly string[] | null {
   if (cidrs === null) return null;
   try {
-    parseIpSet(cidrs);
+    checkNetworks(cidrs);
   } catch (error) {
     throw invalid('cidrs', error instanceof Error ? error.message : 'it cannot be read');
   }

@@ -122,9 +122,13 @@ test('the models of the policy are the only ones for everybody, beside the list 
   const admission = createAdmission({ slots, limits, gate: openGate, isAlias, clock, bus });
   const plan = (model: string) => planFor(candidate('e1', model));
   expect(admit(admission, 'r1', principal(), plan('a')).plan.candidates.length).toBe(1);
-  expect(await codeOf(() => admit(admission, 'r2', principal(), plan('c')))).toBe('MODEL_NOT_ALLOWED');
+  // Whose list it was is said, so that nobody looks for the fault at the key.
+  expect(await codeOf(() => admit(admission, 'r2', principal(), plan('c')))).toBe('MODEL_NOT_IN_POLICY');
+  expect(await codeOf(() => admit(admission, 'r4', principal(['c']), plan('c')))).toBe('MODEL_NOT_IN_POLICY');
+  expect(admission.allowedFor(principal())?.isOfPolicy).toBe(true);
   expect(await codeOf(() => admit(admission, 'r3', principal(['b:*']), plan('a')))).toBe('MODEL_NOT_ALLOWED');
   const allowed = admission.allowedFor(principal(['b:*', 'c']));
+  expect(allowed?.isOfPolicy).toBeUndefined();
   expect(['a', 'b:7b', 'c'].map((name) => allowed?.(candidate('e1', name), name))).toEqual([
     false,
     true,

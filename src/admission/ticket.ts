@@ -27,7 +27,7 @@ export interface Admission {
   /**
    * Lets a request in that may use `tokens`: the candidates the principal may use, or a refusal. Models come first, then
    * limits; whatever was counted is given back when the request is not let in.
-   * @throws FORBIDDEN without the scope `inference`; MODEL_NOT_ALLOWED when no candidate is on the key's list or on the
+   * @throws FORBIDDEN without the scope `inference`; MODEL_NOT_ALLOWED, MODEL_NOT_IN_POLICY when no candidate is on the key's list or on the
    * policy's; RATE_LIMITED, TOKENS_LIMITED, TOO_MANY_PARALLEL; POLICY_UNREADABLE
    */
   admit(entrant: Entrant, principal: Principal, plan: Plan, tokens: number): Ticket | Promise<Ticket>;
@@ -42,7 +42,11 @@ export interface Admission {
 }
 
 /** Whether a candidate that was asked for as `asked` may be used; null: the name itself, whatever it means. */
-export type Allowed = (candidate: Candidate | null, asked: string) => boolean;
+export interface Allowed {
+  (candidate: Candidate | null, asked: string): boolean;
+  /** That the key has no list of its own: what is not allowed, the policy refuses. */
+  readonly isOfPolicy?: boolean;
+}
 
 export interface AdmissionOptions {
   readonly slots: Slots;
@@ -70,10 +74,9 @@ export function createAdmission(options: AdmissionOptions): Admission {
         throw new FlmError('FORBIDDEN', { meta: { scope: 'inference' } });
       const allowed = allowedPlan(listsOf(principal), plan, isAlias);
       if (allowed === null) {
-        const error = new FlmError('MODEL_NOT_ALLOWED', {
-          meta: { model: plan.requested },
-          param: 'model',
-        });
+        const ofKey = principal.models === null ? plan : allowedPlan([principal], plan, isAlias);
+        const code = ofKey === null ? 'MODEL_NOT_ALLOWED' : 'MODEL_NOT_IN_POLICY';
+        const error = new FlmError(code, { meta: { model: plan.requested }, param: 'model' });
         return after(limits.look(entrant, principal), () => {
           throw error;
         });
@@ -89,7 +92,9 @@ export function createAdmission(options: AdmissionOptions): Admission {
     allowedFor(principal) {
       const lists = listsOf(principal);
       if (lists.length === 0) return null;
-      return (candidate, asked) => lists.every((list) => mayUse(list, candidate, asked, isAlias));
+      const allowed: Allowed = (candidate, asked) =>
+        lists.every((list) => mayUse(list, candidate, asked, isAlias));
+      return principal.models === null ? Object.assign(allowed, { isOfPolicy: true }) : allowed;
     },
 
     metersTokens: limits.metersTokens,
@@ -159,12 +164,13 @@ class OpenTicket implements Ticket {
     return new OpenLease(this, candidate, waitedMs, this.#parts);
   }
 
-  close(outcome: TicketOutcome, usage: Usage | null): void {
+  close(outcome: TicketOutcome, usage: Usage | null, sent = 0): void {
     if (this.#leases !== 0) throw closedTwice('Ticket', this.id);
     this.#leases = -1;
     const { clock, bus, count } = this.#parts;
     count.tickets--;
-    this.#pass.close(usage === null ? (this.#mayHaveWorked ? null : 0) : tokensIn(usage));
+    const tokens = usage === null ? (this.#mayHaveWorked ? null : 0) : tokensIn(usage);
+    this.#pass.close(tokens, sent + (usage?.promptTokens ?? 0));
     bus.publish({
       name: 'ticket.closed',
       requestId: this.id,

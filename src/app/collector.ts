@@ -11,7 +11,7 @@ export function postVia(egress: Egress, ending: AbortSignal): Post {
     const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), ending]);
     // A collector is the owner's choice, as an engine is; metadata services of clouds are nobody's.
     await egress.checkEngineUrl(url);
-    const response = await egress.send({ url, method: 'POST', headers, body, signal });
+    const response = await egress.send({ url, method: 'POST', headers, body, signal, purpose: 'telemetry' });
     const bytes = await readAtMost(response.body.reader(), MAX_ANSWER_BYTES);
     return {
       status: response.status,

@@ -1,5 +1,6 @@
 /** The kinds of values a setting can have: how each is read from text, written as text, and described. */
-import { parseIp, parseIpSet } from '../lib/ip';
+import { parseIp } from '../lib/ip';
+import { checkNetworks } from '../lib/networks';
 
 export interface Kind<Value> {
   /** What it takes, in words for docs and errors: `a whole number from 1 to 65535`. */
@@ -74,11 +75,26 @@ export function ipAddress(): Kind<string> {
   };
 }
 
+/** Where a server listens; empty: nowhere in particular. */
+export function endpoint(): Kind<string> {
+  const takes = 'host:port such as 127.0.0.1:9050 or [::1]:9050, or nothing';
+  return {
+    takes,
+    parse(input) {
+      const text = typeof input === 'string' ? input.trim() : '';
+      const [, v6, port] = /^(?:\[([^\]]+)\]|[A-Za-z0-9._-]+):(\d{1,5})$/.exec(text) ?? [];
+      const isEndpoint = port !== undefined && Number(port) >= 1 && Number(port) <= 65_535;
+      if (input !== '' && (!isEndpoint || (v6 !== undefined && parseIp(v6) === null)))
+        throw new TypeError(`it takes ${takes}`);
+      return text;
+    },
+    format: (value) => value,
+  };
+}
+
 /** Addresses and networks, separated by commas (or a TOML array). */
 export function ipNetworks(): Kind<readonly string[]> {
-  return list('addresses and networks such as 10.0.0.0/8, separated by commas', (items) => {
-    parseIpSet(items);
-  });
+  return list('addresses and networks such as 10.0.0.0/8, separated by commas', checkNetworks);
 }
 
 /** Host names without port, separated by commas (or a TOML array), in lower case. */

@@ -2,7 +2,17 @@
  * Every setting of FLM, once: its kind, its default, when a change takes effect and what it is for.
  * docs/config.md is generated from here.
  */
-import { boolean, choice, hostNames, integer, ipAddress, ipNetworks, type Kind, serverNames } from './kinds';
+import {
+  boolean,
+  choice,
+  endpoint,
+  hostNames,
+  integer,
+  ipAddress,
+  ipNetworks,
+  type Kind,
+  serverNames,
+} from './kinds';
 
 interface Setting<Value> {
   readonly kind: Kind<Value>;
@@ -151,6 +161,42 @@ export const SETTINGS = {
     256,
     'live',
     'Requests that may wait for one engine; more are refused with 429.',
+  ),
+  'egress.mode': setting(
+    choice(['direct', 'tor', 'socks5']),
+    'direct',
+    'live',
+    'How requests leave this machine: straight, through Tor, or through a SOCKS5 server. Through a tunnel, names are looked up at its end. Engines on this machine are always asked straight.',
+  ),
+  'egress.socks5_endpoint': setting(
+    endpoint(),
+    '',
+    'live',
+    'Where the SOCKS5 server listens, as host:port. Empty: 127.0.0.1:9050 for Tor; socks5 needs it.',
+  ),
+  'egress.fail_open': setting(
+    boolean(),
+    false,
+    'live',
+    'While the tunnel is down, let requests go straight out, which shows where this machine is. Off, nothing leaves it then.',
+  ),
+  'egress.private_addresses': setting(
+    choice(['tunnel', 'direct']),
+    'tunnel',
+    'live',
+    'The way to engines whose address is one of a private network, such as 192.168.1.20. Tor reaches none of them: choose direct for engines of your own network. A name counts as one that is elsewhere.',
+  ),
+  'egress.connect_timeout_ms': setting(
+    integer(1_000, 300_000),
+    20_000,
+    'live',
+    'How long a connection through the tunnel may take to come about.',
+  ),
+  'egress.tor_control': setting(
+    endpoint(),
+    '127.0.0.1:9051',
+    'live',
+    'Where the control port of a tor on this machine is, for onion services.',
   ),
   'admin.port': setting(
     integer(0, 65_535),

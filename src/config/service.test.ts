@@ -52,6 +52,12 @@ const SAMPLES = {
   'activity.retention_days': ['10', '20', '40', '50'],
   'activity.max_bytes': ['20000001', '20000002', '20000003', '20000004'],
   'activity.archive': ['true', 'false', 'true', 'true'],
+  'egress.mode': ['tor', 'direct', 'socks5', 'tor'],
+  'egress.socks5_endpoint': ['127.0.0.1:1001', '127.0.0.1:1002', 'tor:1003', '[::1]:1004'],
+  'egress.fail_open': ['true', 'false', 'true', 'true'],
+  'egress.private_addresses': ['direct', 'tunnel', 'direct', 'direct'],
+  'egress.connect_timeout_ms': ['1001', '1002', '1003', '1004'],
+  'egress.tor_control': ['127.0.0.1:2001', '127.0.0.1:2002', 'tor:2003', '[::1]:2004'],
   'log.level': ['debug', 'warn', 'error', 'warn'],
 } as const satisfies Record<SettingKey, readonly [string, string, string, string]>;
 

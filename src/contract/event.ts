@@ -80,6 +80,13 @@ export type Event =
   | { readonly name: 'request.opened'; readonly request: RequestFacts }
   /** Every request of a client, once, after its last byte; also those that were refused. */
   | { readonly name: 'request.finished'; readonly request: RequestFacts }
+  /** What became of the tunnel that everything leaves through. `bypassed`: it is down, and requests go around it. */
+  | {
+      readonly name: 'egress.changed';
+      readonly mode: 'direct' | 'tor' | 'socks5';
+      readonly state: 'direct' | 'starting' | 'up' | 'down' | 'bypassed';
+      readonly reason: string | null;
+    }
   | { readonly name: 'config.changed'; readonly keys: readonly string[] };
 
 export type EventName = Event['name'];

@@ -81,10 +81,10 @@ export interface Ticket {
    */
   lease(candidate: Candidate, signal: Cancel): Lease | Promise<Lease>;
   /**
-   * Ends the request.
+   * Ends the request. `sent`: pieces of an answer that a client has who left before its end; each was a token at least.
    * @throws INTERNAL_ERROR when called twice or while a Lease is open or waited for.
    */
-  close(outcome: TicketOutcome, usage: Usage | null): void;
+  close(outcome: TicketOutcome, usage: Usage | null, sent?: number): void;
 }
 
 /** The breakers of the engines: nobody gets a Lease without passing, and every Lease tells how it went. */

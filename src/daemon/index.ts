@@ -15,6 +15,6 @@ export {
   startSupervisor,
 } from './processes';
 export { ownProgram, SERVE, SUPERVISE } from './program';
-export { createDaemon, type Daemon } from './service';
+export { createDaemon, type Daemon, type DaemonOptions } from './service';
 export { createSupervisor } from './supervisor';
 export { LAUNCHD_LABEL, launchdPlist, type ServiceOptions, systemdUnit, UNIT_NAME } from './units';

@@ -20,6 +20,7 @@ export const Legacy = Type.Object(
         allowPlaintext: Type.Boolean(),
         allowNoKey: Type.Optional(Type.Boolean()),
         httpsPort: Type.Optional(Type.Integer()),
+        onion: Type.Optional(nullable(Type.Object({ clients: Type.Array(Type.String()) }))),
       }),
     ),
     elders: Type.Array(Type.Integer(), {

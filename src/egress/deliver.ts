@@ -1,7 +1,7 @@
 /** Messages to addresses that somebody gave for them: webhooks. Checked each time they are sent, since names move. */
-import { checkTarget, type Resolve } from './guard';
-import { beforeAbort, pinned } from './pinned';
-import type { ChunkReader, Transport } from './transport';
+import type { Purpose } from './guard';
+import { pinned, type SendChecked } from './pinned';
+import type { ChunkReader } from './transport';
 
 export interface Delivery {
   readonly url: string;
@@ -26,18 +26,13 @@ export interface Delivered {
 /** @throws EGRESS_REFUSED, EgressError; the abort reason */
 export async function deliver(
   { url: text, allowPrivate, headers, body, timeoutMs, maxAnswerBytes, signal: ending }: Delivery,
-  transport: Transport,
-  resolve: Resolve,
+  sendChecked: SendChecked,
 ): Promise<Delivered> {
   const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), ending]);
-  const purpose = allowPrivate ? 'engine' : 'public';
-  const { url, address } = await beforeAbort(checkTarget(text, purpose, resolve), signal);
-  const request = pinned(url, address, signal);
-  const response = await transport.send({
-    ...request,
-    method: 'POST',
-    headers: { ...headers, ...request.headers },
-    body,
+  const purpose: Purpose = allowPrivate ? 'engine' : 'public';
+  const { response } = await sendChecked(text, purpose, signal, (target) => {
+    const request = pinned(target, 'alert', signal);
+    return { ...request, method: 'POST', headers: { ...headers, ...request.headers }, body };
   });
   const answer = await beginningOf(response.body.reader(), maxAnswerBytes);
   return { status: response.status, retryAfter: response.headers.get('retry-after'), text: answer };

@@ -5,9 +5,17 @@ import { reasonOf } from '../lib/errors';
 /**
  * `refused`: nobody listens; `unreachable`: no route or no such name; `closed`: the connection broke off;
  * `malformed`: the answer is not HTTP, or larger than any answer; `tls`: no TLS there, or a certificate that does not
- * verify; `timeout`: it took too long.
+ * verify; `timeout`: it took too long; `tunnel`: the way out itself is lost, and nothing was sent.
  */
-export type EgressFailure = 'refused' | 'unreachable' | 'closed' | 'malformed' | 'tls' | 'timeout' | 'other';
+export type EgressFailure =
+  | 'refused'
+  | 'unreachable'
+  | 'closed'
+  | 'malformed'
+  | 'tls'
+  | 'timeout'
+  | 'tunnel'
+  | 'other';
 
 export class EgressError extends Error {
   override readonly name = 'EgressError';

@@ -1,5 +1,20 @@
 /** A request to an address that was checked, whatever its name leads to by then. */
-import type { EgressRequest } from './transport';
+import type { CheckedTarget, Purpose } from './guard';
+import type { EgressRequest, EgressResponse } from './transport';
+
+/** Sends what `requestFor` makes of a URL once it is known where that leads, by the way that it takes. */
+export type SendChecked = (
+  url: string,
+  purpose: Purpose,
+  signal: AbortSignal,
+  requestFor: (target: CheckedTarget) => EgressRequest,
+) => Promise<Found>;
+
+/** Where a request led, and what is there. */
+export interface Found {
+  readonly url: URL;
+  readonly response: EgressResponse;
+}
 
 /** What the promise comes to, unless the signal aborts before: a name server may take longer than anybody waits. */
 export function beforeAbort<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
@@ -10,7 +25,7 @@ export function beforeAbort<Value>(promise: Promise<Value>, signal: AbortSignal)
 }
 
 /** The request for `url` that goes to the address that was checked; Host and the certificate keep the name. */
-export function pinned(url: URL, address: string, signal: AbortSignal): EgressRequest {
+export function pinned({ url, address }: CheckedTarget, purpose: string, signal: AbortSignal): EgressRequest {
   const target = new URL(url);
   target.hostname = address.includes(':') ? `[${address}]` : address;
   // Certificates name hosts without the dot that ends a full name; an address verifies as what it is.
@@ -21,6 +36,7 @@ export function pinned(url: URL, address: string, signal: AbortSignal): EgressRe
     headers: { host: url.host, accept: '*/*', 'accept-encoding': 'identity' },
     body: null,
     signal,
+    purpose,
     ...(url.protocol === 'https:' && name !== null ? { tlsName: name } : {}),
   };
 }

@@ -15,6 +15,10 @@ export interface EgressRequest {
   readonly tlsRoots?: readonly string[];
   /** A unix socket to speak HTTP over, instead of the URL's host. */
   readonly unixSocket?: string;
+  /** What it is for: requests of different purposes share no way through a tunnel. Default: engine. */
+  readonly purpose?: string;
+  /** To an address of this machine, as whoever asks knows: it takes no tunnel, if that is what it is. */
+  readonly isOwn?: boolean;
 }
 
 /** Response headers: looked up in any case, iterated in lower case. */

@@ -145,8 +145,9 @@ export interface Occupant {
   readonly wantsKey: boolean;
 }
 
-/** Asks what listens at an address of this machine. Never rejects. */
-export async function whoIsAt(egress: Egress, ip: string, port: number): Promise<Occupant> {
+/** Asks what listens at an address of this machine, around any tunnel. Never rejects. */
+export async function whoIsAt(by: Egress, ip: string, port: number): Promise<Occupant> {
+  const egress: Egress = { ...by, send: (request) => by.send({ ...request, isOwn: true }) };
   const target = { baseUrl: `http://${ip.includes(':') ? `[${ip}]` : ip}:${port}`, credential: null };
   const io = { egress, signal: AbortSignal.timeout(WHO_TIMEOUT_MS), memo: createMemo(), known: false };
   const server = await getJson(target, '/health', io).then(
@@ -169,9 +170,14 @@ export async function whoListens(egress: Egress, bind: string, port: number): Pr
 
 const WHO_TIMEOUT_MS = 1_000;
 
+/** The ports at which engines listen that nobody told otherwise. */
+export function usualPorts(): readonly number[] {
+  return [...new Set(RECOGNITION.flatMap((adapter) => adapter.ports))];
+}
+
 /** Base URLs where engines usually are: default ports on loopback, and what the environment names (FLM-041). */
 export function placesToLook(env: Env): readonly string[] {
-  const ports = new Set(RECOGNITION.flatMap((adapter) => adapter.ports));
+  const ports = new Set(usualPorts());
   const llamaPort = Number(env.LLAMA_CPP_PORT);
   if (Number.isInteger(llamaPort) && llamaPort > 0 && llamaPort < 65_536) ports.add(llamaPort);
   // An empty variable is one that is not set.

@@ -1,6 +1,6 @@
 /** The engines room: adapters, detection, and how every engine is. */
 
-export { type Occupant, whoIsAt, whoListens } from './detect';
+export { type Occupant, usualPorts, whoIsAt, whoListens } from './detect';
 export { createHistoryStore, type HistoryStore } from './history/store';
 export {
   EngineInput,

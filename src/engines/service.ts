@@ -52,7 +52,8 @@ export interface Engines extends EnginesApi, EngineGate {
   mustAskForUsage(engine: EngineRef, route: InferenceRoute): boolean;
   /**
    * Sends a request to the engine of the Lease.
-   * @throws ENGINE_NETWORK_ERROR, ENGINE_API_ERROR, ENGINE_NEEDS_KEY, ENGINE_NOT_FOUND; the signal's reason.
+   * @throws ENGINE_NETWORK_ERROR, ENGINE_API_ERROR, ENGINE_NEEDS_KEY, ENGINE_NOT_FOUND, EGRESS_TUNNEL_DOWN; the signal's
+   * reason.
    */
   open(lease: Lease, call: EngineCall, signal: Cancel): Promise<EgressResponse>;
   /** How the engine is doing for one of its models; `waiting` and `active` are what FLM itself has sent there. */
@@ -81,13 +82,15 @@ export interface EnginesOptions {
 }
 
 /** Failures before any engine was reached: whoever asks next should not be sent there. */
-const UNREACHED: ReadonlySet<EgressFailure> = new Set(['refused', 'unreachable', 'timeout']);
+const UNREACHED: ReadonlySet<EgressFailure> = new Set(['refused', 'unreachable', 'timeout', 'tunnel']);
 
 /** How often what is known of the engines' health goes to disk. */
 const FLUSH_MS = 60_000;
 
 /** Lists show a look that is at most this old. */
 const FRESH_MS = 15_000;
+/** A tunnel that comes back is seen within this time, more or less. */
+const RETRY_SECONDS = 5;
 
 export async function createEngines(options: EnginesOptions): Promise<Engines> {
   const { egress, config, clock, bus, trial, env, isOwnPort, record } = options;
@@ -341,6 +344,11 @@ export async function createEngines(options: EnginesOptions): Promise<Engines> {
 }
 
 function engineError(engine: string, error: EgressError): FlmError {
+  if (error.kind === 'tunnel')
+    return new FlmError('EGRESS_TUNNEL_DOWN', {
+      meta: { engine, reason: error.message, retryAfterSeconds: RETRY_SECONDS },
+      cause: error,
+    });
   const code = error.kind === 'malformed' ? 'ENGINE_API_ERROR' : 'ENGINE_NETWORK_ERROR';
   return new FlmError(code, { meta: { engine, reason: error.message }, cause: error });
 }

@@ -69,8 +69,10 @@ export interface Attempt {
   readonly sentMs: number;
   /** Whether somebody else is there to be asked. */
   othersRemain(): boolean;
-  /** Closes Lease, Ticket and exchange. The first call counts: a stream can end in several ways at once. */
-  end(outcome: LeaseOutcome, seen: Omit<Seen, 'status'>): void;
+  /**
+   * Closes Lease, Ticket and exchange. The first call counts: a stream can end in several ways at once. `sent` is the Ticket's.
+   */
+  end(outcome: LeaseOutcome, seen: Omit<Seen, 'status'>, sent?: number): void;
   /** Closes the Lease alone: the next candidate is asked. `answer` is the client's when all others only refuse. */
   giveWay(outcome: LeaseOutcome, answer: Response): void;
 }
@@ -121,7 +123,7 @@ export async function askInTurn<Answer>(
       turns.dismiss(candidate.engine);
     }
   }
-  const outcome = lastWords?.outcome ?? (!wasAsked && isRefusal(failure) ? 'refused' : outcomeOf(failure));
+  const outcome = lastWords?.outcome ?? (!wasAsked && isRefusal(failure) ? 'refused' : endOf(failure));
   if (lastWords === null) exchange.record.failed(failure);
   exchange.record.ended(outcome, null, null);
   ticket.close(outcome, null);
@@ -190,13 +192,13 @@ class OpenAttempt implements Attempt {
     return this.#turns.remain();
   }
 
-  end(outcome: LeaseOutcome, seen: Omit<Seen, 'status'>): void {
+  end(outcome: LeaseOutcome, seen: Omit<Seen, 'status'>, sent = 0): void {
     if (this.#ended) return;
     this.#ended = true;
     const { firstTokenMs, usage } = seen;
     this.#lease.close(outcome, { firstTokenMs, usage, status: this.response.status });
     this.exchange.record.ended(outcome, usage, firstTokenMs);
-    this.#ticket.close(outcome, usage);
+    this.#ticket.close(outcome, usage, sent);
     this.exchange.close();
   }
 
@@ -258,6 +260,11 @@ export function outcomeOf(reason: unknown): 'aborted' | 'failed' {
   return reason instanceof FlmError && NOT_THE_ENGINE.has(reason.code) ? 'aborted' : 'failed';
 }
 
+/** What it says about the request: whose tunnel is down has failed it, though no engine did. */
+function endOf(reason: unknown): 'aborted' | 'failed' {
+  return reason instanceof FlmError && reason.code === 'EGRESS_TUNNEL_DOWN' ? 'failed' : outcomeOf(reason);
+}
+
 const NOT_THE_ENGINE: ReadonlySet<ErrorCode> = new Set([
   'CLIENT_CLOSED_REQUEST',
   'INVALID_API_KEY',
@@ -265,6 +272,8 @@ const NOT_THE_ENGINE: ReadonlySet<ErrorCode> = new Set([
   // How much time there is, FLM says; whether an engine that is silent still lives, it asks by itself.
   'REQUEST_TIMEOUT',
   'STREAMING_TIMEOUT',
+  // It was not asked.
+  'EGRESS_TUNNEL_DOWN',
 ]);
 
 /** Whether the engine has nothing of the request. */
@@ -282,7 +291,7 @@ function isUndone(error: unknown): boolean {
 /** Statuses with which an engine has not even begun. */
 const NOT_TAKEN_ON: ReadonlySet<number> = new Set([429, 503]);
 
-const UNREACHED: ReadonlySet<EgressFailure> = new Set(['refused', 'unreachable', 'tls']);
+const UNREACHED: ReadonlySet<EgressFailure> = new Set(['refused', 'unreachable', 'tls', 'tunnel']);
 
 /** Whether FLM answers in place of an engine when it fails with this. */
 function isRefusal(error: unknown): boolean {
@@ -295,6 +304,7 @@ function saysNothingOfRequest(error: unknown): boolean {
 }
 
 const OF_THE_ENGINE: ReadonlySet<ErrorCode> = new Set([
+  'EGRESS_TUNNEL_DOWN',
   'ENGINE_NETWORK_ERROR',
   'ENGINE_API_ERROR',
   'ENGINE_NEEDS_KEY',

@@ -11,9 +11,11 @@ export function estimateTokens(bodyLength: number, members: JsonObject, { output
   if (outputKeys === null) return 0;
   const prompt = Math.ceil(bodyLength / BYTES_PER_TOKEN);
   if (outputKeys.length === 0) return prompt;
-  for (const key of outputKeys) {
-    const most = members[key];
-    if (typeof most === 'number' && Number.isSafeInteger(most) && most >= 0) return prompt + most;
-  }
-  return prompt + ANSWER_TOKENS;
+  // Engines read one or the other where both are there, and some take 0 for no bound at all.
+  const bounds = outputKeys.map((key) => members[key]).filter(isBound);
+  return prompt + (bounds.length === 0 ? ANSWER_TOKENS : Math.max(...bounds));
+}
+
+function isBound(value: unknown): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value > 0;
 }

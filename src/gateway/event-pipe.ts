@@ -6,7 +6,7 @@
 import type { LeaseOutcome } from '../contract';
 import type { BodyFlow, BodySink } from '../egress';
 import { FlmError } from '../lib/errors';
-import { SseSplitter } from '../lib/sse';
+import { countEvents, SseSplitter } from '../lib/sse';
 import { type Attempt, outcomeOf } from './attempt';
 import { EventReader, kindOf } from './event-reader';
 import { relayedHeaders } from './headers';
@@ -45,6 +45,8 @@ export class EventPipe implements BodySink {
   /** Whether something has come that is worth sending. */
   #isWorthIt = false;
   #firstTokenMs: number | null = null;
+  /** Events from the first token on. */
+  #sent = 0;
   #over = false;
   /** The end has passed: the answer is complete, whatever becomes of the connection. */
   #complete = false;
@@ -155,6 +157,7 @@ export class EventPipe implements BodySink {
       if (kind !== 'opening') this.#isWorthIt = true;
       if (kind === 'content') this.#firstTokenMs = nowMs - sentMs;
     }
+    if (this.#firstTokenMs !== null) this.#sent += countEvents(region);
     this.#beforeLast = this.#last;
     this.#last = region;
     this.#complete ||= dialect.isComplete(region);
@@ -214,7 +217,9 @@ export class EventPipe implements BodySink {
 
   #end(outcome: LeaseOutcome): void {
     this.#stop();
-    this.attempt.end(outcome, { firstTokenMs: this.#firstTokenMs, usage: this.#reader.usage });
+    // Whoever leaves before the end is not told of what it used: else leaving there would cost nothing.
+    const sent = outcome === 'aborted' ? this.#sent : 0;
+    this.attempt.end(outcome, { firstTokenMs: this.#firstTokenMs, usage: this.#reader.usage }, sent);
   }
 
   #stop(): void {

@@ -95,6 +95,15 @@ export function identify(context: RequestContext, { keys, screen, bus }: Gateway
   throw new FlmError(keys.anyUsable() ? 'INVALID_API_KEY' : 'NO_API_KEYS');
 }
 
+/**
+ * On a path where nothing is, which is answered to everybody alike: whoever shows no valid key counts as a stranger there, too.
+ * @throws IP_BLOCKED, RATE_LIMITED
+ */
+export function countStranger(context: RequestContext, { keys, screen }: GatewayDeps): void {
+  const { refusal } = keys.identify(authorizationOf(context.request));
+  if (refusal !== null) screen.stranger(context, refusal);
+}
+
 /** Somebody who may use models, and so may know which there are. @throws as identify; FORBIDDEN */
 export function identifyClient(context: RequestContext, deps: GatewayDeps): Principal {
   const principal = identify(context, deps);

@@ -30,6 +30,9 @@ test.each([
   ['/v1/chat/completions', { max_tokens: 50 }, 150],
   ['/v1/chat/completions', { max_completion_tokens: 70, max_tokens: 50 }, 170],
   ['/v1/chat/completions', {}, 1_100],
+  // Engines obey one or the other, and some know no bound of 0.
+  ['/v1/chat/completions', { max_completion_tokens: 1, max_tokens: 5_000 }, 5_100],
+  ['/v1/chat/completions', { max_tokens: 0 }, 1_100],
   // What is no count is the engine's to refuse.
   ['/v1/chat/completions', { max_tokens: -1 }, 1_100],
   ['/v1/chat/completions', { max_tokens: 'many' }, 1_100],

@@ -6,7 +6,7 @@ import type { Log } from '../lib/log';
 import { INFERENCE_ROUTES } from './dialects';
 import { failed, type RequestContext } from './edge';
 import { ownHeaders } from './headers';
-import { type GatewayDeps, identify, identifyClient, infer } from './infer';
+import { countStranger, type GatewayDeps, identify, identifyClient, infer } from './infer';
 import { admitToMetrics } from './metrics-door';
 
 export interface RoutesOptions {
@@ -101,6 +101,7 @@ export function createRoutes({ deps, catalogue, metrics, isReady, log }: RoutesO
     .all(
       '/*',
       route((context) => {
+        countStranger(context, deps);
         throw notFound(context);
       }),
       unparsed,

@@ -3,6 +3,7 @@
  * address it has written down, and in which way.
  */
 import { describe, expect, test } from 'bun:test';
+import { often } from '../../test/support/often';
 import { clientIp, parseIpSet } from './ip';
 
 /** Numbers that come again in every run: mulberry32. */
@@ -176,9 +177,10 @@ describe('the client of a request', () => {
   const header = (hops: readonly Written[]) =>
     hops.map(({ text }, at) => (at === 0 ? '' : SEPARATORS[below(SEPARATORS.length)]) + text).join('');
 
-  test('is who the reference says, in a million cases', () => {
+  test('is who the reference says, in so many cases as nobody writes down', () => {
+    const rounds = often(100_000, 1_000_000);
     const seen = { peer: 0, first: 0, deep: 0 };
-    for (let round = 0; round < 1_000_000; round++) {
+    for (let round = 0; round < rounds; round++) {
       const peer = pickPeer();
       const hops = Array.from({ length: below(6) }, pick);
       const forwardedFor = hops.length === 0 ? null : header(hops);
@@ -191,7 +193,8 @@ describe('the client of a request', () => {
       else seen.deep++;
     }
     // A property that never met a case says nothing about it.
-    for (const [kind, count] of Object.entries(seen)) expect([kind, count > 50_000]).toEqual([kind, true]);
+    for (const [kind, count] of Object.entries(seen))
+      expect([kind, count > rounds / 20]).toEqual([kind, true]);
   }, 60_000);
 
   test('costs a stranger nothing to claim a thousand addresses', () => {

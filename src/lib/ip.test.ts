@@ -303,3 +303,13 @@ describe('clientIp', () => {
     expect(clientIp(peer, header, TRUSTED)).toBe(client);
   });
 });
+
+test('what is far too long for an address is none at once', () => {
+  const startMs = performance.now();
+  for (const long of [`[${'.'.repeat(2_000)}:]`, `${'1.1'.repeat(700)}:x`, `::1%${'a'.repeat(9_000)}`])
+    expect([parseIp(long), clientIp('127.0.0.1', long, parseIpSet(['127.0.0.1']))]).toEqual([
+      null,
+      '127.0.0.1',
+    ]);
+  expect(performance.now() - startMs).toBeLessThan(100);
+});

@@ -13,12 +13,16 @@ const REACH: Readonly<Record<string, IpReach>> = {
   unicast: 'public',
 };
 
+/** Of IPv6 45 characters, brackets and a zone. Strangers send more, in Host and X-Forwarded-For, and patterns look at all of it. */
+const MAX_CHARS = 100;
+
 /**
  * The canonical text of an address, or null when it is none. `::ffff:a.b.c.d` becomes `a.b.c.d`, zone ids and
  * brackets around IPv6 are dropped, and only dotted-quad IPv4 counts (`0177.1` and `2130706433` are how filters are
  * fooled).
  */
 export function parseIp(text: string): string | null {
+  if (text.length > MAX_CHARS) return null;
   if (!text.includes(':')) return ipaddr.IPv4.isValidFourPartDecimal(text) ? text : null;
   const bare = text.replace(/^\[(.*)\]$/, '$1').replace(/%[\w.~%-]+$/, '');
   const groups = withoutQuad(bare);

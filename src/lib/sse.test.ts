@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { dataOf, eventOf, eventsIn, PING, SseSplitter, withData } from './sse';
+import { countEvents, dataOf, eventOf, eventsIn, PING, SseSplitter, withData } from './sse';
 
 /** The data of every event that is complete, and what is left of an incomplete one: the standard, line by line. */
 function readEvents(text: string): { events: string[]; pending: boolean } {
@@ -167,6 +167,12 @@ describe('eventsIn', () => {
       { numRuns: 3_000 },
     );
   });
+});
+
+test('countEvents counts events, and nothing that stands inside one', () => {
+  const delta = 'event: x\ndata: {"text":"data: data: \\ndata:"}\n\n';
+  expect(countEvents(Buffer.from(`data: {}\n\n${delta}: ping\n\ndata:[DONE]\n\n`))).toBe(3);
+  expect(countEvents(Buffer.from(': ping\n\n'))).toBe(0);
 });
 
 describe('dataOf', () => {

@@ -62,6 +62,17 @@ export class SseSplitter {
   }
 }
 
+const DATA_LINE = Buffer.from('\ndata:');
+
+/** How many events there are in whole ones, as engines write them: each has one line of data. */
+export function countEvents(region: Uint8Array): number {
+  const { indexOf } = Buffer.prototype;
+  let count = indexOf.call(region.subarray(0, DATA_LINE.length - 1), DATA_LINE.subarray(1)) === 0 ? 1 : 0;
+  for (let at = indexOf.call(region, DATA_LINE); at !== -1; at = indexOf.call(region, DATA_LINE, at + 1))
+    count++;
+  return count;
+}
+
 function endsEvent(chunk: Uint8Array): boolean {
   const last = chunk.length - 1;
   return chunk[last] === LF && (chunk[last - 1] === LF || (chunk[last - 1] === CR && chunk[last - 2] === LF));

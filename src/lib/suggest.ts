@@ -22,6 +22,8 @@ function nearest(word: string, candidates: readonly string[]): string | null {
   let best: string | null = null;
   let bestDistance = limit + 1;
   for (const candidate of candidates) {
+    // As many edits as one is longer: what is far too long is not compared letter by letter.
+    if (Math.abs(word.length - candidate.length) >= bestDistance) continue;
     const distance = editDistance(word.toLowerCase(), candidate.toLowerCase());
     // A word of which nothing would be left was not meant.
     if (distance < bestDistance && distance < Math.max(word.length, candidate.length)) {

@@ -16,7 +16,7 @@ export const ExposedListener = Type.Object({
   id: Type.String({ examples: ['proxy-8080', 'admin'] }),
   address: Type.String({ examples: ['0.0.0.0:8080'] }),
   running: Type.Boolean({ description: 'False: it is started with FLM.' }),
-  reach: oneOf(REACHES),
+  reach: oneOf([...REACHES, 'tor'], { description: 'tor: through an onion service, from everywhere.' }),
   urls: Type.Array(Type.String()),
   tls: Type.Boolean(),
   verdict: oneOf(VERDICTS),

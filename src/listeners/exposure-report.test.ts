@@ -36,6 +36,7 @@ function proxy(listenAddr: string, more: Partial<ProxyView> = {}): ProxyView {
     egress: { mode: 'direct', fail_open: false, socks5_endpoint: null },
     trusted_proxies: [],
     allow_plaintext: false,
+    onion: null,
     saved: true,
     started_at: null,
     requests: 0,
@@ -57,8 +58,10 @@ async function report(more: Partial<ExposureOptions>) {
     hasKey: () => true,
     engines: async () => [],
     addresses: () => LAPTOP,
+    addressOf: async () => null,
     knock: egress.knock,
     whoIsAt: (ip, port) => whoIsAt(egress, ip, port),
+    usualPorts: [],
     stayHome: (kind) => adapterOf(kind).stayHome,
     ...more,
   });
@@ -94,6 +97,37 @@ describe('listeners', () => {
       });
     },
   );
+});
+
+test.each([
+  [true, 0, 'ok', 'still needs a key'],
+  [true, 2, 'ok', null],
+  [false, 2, 'warning', 'flm api-keys create'],
+])(
+  'an onion service is reached through Tor (with a key: %p, for %p clients)',
+  async (key, clients, verdict, advice) => {
+    const onion = { address: 'abc.onion', published: true, reason: null, clients };
+    const found = await report({ proxies: () => [proxy('127.0.0.1:8080', { onion })], hasKey: () => key });
+    expect(found.listeners).toMatchObject([
+      { id: 'proxy-8080', reach: 'this-machine', verdict: 'ok' },
+      {
+        id: 'proxy-8080',
+        address: 'abc.onion',
+        running: true,
+        reach: 'tor',
+        urls: ['http://abc.onion/v1'],
+        verdict,
+        advice: advice === null ? null : expect.stringContaining(advice),
+      },
+    ]);
+    expect(found.status).toBe(verdict as typeof found.status);
+  },
+);
+
+test('an onion service that tor does not publish leads nowhere at the moment', async () => {
+  const onion = { address: null, published: false, reason: 'tor is away', clients: 0 };
+  const found = await report({ proxies: () => [proxy('127.0.0.1:8080', { onion })] });
+  expect(found.listeners[1]).toMatchObject({ running: false, reach: 'tor', urls: [] });
 });
 
 const outside = interfaceAddresses().filter(({ ip }) => ipReach(ip) !== 'loopback');
@@ -145,6 +179,21 @@ describe('an engine on this machine', () => {
     expect(found.engines[0]?.advice).toContain('llama-server --host 127.0.0.1');
   });
 
+  test.skipIf(lacks(ipv4, 'an IPv4 address of a network'))(
+    'that FLM does not know is found at a usual port, on an address of a network alone',
+    async () => {
+      const address = ipv4?.ip ?? '';
+      await using fake = await fakeEngine('vllm', { hostname: address });
+      await using other = await listenTcp((socket) => socket.end(), { host: address });
+      const port = Number(new URL(fake.url).port);
+      const found = await report({ ...real, usualPorts: [port, other.port] });
+      expect(found.status).toBe('open');
+      expect(found.engines).toMatchObject([
+        { engine: `vllm-${port}`, kind: 'vllm', port, open_at: [{ address, answers: 'without-key' }] },
+      ]);
+    },
+  );
+
   test.skipIf(lacks(link, 'an address of one link'))('is found on an address of one link, too', async () => {
     await using server = await listenTcp(() => {}, { host: '::' });
     const engines = async () => [state('vllm', `http://127.0.0.1:${server.port}`)];
@@ -170,6 +219,22 @@ describe('an engine on this machine', () => {
     },
   );
 
+  test('is found by a name of this machine, too', async () => {
+    const named = { 'http://box:8000': '127.0.1.1', 'http://box.lan:8001': '192.168.1.20' } as const;
+    const found = await report({
+      engines: async () =>
+        [...Object.keys(named), 'http://gpu.lan:8002', 'http://gone:8003'].map((url) => state('vllm', url)),
+      addressOf: async (url) =>
+        url === 'http://gpu.lan:8002' ? '192.168.1.99' : (named[url as keyof typeof named] ?? null),
+      knock: async () => true,
+      whoIsAt: async () => ({ who: 'engine', kind: 'vllm', wantsKey: false }),
+    });
+    expect(found.engines.map(({ port, verdict }) => [port, verdict])).toEqual([
+      [8000, 'open'],
+      [8001, 'open'],
+    ]);
+  });
+
   test('that listens on loopback alone is in order', async () => {
     await using fake = await fakeEngine('lmstudio');
     const found = await report({ ...real, engines: async () => [state('lmstudio', fake.url)] });
@@ -181,7 +246,7 @@ describe('an engine on this machine', () => {
     const found = await report({
       engines: async () => [state('llamacpp', 'http://localhost:8080')],
       knock: async () => true,
-      whoIsAt: async () => ({ who: 'flm', wantsKey: true }),
+      whoIsAt: async () => ({ who: 'flm', kind: null, wantsKey: true }),
       addresses: () => LAPTOP.slice(0, 2),
     });
     expect(found.status).toBe('ok');

@@ -24,12 +24,20 @@ export interface ExposureOptions {
   readonly hasKey: () => boolean;
   readonly engines: () => Promise<readonly EngineState[]>;
   readonly addresses: () => readonly MachineAddress[];
+  /** Where the name in an engine's URL leads; null when nowhere. */
+  readonly addressOf: (url: string) => Promise<string | null>;
   /** Whether a TCP connection is taken there. */
   readonly knock: (ip: string, port: number, timeoutMs: number) => Promise<boolean>;
   readonly whoIsAt: (
     ip: string,
     port: number,
-  ) => Promise<{ readonly who: 'flm' | 'engine' | 'other'; readonly wantsKey: boolean }>;
+  ) => Promise<{
+    readonly who: 'flm' | 'engine' | 'other';
+    readonly kind: EngineKind | null;
+    readonly wantsKey: boolean;
+  }>;
+  /** Where engines listen that nobody told otherwise. */
+  readonly usualPorts: readonly number[];
   /** How the owner makes that kind of engine listen on this machine alone. */
   readonly stayHome: (kind: EngineKind) => string;
 }
@@ -42,9 +50,11 @@ const MAX_KNOCKS = 32;
 export async function reportExposure(options: ExposureOptions): Promise<ExposureReport> {
   const outside = options.addresses().filter(({ ip }) => ipReach(ip) !== 'loopback');
   const here = new Set(options.addresses().map(({ ip }) => ip));
-  const engines = (await options.engines()).flatMap((state) => placeOf(state, here));
+  const states = await options.engines();
+  const known = (await Promise.all(states.map((state) => placeOf(state, here, options)))).flat();
+  const engines = [...known, ...(await unknownEngines(known, outside, options))];
   const listeners = [
-    ...options.proxies().map((proxy) => listenerOf(proxy, options)),
+    ...options.proxies().flatMap((proxy) => [listenerOf(proxy, options), ...onionOf(proxy, options)]),
     ...adminListener(options.adminUrl()),
   ];
   const found = await mapAtOnce(engines, MAX_KNOCKS, (engine) => engineAt(engine, outside, options));
@@ -64,15 +74,37 @@ interface LocalEngine {
 }
 
 /** None where the engine is on another machine: how that one is reached is its owner's concern. */
-function placeOf({ ref: { id, kind, baseUrl } }: EngineState, here: ReadonlySet<string>): LocalEngine[] {
+async function placeOf(
+  { ref: { id, kind, baseUrl } }: EngineState,
+  here: ReadonlySet<string>,
+  { addressOf }: ExposureOptions,
+): Promise<LocalEngine[]> {
   const url = URL.parse(baseUrl);
   if (url === null) return [];
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
-  const ip = host === 'localhost' ? '127.0.0.1' : parseIp(host);
+  // This machine has names, too.
+  const ip =
+    host === 'localhost' ? '127.0.0.1' : (parseIp(host) ?? parseIp((await addressOf(baseUrl)) ?? ''));
   const isHere = ip !== null && (UNSPECIFIED.has(ip) || ipReach(ip) === 'loopback' || here.has(ip));
   if (!isHere) return [];
   const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
   return [{ id, kind, port }];
+}
+
+/** Those that listen on an address of a network and not on loopback, where FLM looks for engines. One for each port. */
+async function unknownEngines(
+  known: readonly LocalEngine[],
+  outside: readonly MachineAddress[],
+  { usualPorts, knock, whoIsAt }: ExposureOptions,
+): Promise<LocalEngine[]> {
+  const places = usualPorts
+    .filter((port) => !known.some((engine) => engine.port === port))
+    .flatMap((port) => outside.filter(({ ip }) => !isOfLink(ip)).map(({ ip }) => ({ ip, port })));
+  const found = await mapAtOnce(places, MAX_KNOCKS, async ({ ip, port }): Promise<LocalEngine[]> => {
+    const kind = (await knock(ip, port, KNOCK_MS)) ? (await whoIsAt(ip, port)).kind : null;
+    return kind === null ? [] : [{ id: `${kind}-${port}`, kind, port }];
+  });
+  return [...new Map(found.flat().map((engine) => [engine.port, engine])).values()];
 }
 
 async function engineAt(
@@ -82,10 +114,8 @@ async function engineAt(
 ): Promise<ExposedEngine> {
   const tried = await Promise.all(
     outside.map(async ({ ip, interfaceName }): Promise<ExposedEngine['open_at']> => {
-      // An address of one link alone means nothing without the link.
-      const isOfLink = ipReach(ip) === 'link-local' && ip.includes(':');
-      if (!(await knock(isOfLink ? `${ip}%${interfaceName}` : ip, port, KNOCK_MS))) return [];
-      const { who, wantsKey } = isOfLink ? UNKNOWN : await whoIsAt(ip, port);
+      if (!(await knock(isOfLink(ip) ? `${ip}%${interfaceName}` : ip, port, KNOCK_MS))) return [];
+      const { who, wantsKey } = isOfLink(ip) ? UNKNOWN : await whoIsAt(ip, port);
       // Another address of the same port may be FLM's.
       if (who === 'flm') return [];
       const answers = who === 'other' ? 'unknown' : wantsKey ? 'with-key' : 'without-key';
@@ -97,6 +127,11 @@ async function engineAt(
   const verdict: Verdict = isOpen ? 'open' : openAt.length > 0 ? 'warning' : 'ok';
   const advice = openAt.length === 0 ? null : `${stayHome(kind)} Or block port ${port} in the firewall.`;
   return { engine: id, kind, port, open_at: openAt, verdict, advice };
+}
+
+/** An address of one link alone means nothing without the link. */
+function isOfLink(ip: string): boolean {
+  return ipReach(ip) === 'link-local' && ip.includes(':');
 }
 
 const UNKNOWN = { who: 'other', wantsKey: false } as const;
@@ -121,10 +156,30 @@ function listenerOf(proxy: ProxyView, { hasKey, addresses }: ExposureOptions): E
   };
 }
 
-const NOBODY_HAS_A_KEY = {
-  verdict: 'warning',
-  advice: 'Nobody has an API key, so nobody can use it: flm api-keys create --label my-app',
-} as const;
+/** The way in through Tor, where a proxy has one. */
+function onionOf({ id, running, onion }: ProxyView, { hasKey }: ExposureOptions): ExposedListener[] {
+  if (onion === null) return [];
+  const { address, published, clients } = onion;
+  const advice = !hasKey()
+    ? NO_KEY
+    : clients === 0
+      ? 'Whoever has the address finds it, and still needs a key. To hide it from others: --onion-client.'
+      : null;
+  return [
+    {
+      id,
+      address: address ?? 'an onion address',
+      running: running && published,
+      reach: 'tor',
+      urls: address === null ? [] : [`http://${address}/v1`],
+      tls: false,
+      verdict: hasKey() ? 'ok' : 'warning',
+      advice,
+    },
+  ];
+}
+
+const NO_KEY = 'Nobody has an API key, so nobody can use it: flm api-keys create --label my-app';
 
 const REACH = { loopback: 'this-machine', private: 'this-network', public: 'internet' } as const;
 
@@ -134,7 +189,7 @@ function judge(
   hasKey: boolean,
 ): Pick<ExposedListener, 'verdict' | 'advice'> {
   if (reach === 'this-machine') return { verdict: 'ok', advice: null };
-  if (tls) return hasKey ? { verdict: 'ok', advice: null } : NOBODY_HAS_A_KEY;
+  if (tls) return hasKey ? { verdict: 'ok', advice: null } : { verdict: 'warning', advice: NO_KEY };
   if (reach === 'internet' && !allowPlaintext)
     return {
       verdict: 'open',
@@ -147,7 +202,7 @@ function judge(
       advice:
         'Whoever listens on the way reads keys and prompts. Serve HTTPS: flm proxy start --mode packaged-ca.',
     };
-  if (!hasKey) return NOBODY_HAS_A_KEY;
+  if (!hasKey) return { verdict: 'warning', advice: NO_KEY };
   return {
     verdict: 'ok',
     advice:

@@ -34,14 +34,14 @@ describe('exposureOf', () => {
     ['198.18.0.5', 'offline', 'public', '198.18.0.5'],
     ['224.0.0.1', 'offline', 'public', '224.0.0.1'],
     // All networks of the machine: as exposed as its most exposed address.
-    ['0.0.0.0', 'offline', 'loopback', '0.0.0.0'],
+    ['0.0.0.0', 'offline', 'private', '0.0.0.0'], // the network may come later
     ['0.0.0.0', 'laptop', 'private', '192.168.1.20'],
     ['0.0.0.0', 'laptop on a provider’s IPv6', 'private', '192.168.1.20'], // IPv4 alone
     ['0.0.0.0', 'tailscale', 'private', '100.101.102.103'],
     ['0.0.0.0', 'server', 'public', '203.0.114.5'],
     ['0.0.0.0', 'link-local only', 'private', '169.254.3.4'],
     ['0.0.0.0', 'odd', 'public', '198.18.0.5'],
-    ['::', 'offline', 'loopback', '::'],
+    ['::', 'offline', 'private', '::'],
     ['::', 'laptop', 'private', '192.168.1.20'], // :: takes IPv4 too
     ['::', 'laptop on a provider’s IPv6', 'public', '2606:4700::20'],
     ['::', 'server', 'public', '203.0.114.5'],

@@ -8,7 +8,7 @@ export type Exposure = 'loopback' | 'private' | 'public';
 
 /**
  * From where a bind address can be reached. `0.0.0.0` and `::` are as exposed as the most exposed address of the
- * machine; `::` takes IPv4 too.
+ * machine, and `private` at least; `::` takes IPv4 too.
  */
 export function exposureOf(
   bind: string,
@@ -21,7 +21,8 @@ export function exposureOf(
   if (open !== undefined) return { exposure: 'public', address: open };
   const near = found('private') ?? found('link-local');
   if (near !== undefined) return { exposure: 'private', address: near };
-  return { exposure: 'loopback', address: bind };
+  // A network that FLM was started before is listened on as soon as it is there.
+  return { exposure: UNSPECIFIED.has(bind) ? 'private' : 'loopback', address: bind };
 }
 
 /** @throws EXPOSURE_REFUSED for a public address without TLS, unless the owner said so. */
@@ -35,9 +36,13 @@ export function checkExposure(
   return exposure;
 }
 
-/** @throws EXPOSURE_WITHOUT_KEY for an address that other machines reach while nobody could use it, unless the owner said so */
-export function requireKeyFor(bind: string, hasKey: boolean, allowNoKey: boolean): void {
-  if (hasKey || allowNoKey) return;
+/** @throws EXPOSURE_WITHOUT_KEY for a proxy that other machines reach, by an address or through Tor, while nobody could use it */
+export function requireKeyFor({ bind, onion = null }: ProxyProfile, hasKey: boolean): void {
+  if (hasKey) return;
   const { exposure, address } = exposureOf(bind, machineAddresses());
   if (exposure !== 'loopback') throw new FlmError('EXPOSURE_WITHOUT_KEY', { meta: { bind, address } });
+  if (onion !== null)
+    throw new FlmError('EXPOSURE_WITHOUT_KEY', {
+      meta: { bind: 'an onion address', address: 'through Tor' },
+    });
 }

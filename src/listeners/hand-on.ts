@@ -79,12 +79,16 @@ interface ListeningSocket {
 
 /** The sockets of this machine that listen on `port` (proc(5): net/tcp, state 0A). */
 function listeners(port: number): ListeningSocket[] {
+  // There are thousands of lines where FLM is busy, and few that listen: only those are taken apart.
+  const own = new RegExp(
+    `^ *\\d+: ([0-9A-F]+:${port.toString(16).toUpperCase().padStart(4, '0')}) [0-9A-F:]+ 0A .*$`,
+    'gm',
+  );
   return ['/proc/self/net/tcp', '/proc/self/net/tcp6'].flatMap((file) =>
-    linesOf(file).flatMap((line) => {
-      const [, address = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
-      const isListening = state === '0A' && Number.parseInt(address.split(':')[1] ?? '', 16) === port;
-      return isListening ? [{ address, inode }] : [];
-    }),
+    [...textOf(file).matchAll(own)].map(([line, address = '']) => ({
+      address,
+      inode: line.trim().split(/\s+/)[9] ?? '',
+    })),
   );
 }
 
@@ -95,11 +99,11 @@ function ownSockets(): { readonly descriptor: number; readonly inode: string }[]
   });
 }
 
-function linesOf(file: string): string[] {
+function textOf(file: string): string {
   try {
-    return readFileSync(file, 'utf8').split('\n').slice(1);
+    return readFileSync(file, 'utf8');
   } catch {
-    return []; // Not Linux, or no IPv6.
+    return ''; // Not Linux, or no IPv6.
   }
 }
 

@@ -17,6 +17,7 @@ export function modeNamed(name: string): Mode | null {
   const meant = name === 'dev-self-signed' ? 'dev-selfsigned' : name;
   return MODES.find((mode) => mode === meant) ?? null;
 }
+export const EGRESS_MODES = ['direct', 'tor', 'socks5'] as const;
 
 export interface ProxyHandle {
   /** `proxy-<port>` */
@@ -43,7 +44,12 @@ export interface ProxyProfile {
   readonly allowNoKey?: boolean;
   /** Where HTTPS is in modes that have it; the port after `port` where nothing is said. */
   readonly httpsPort?: number;
+  /** The onion service that leads to it; null, or left out by older versions: none. */
+  readonly onion?: { readonly clients: readonly string[] } | null;
 }
+
+/** An x25519 key, as tor writes them. */
+export const OnionClient = Type.String({ pattern: '^[A-Za-z2-7]{52}$', examples: ['A'.repeat(52)] });
 
 export const ProxyInput = Type.Object(
   {
@@ -68,6 +74,22 @@ export const ProxyInput = Type.Object(
     ),
     allow_no_key: Type.Optional(
       Type.Boolean({ description: 'Whether other machines may reach it before there is an API key.' }),
+    ),
+    onion: Type.Optional(Type.Boolean({ description: 'Whether it can be reached through Tor.' })),
+    onion_clients: Type.Optional(
+      Type.Array(OnionClient, {
+        maxItems: 100,
+        description: 'Public keys (x25519, base32) of who may find it. Default: whoever has the address.',
+      }),
+    ),
+    egress_mode: Type.Optional(
+      oneOf(EGRESS_MODES, { description: 'How requests leave this machine, from now on, for all proxies.' }),
+    ),
+    socks5_endpoint: Type.Optional(
+      Type.String({ maxLength: 300, description: 'host:port of the SOCKS5 server, or of Tor.' }),
+    ),
+    egress_fail_open: Type.Optional(
+      Type.Boolean({ description: 'While the tunnel is down, requests go straight out.' }),
     ),
   },
   { additionalProperties: false },
@@ -94,11 +116,23 @@ export const ProxyView = Type.Object(
       public: Type.Array(Type.String()),
     }),
     acme_domain: Type.Null(),
-    egress: Type.Object({
-      mode: oneOf(['direct']),
-      fail_open: Type.Boolean(),
-      socks5_endpoint: Type.Null(),
-    }),
+    egress: Type.Object(
+      {
+        mode: oneOf(EGRESS_MODES),
+        fail_open: Type.Boolean(),
+        socks5_endpoint: nullable(Type.String(), { examples: ['tor://127.0.0.1:9050'] }),
+      },
+      { description: 'How requests leave this machine: the same for all proxies of an FLM.' },
+    ),
+    onion: nullable(
+      Type.Object({
+        address: nullable(Type.String(), { description: 'null: it was never published yet.' }),
+        published: Type.Boolean(),
+        reason: nullable(Type.String(), { description: 'Why it is not published.' }),
+        clients: Type.Integer({ description: 'Keys of who may find it; 0: whoever has the address.' }),
+      }),
+      { description: 'The onion service that leads to it; null: none.' },
+    ),
     trusted_proxies: Type.Array(Type.String()),
     allow_plaintext: Type.Boolean(),
     saved: Type.Boolean({ description: 'Whether it is started again with FLM.' }),
@@ -124,6 +158,12 @@ export const ProxySelector = Type.Union(
   { description: 'One proxy by id or port, or all of them.' },
 );
 export type ProxySelector = Static<typeof ProxySelector>;
+
+export const OneProxy = Type.Object(
+  { id: Type.String({ maxLength: 100, examples: ['proxy-8080'] }) },
+  { additionalProperties: false },
+);
+export type OneProxy = Static<typeof OneProxy>;
 
 export const ProxiesStopped = Type.Object(
   { status: oneOf(['stopped']), stopped: Type.Array(Type.String()) },
@@ -161,6 +201,10 @@ export interface ProxiesApi {
   start(input: ProxyInput): Promise<ProxyView>;
   /** Stops once requests under way have finished, or after proxy.drain_ms. @throws PROXY_NOT_FOUND */
   stop(selector: ProxySelector): Promise<ProxiesStopped>;
+  /** Gives its onion service another address. @throws PROXY_NOT_FOUND, NO_ONION, ONION_UNAVAILABLE */
+  rotateOnion(proxy: OneProxy): Promise<ProxyView>;
+  /** Takes it off the Tor network and forgets its address. @throws PROXY_NOT_FOUND, NO_ONION */
+  removeOnion(proxy: OneProxy): Promise<ProxyView>;
   /** Reads the settings again. @throws PROXY_NOT_FOUND, PROXY_NOT_RUNNING, CONFIG_FILE_INVALID */
   reload(selector: ProxySelector): Promise<ProxiesReloaded>;
 }

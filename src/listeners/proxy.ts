@@ -72,7 +72,7 @@ export function listen({
     });
   try {
     if (tenancy === 'shareable') probe(bind, port);
-    const others = listeningSockets(port);
+    const others = port === 0 ? [] : listeningSockets(port);
     const server = serve(tenancy !== 'alone');
     const bound = server.port ?? port;
     const sockets = listeningSockets(bound).filter((socket) => !others.includes(socket));

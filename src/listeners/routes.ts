@@ -3,6 +3,7 @@ import { Elysia } from 'elysia';
 import { type ScopeGuard, STRICT } from '../lib/scope-guard';
 import { type ExposureApi, ExposureReport } from './exposure-model';
 import {
+  OneProxy,
   type ProxiesApi,
   ProxiesReloaded,
   ProxiesStopped,
@@ -31,6 +32,18 @@ export function proxiesRoutes(proxies: ProxiesApi, guard: ScopeGuard) {
       body: ProxySelector,
       response: ProxiesStopped,
       detail: { operationId: 'stopProxies', summary: 'Stop proxies' },
+    })
+    .post('/onion/rotate', ({ body }) => proxies.rotateOnion(body), {
+      scope: 'proxies:write',
+      body: OneProxy,
+      response: ProxyView,
+      detail: { operationId: 'rotateOnion', summary: 'Give an onion service another address' },
+    })
+    .post('/onion/remove', ({ body }) => proxies.removeOnion(body), {
+      scope: 'proxies:write',
+      body: OneProxy,
+      response: ProxyView,
+      detail: { operationId: 'removeOnion', summary: 'Remove an onion service' },
     })
     .post('/reload', ({ body }) => proxies.reload(body), {
       scope: 'proxies:write',

@@ -12,6 +12,7 @@ import { errorOf } from '../../test/support/thrown';
 import { createConfig, createSettingsStore } from '../config';
 import { createBus } from '../lib/bus';
 import { systemClock } from '../lib/clock';
+import { FlmError } from '../lib/errors';
 import { isLoopback } from '../lib/ip';
 import { silentLog } from '../lib/log';
 import { machineAddresses } from './endpoints';
@@ -30,6 +31,8 @@ let busy: number;
 /** Whether anybody has a key. */
 let hasKey: boolean;
 let certs: TestCerts;
+/** Whether onion services can be published. */
+let hasTor: boolean;
 
 beforeEach(async () => {
   data = testDir();
@@ -38,6 +41,7 @@ beforeEach(async () => {
   busy = 0;
   hasKey = true;
   certs = await openTestCerts();
+  hasTor = false;
 });
 afterEach(async () => {
   for (const proxies of opened.splice(0)) await proxies.close(async () => {}, 0);
@@ -63,6 +67,18 @@ async function start(): Promise<Proxies> {
     config,
     clock: systemClock,
     log: silentLog,
+    onions: {
+      publish: async () => {
+        if (!hasTor) throw new FlmError('ONION_UNAVAILABLE', { meta: { reason: 'there is no tor' } });
+        return {
+          view: () => ({ address: 'abc.onion', published: true, reason: null }),
+          rotate: async () => {},
+          close() {},
+        };
+      },
+      forget: async () => {},
+    },
+    egress: () => ({ mode: 'direct', fail_open: false, socks5_endpoint: null }),
     openEntrance: ({ loopback, trustedProxies }): Entrance => {
       told.push(`open ${loopback} ${trustedProxies.join()}`);
       return {
@@ -128,6 +144,7 @@ describe('start', () => {
     [{ mode: 'https-acme' }, 'local-http'],
     [{ bind: 'localhost.example' }, 'no IP address'],
     [{ trusted_proxies: ['10.0.0.0/33'] }, '10.0.0.0/33'],
+    [{ trusted_proxies: ['10.1.1.1/8'] }, 'the network is 10.0.0.0/8'],
     [{ bind: '192.0.2.1', allow_plaintext: true }, '192.0.2.1'],
   ])('refuses %p', async (input, said) => {
     const proxies = await start();
@@ -269,9 +286,59 @@ describe('FLM-006: an address that other machines reach, while nobody has a key'
     expect(states(next)).toEqual([[port, 'running']]);
   });
 
+  test('an onion address is one: refused, unless the owner said so, and bound again when there is a key', async () => {
+    hasKey = false;
+    hasTor = true;
+    const proxies = await start();
+    const port = await freePort();
+    const error = await errorOf(() => proxies.start({ port, onion: true }));
+    expect([error.code, error.exit]).toEqual(['EXPOSURE_WITHOUT_KEY', 3]);
+    expect(error.message).toContain('through Tor');
+    for (const remedy of ['flm api-keys create', 'without --onion', '--allow-no-key'])
+      expect(error.hint).toContain(remedy);
+    expect([proxies.isEmpty(), proxies.isExposed(), told]).toEqual([true, false, []]);
+    hasKey = true;
+    await proxies.start({ port, onion: true });
+    await proxies.close(async () => {}, 0);
+    hasKey = false;
+    const next = await start();
+    expect((await next.restore())?.code).toBe('EXPOSURE_WITHOUT_KEY');
+    expect(states(next)).toEqual([[port, 'failed']]);
+    await next.stop({ all: true });
+    await next.start({ port, onion: true, allow_no_key: true });
+    expect(states(next)).toEqual([[port, 'running']]);
+    expect(next.legacy()).toMatchObject([{ port, allowNoKey: true, onion: { clients: [] } }]);
+  });
+
   test('does not matter on loopback', async () => {
     hasKey = false;
     const proxies = await start();
     expect((await proxies.start({ port: await freePort() })).running).toBe(true);
   });
+});
+
+test('an onion service leads to plain HTTP: refused with a mode that has HTTPS', async () => {
+  hasTor = true;
+  const proxies = await start();
+  const port = await freePort();
+  const error = await errorOf(() => proxies.start({ port, mode: 'packaged-ca', onion: true }));
+  expect(error).toMatchObject({ code: 'PROXY_INVALID_CONFIG' });
+  expect(error.message).toContain('an onion service leads to a proxy of mode local-http');
+  expect(proxies.all()).toEqual([]);
+});
+
+test('an onion service exposes FLM, as long as it is there', async () => {
+  hasTor = true;
+  const proxies = await start();
+  const [plain, onion] = [await freePort(), await freePort()];
+  await proxies.start({ port: plain });
+  expect([proxies.isExposed(), proxies.onionPorts()]).toEqual([false, []]);
+  await proxies.start({ port: onion, onion: true });
+  expect(proxies.isExposed()).toBe(true);
+  expect(proxies.onionPorts()).toEqual([expect.any(Number)]);
+  // Its visitors come by a port of their own.
+  expect(proxies.ports()).toEqual([plain, onion]);
+  expect(proxies.onionPorts()).not.toContain(onion);
+  await proxies.removeOnion({ id: `proxy-${onion}` });
+  expect([proxies.isExposed(), proxies.onionPorts()]).toEqual([false, []]);
 });

@@ -5,8 +5,9 @@
 import type { Config } from '../config';
 import type { Clock, TlsContextSource, TrustPage } from '../contract';
 import { FlmError, reasonOf, toFlmError } from '../lib/errors';
-import { parseIp, parseIpSet } from '../lib/ip';
+import { parseIp } from '../lib/ip';
 import type { Log } from '../lib/log';
+import { checkNetworks } from '../lib/networks';
 import { endpointsOf, thisMachine } from './endpoints';
 import { checkExposure, type Exposure, requireKeyFor } from './exposure';
 import { isShared } from './hand-on';
@@ -22,6 +23,7 @@ import {
   type ProxyView,
   type TlsMode,
 } from './model';
+import { joinDoors, type OnionDoor, type OnionPublisher, openOnionDoor } from './onion';
 import { type Handler, type Listener, type ListenOptions, listen, type Tenancy } from './proxy';
 import type { ProxyStore } from './store';
 import { listenTls, type TlsListener } from './tls';
@@ -48,6 +50,10 @@ export interface ProxiesOptions {
   }) => Entrance;
   /** Whether anybody has a key that can be used. */
   readonly hasKey: () => boolean;
+  /** How requests leave this machine: a proxy's profile does not say, because all of them leave the same way. */
+  readonly egress: () => ProxyView['egress'];
+  /** Publishes onion services. */
+  readonly onions: OnionPublisher;
   /** Names the program that listens there, for an error. */
   readonly whoListens: (bind: string, port: number) => Promise<string>;
   /** The certificates of a mode: made when a proxy first needs them. */
@@ -61,6 +67,8 @@ export interface StartOptions {
   /** Whether it is to be started again with FLM. */
   readonly isWanted: boolean;
   readonly tenancy: Tenancy;
+  /** Whether it starts also while tor is away, and its onion service follows. */
+  readonly isPatient?: boolean;
 }
 
 export interface Proxies extends ProxiesApi {
@@ -80,9 +88,11 @@ export interface Proxies extends ProxiesApi {
   ports(): readonly number[];
   /** Those of them that speak TLS. */
   tlsPorts(): readonly number[];
+  /** The ports of this machine to which a tor leads the visitors of onion services. */
+  onionPorts(): readonly number[];
   /** Reverse proxies whose word is believed, at one of them or by the settings. */
   trustedProxies(): readonly string[];
-  /** Whether one of them can be reached from other machines. */
+  /** Whether one of them can be reached from other machines, by its address or through Tor. */
   isExposed(): boolean;
   /** Whether the process before this one still listens on one of them. */
   areShared(): boolean;
@@ -98,15 +108,19 @@ export interface Proxies extends ProxiesApi {
   close(drain: () => Promise<void>, waitMs: number): Promise<void>;
 }
 
-type Legacy = Omit<ProxyProfile, 'trustedProxies'> & { trustedProxies: string[] };
+type Legacy = Omit<ProxyProfile, 'trustedProxies' | 'onion'> & {
+  trustedProxies: string[];
+  onion?: { clients: string[] } | null;
+};
 
 interface Running {
   readonly handle: ProxyHandle;
-  readonly profile: ProxyProfile;
-  readonly listener: Listener | TlsListener;
+  profile: ProxyProfile;
+  readonly listener: Listener;
   readonly exposure: Exposure;
   readonly entrance: Entrance;
   readonly isWanted: boolean;
+  onion: OnionDoor | null;
   stopping: Promise<void> | null;
 }
 
@@ -122,7 +136,8 @@ const SOON_MS = 100;
 const SHARED_MS = 1_000;
 
 export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
-  const { store, config, clock, log, openEntrance, hasKey, whoListens, certificates, trustPage } = options;
+  const { store, config, clock, log, openEntrance, hasKey, whoListens } = options;
+  const { egress, onions, certificates, trustPage } = options;
   const running = new Map<string, Running>();
   /** Why wanted ones do not run. */
   const failed = new Map<string, string>();
@@ -140,14 +155,22 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     return result;
   }
 
-  async function open(profile: ProxyProfile, { isWanted, tenancy }: StartOptions): Promise<ProxyView> {
+  async function open(
+    profile: ProxyProfile,
+    { isWanted, tenancy, isPatient = false }: StartOptions,
+  ): Promise<ProxyView> {
     const { bind, port, mode, trustedProxies } = profile;
     if (running.has(idOf(port))) throw new FlmError('PROXY_EXISTS', { meta: { port, id: idOf(port) } });
     const exposure = checkExposure(bind, profile);
-    const entrance = openEntrance({ loopback: exposure === 'loopback', isTls: isTls(mode), trustedProxies });
     const isExposed = exposure !== 'loopback';
-    const listener = await listenOrExplain(profile, { bind, port, handler: entrance, tenancy, isExposed });
-    const httpsPort = 'httpsPort' in listener ? listener.httpsPort : null;
+    const main = openEntrance({ loopback: !isExposed, isTls: isTls(mode), trustedProxies });
+    const front = await listenOrExplain(profile, { bind, port, handler: main, tenancy, isExposed });
+    const httpsPort = 'httpsPort' in front ? front.httpsPort : null;
+    const { entrance, listener, onion } = await withOnion(
+      profile,
+      { entrance: main, listener: front },
+      isPatient,
+    );
     const handle: ProxyHandle = {
       id: idOf(listener.port),
       pid: process.pid,
@@ -164,6 +187,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       exposure,
       entrance,
       isWanted,
+      onion,
       stopping: null,
     };
     try {
@@ -181,6 +205,28 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     return viewOf(opened);
   }
 
+  /** What visitors of an onion service come through, beside the others, where the profile wants one. */
+  async function withOnion(
+    { port, onion }: ProxyProfile,
+    main: Pick<Running, 'entrance' | 'listener'>,
+    isPatient: boolean,
+  ): Promise<Pick<Running, 'entrance' | 'listener' | 'onion'>> {
+    if (onion === undefined || onion === null) return { ...main, onion: null };
+    try {
+      const door = await openOnionDoor({
+        proxyId: idOf(port),
+        clients: onion.clients,
+        entrance: openEntrance({ loopback: false, isTls: false, trustedProxies: [] }),
+        publisher: onions,
+        isPatient,
+      });
+      return { ...joinDoors(main, door), onion: door };
+    } catch (error) {
+      await main.listener.stop(async () => {}, 0);
+      throw error;
+    }
+  }
+
   function profileOf(input: ProxyInput): ProxyProfile {
     const settings = config.current();
     const { mode = 'local-http', trusted_proxies: trustedProxies = [] } = input;
@@ -191,31 +237,35 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     const bind = parseIp(place === 'localhost' ? '127.0.0.1' : place);
     if (bind === null) throw invalid(`"${place}" is no IP address`);
     try {
-      parseIpSet(trustedProxies);
+      checkNetworks(trustedProxies);
     } catch (error) {
       throw invalid(`a trusted proxy is not usable: ${reasonOf(error)}`);
     }
     const port = input.port ?? settings['proxy.port'];
-    const profile = {
+    const clients = input.onion_clients ?? [];
+    if (clients.length > 0 && input.onion !== true)
+      throw invalid('only an onion service has clients; say --onion, too');
+    if (input.onion === true && isTls(known))
+      throw invalid('an onion service leads to a proxy of mode local-http');
+    const onion = input.onion === true ? { onion: { clients } } : {};
+    const profile: ProxyProfile = {
       mode: known,
       bind,
       port,
       trustedProxies,
       allowPlaintext: input.allow_plaintext ?? false,
+      ...onion,
+      ...(input.allow_no_key === true ? { allowNoKey: true } : {}),
     };
     const https = httpsPortFor(profile, input.https_port ?? null);
-    return {
-      ...profile,
-      ...(input.allow_no_key === true ? { allowNoKey: true } : {}),
-      ...(https === null ? {} : { httpsPort: https }),
-    };
+    return https === null ? profile : { ...profile, httpsPort: https };
   }
 
   /** As open, where nobody is about to make the first key. */
-  async function openGuarded(profile: ProxyProfile): Promise<ProxyView> {
+  async function openGuarded(profile: ProxyProfile, isPatient: boolean): Promise<ProxyView> {
     checkExposure(profile.bind, profile);
-    requireKeyFor(profile.bind, hasKey(), profile.allowNoKey === true);
-    return open(profile, { isWanted: true, tenancy: 'shareable' });
+    if (profile.allowNoKey !== true) requireKeyFor(profile, hasKey());
+    return open(profile, { isWanted: true, tenancy: 'shareable', isPatient });
   }
 
   /** Binds, and says who has the port where somebody does. */
@@ -245,9 +295,12 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     }
   }
 
-  function viewOf({ handle, profile, isWanted, stopping, entrance }: Running): ProxyView {
+  function viewOf({ handle, profile, isWanted, stopping, entrance, onion }: Running): ProxyView {
+    const clients = profile.onion?.clients.length ?? 0;
     return {
       ...descriptionOf(profile),
+      onion: onion === null ? null : { ...onion.publication.view(), clients },
+      egress: egress(),
       pid: handle.pid,
       status: stopping === null ? 'running' : 'stopping',
       running: true,
@@ -260,8 +313,12 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
   function restingView(profile: ProxyProfile): ProxyView {
     const error = failed.get(idOf(profile.port)) ?? null;
+    const clients = profile.onion?.clients.length ?? 0;
+    const isHidden = profile.onion !== undefined && profile.onion !== null;
     return {
       ...descriptionOf(profile),
+      onion: isHidden ? { address: null, published: false, reason: 'the proxy does not run', clients } : null,
+      egress: egress(),
       pid: null,
       status: error === null ? 'stopped' : 'failed',
       running: false,
@@ -330,7 +387,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     for (const profile of resting()) {
       const id = idOf(profile.port);
       try {
-        await inTurn(() => openGuarded(profile));
+        await inTurn(() => openGuarded(profile, true));
       } catch (error) {
         failure ??= toFlmError(error);
         const reason = toFlmError(error).message;
@@ -350,7 +407,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
     async start(input) {
       const profile = profileOf(input);
-      return inTurn(() => openGuarded(profile));
+      return inTurn(() => openGuarded(profile, false));
     },
 
     open: (profile, how) => inTurn(() => open(profile, how)),
@@ -359,6 +416,27 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       const ids = select(selector);
       await Promise.all(ids.map(stopOne));
       return { status: 'stopped', stopped: ids };
+    },
+
+    async rotateOnion({ id }) {
+      const found = requireOnion(id);
+      await found.onion.publication.rotate();
+      return viewOf(found);
+    },
+
+    async removeOnion({ id }) {
+      const found = requireOnion(id);
+      const { publication, entrance, listener } = found.onion;
+      publication.close();
+      entrance.abort();
+      await listener.stop(async () => {}, GOODBYE_MS);
+      await onions.forget(id);
+      const changed: Running = Object.assign(found, {
+        onion: null,
+        profile: { ...found.profile, onion: null },
+      });
+      await store.changed(id, changed.profile);
+      return viewOf(changed);
     },
 
     async reload(selector) {
@@ -383,18 +461,24 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     legacy: () =>
       [...running.values()]
         .filter(({ isWanted, stopping }) => isWanted && stopping === null)
-        .map(({ profile }) => ({ ...profile, trustedProxies: [...profile.trustedProxies] })),
+        .map(({ profile: { onion, ...profile } }) => ({
+          ...profile,
+          trustedProxies: [...profile.trustedProxies],
+          onion: onion === undefined || onion === null ? null : { clients: [...onion.clients] },
+        })),
     forgetDead: store.clear,
     isEmpty: () => running.size === 0 && resting().length === 0,
     ports: () => [...running.values()].flatMap(({ handle }) => portsOf(handle)),
     tlsPorts: () => [...running.values()].flatMap(({ handle }) => handle.httpsPort ?? []),
+    onionPorts: () => [...running.values()].flatMap(({ onion }) => onion?.listener.port ?? []),
     trustedProxies: () => [
       ...config.current()['proxy.trusted_proxies'],
       ...[...running.values()].flatMap(({ profile }) => profile.trustedProxies),
     ],
     isExposed() {
       // Asked for every body that is being read, several times a second.
-      for (const { exposure } of running.values()) if (exposure !== 'loopback') return true;
+      for (const { exposure, onion } of running.values())
+        if (exposure !== 'loopback' || onion !== null) return true;
       return false;
     },
     areShared: () => [...running.values()].some(({ handle }) => portsOf(handle).some(isShared)),
@@ -439,6 +523,14 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     },
   };
 
+  function requireOnion(id: string): Running & { readonly onion: OnionDoor } {
+    const found = running.get(id);
+    if (found === undefined) throw new FlmError('PROXY_NOT_FOUND', { meta: { proxy: `"${id}"` } });
+    const { onion } = found;
+    if (onion === null) throw new FlmError('NO_ONION', { meta: { proxy: id } });
+    return Object.assign(found, { onion });
+  }
+
   /** Takes the handle of a proxy that ends out of the records. One that stays is removed by the next start. */
   async function forget(id: string): Promise<void> {
     // Another process has written its own by now.
@@ -453,7 +545,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
 
 type Described = Exclude<
   keyof ProxyView,
-  'pid' | 'status' | 'running' | 'last_error' | 'saved' | 'started_at' | 'requests'
+  'pid' | 'status' | 'running' | 'last_error' | 'saved' | 'started_at' | 'requests' | 'egress' | 'onion'
 >;
 
 function descriptionOf({
@@ -473,7 +565,6 @@ function descriptionOf({
     endpoints:
       https === undefined ? endpointsOf(bind, port) : endpointsOf(bind, https, thisMachine(), 'https'),
     acme_domain: null,
-    egress: { mode: 'direct', fail_open: false, socks5_endpoint: null },
     trusted_proxies: [...trustedProxies],
     allow_plaintext: allowPlaintext,
   };

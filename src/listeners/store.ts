@@ -12,6 +12,8 @@ export interface ProxyStore {
   ended(id: string): Promise<void>;
   /** The owner stopped it: removes the handle, and it is no longer wanted. */
   stopped(id: string): Promise<void>;
+  /** It runs differently from now on. */
+  changed(id: string, profile: ProxyProfile): Promise<void>;
   /** The owner had the settings read again. */
   reloaded(id: string, changed: readonly string[]): Promise<void>;
   /** Profiles of proxies that are to be started with FLM, oldest first. */
@@ -57,6 +59,10 @@ export function createProxyStore(db: ConfigDb, audit: AuditWriter): ProxyStore {
         audit.write({ type: 'proxy.stopped', severity: 'low', target: `proxy:${id}`, details: null });
       });
     },
+    async changed(id, profile) {
+      const configJson = JSON.stringify(profile);
+      db.update(proxyProfiles).set({ configJson }).where(eq(proxyProfiles.id, id)).run();
+    },
     async reloaded(id, changed) {
       db.transaction(() => {
         audit.write({ type: 'proxy.reloaded', severity: 'low', target: `proxy:${id}`, details: { changed } });
@@ -81,13 +87,14 @@ export function createProxyStore(db: ConfigDb, audit: AuditWriter): ProxyStore {
 function profileIn(text: string): ProxyProfile[] {
   const json = parseJson(text);
   if (!isRecord(json)) return [];
-  const { bind, port, trustedProxies, allowPlaintext, allowNoKey, httpsPort } = json;
+  const { bind, port, trustedProxies, allowPlaintext, allowNoKey, httpsPort, onion } = json;
   const mode = typeof json.mode === 'string' ? modeNamed(json.mode) : null;
   if (mode === null) return [];
   if (typeof bind !== 'string' || typeof port !== 'number') return [];
   const trusted = Array.isArray(trustedProxies)
     ? trustedProxies.filter((entry) => typeof entry === 'string')
     : [];
+  const clients = isRecord(onion) && Array.isArray(onion.clients) ? onion.clients : null;
   return [
     {
       mode,
@@ -97,6 +104,7 @@ function profileIn(text: string): ProxyProfile[] {
       allowPlaintext: allowPlaintext === true,
       ...(allowNoKey === true ? { allowNoKey } : {}),
       ...(typeof httpsPort === 'number' ? { httpsPort } : {}),
+      ...(clients === null ? {} : { onion: { clients: clients.filter((key) => typeof key === 'string') } }),
     },
   ];
 }

@@ -41,6 +41,8 @@ export interface ModelsOptions {
   readonly standingOf: StandingOf;
   readonly store: RuleStore;
   readonly clock: Clock;
+  /** Why an engine that is known cannot be asked, where that is not its own doing. */
+  readonly whyAway?: (engine: EngineRef) => FlmError | null;
 }
 
 /** A model that nobody has is looked for at most this often, however many ask for it. */
@@ -57,7 +59,8 @@ function unavailable(model: string): FlmError {
   });
 }
 
-export async function createModels({ refresh, standingOf, store, clock }: ModelsOptions): Promise<Models> {
+export async function createModels(options: ModelsOptions): Promise<Models> {
+  const { refresh, standingOf, store, clock, whyAway = () => null } = options;
   /** What the catalogue is made of. */
   let engines: readonly EngineState[] = [];
   let catalogue = createCatalogue(engines);
@@ -86,13 +89,20 @@ export async function createModels({ refresh, standingOf, store, clock }: Models
       away.find(target.model),
     );
     if (allowed !== null && !allowed(null, model) && !copies.some((entry) => allowed(entry, model)))
-      return new FlmError('MODEL_NOT_ALLOWED', { meta: { model }, param: 'model' });
+      return new FlmError(allowed.isOfPolicy === true ? 'MODEL_NOT_IN_POLICY' : 'MODEL_NOT_ALLOWED', {
+        meta: { model },
+        param: 'model',
+      });
     const asked = parseModelName(model);
     const status = asked.kind === 'plain' ? null : statusOf(asked.engine);
     if (asked.kind === 'address' && status === 'needs-key')
       return new FlmError('ENGINE_NEEDS_KEY', { meta: { engine: asked.engine }, param: 'model' });
-    if (status !== null && !status.startsWith('running-')) return unavailable(model);
-    return copies.length === 0 ? planner.absent(model, allowed) : unavailable(model);
+    const isAway = status !== null && !status.startsWith('running-');
+    if (copies.length === 0 && !isAway) return planner.absent(model, allowed);
+    const places = copies.map(({ engine }) => engine);
+    if (asked.kind === 'address')
+      places.push(...engines.map(({ ref }) => ref).filter(({ id }) => id === asked.engine));
+    return places.map(whyAway).find((reason) => reason !== null) ?? unavailable(model);
   }
 
   const statusOf = (engineId: string) => engines.find(({ ref }) => ref.id === engineId)?.status ?? null;

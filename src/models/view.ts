@@ -7,7 +7,11 @@ import type { Strategy } from './rank';
 import type { Alias } from './rules';
 
 /** Whether somebody may use a candidate when asking for it as `asked`; null: whether the name itself, whatever it means. */
-export type Allowed = (candidate: Candidate | null, asked: string) => boolean;
+export interface Allowed {
+  (candidate: Candidate | null, asked: string): boolean;
+  /** That the key has no list of its own: what is not allowed, the policy refuses. */
+  readonly isOfPolicy?: boolean;
+}
 
 /** The name by which a copy may be asked for on its engine: its own, else one that it is also called; null without one. */
 export function usableName(entry: Entry, allowed: Allowed): string | null {

@@ -132,6 +132,15 @@ describe('FLM-109: a policy', () => {
 });
 
 describe('warnings', () => {
+  test('about any number of keys of any length are made at once: clients wait meanwhile', () => {
+    const many = Object.fromEntries(Array.from({ length: 40_000 }, (_, i) => [`rate_limi${i}`, 1]));
+    const long = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`${'k'.repeat(8_000)}${i}`, 1]));
+    const startMs = performance.now();
+    expect(findWarnings(many as PolicyDocument, here).length).toBe(100);
+    expect(findWarnings(long as PolicyDocument, here).length).toBe(100);
+    expect(performance.now() - startMs).toBeLessThan(500);
+  });
+
   test('name keys that mean nothing here, and what may have been meant', () => {
     const document = {
       $schema: 'x',

@@ -3,6 +3,7 @@ import type { AuditEvent, Clock } from '../contract';
 import { currentActor } from '../lib/actor';
 import { FlmError } from '../lib/errors';
 import { parseJson } from '../lib/json';
+import { readNetwork } from '../lib/networks';
 import type {
   HistoryQuery,
   NetworkInput,
@@ -18,7 +19,6 @@ import type {
 import { differences } from './differences';
 import { createKeeper, type KeeperOptions, type Reading } from './keeper';
 import type { CurrentPolicy, PolicyDocument } from './model';
-import { readNetwork } from './networks';
 import { findProblems, findWarnings, type Remark, type Surroundings, shutOut, sizeProblem } from './rules';
 import { fits, schemaProblems } from './schema';
 import { createSealer, type StoredVersion, type Unsealed } from './seal';

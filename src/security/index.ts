@@ -16,5 +16,5 @@ export {
   type Unbanned,
 } from './model';
 export type { AdmitStranger } from './screen';
-export { createSecurity, type Security } from './service';
+export { createSecurity, type Security, type SecurityOptions } from './service';
 export { createSecurityStore, type SecurityStore } from './store';

@@ -63,6 +63,12 @@ export const BanInput = Type.Object(
     for_s: Type.Optional(
       Type.Integer({ minimum: 1, maximum: MAX_SECONDS, description: 'Left out: until somebody lifts it.' }),
     ),
+    force: Type.Optional(
+      Type.Boolean({
+        description:
+          'Also a network that holds somebody who used FLM with a key lately, or one wider than /8 (IPv6: /16).',
+      }),
+    ),
   },
   { additionalProperties: false },
 );
@@ -71,8 +77,12 @@ export type BanInput = Static<typeof BanInput>;
 export const SourceQuery = Type.Object({ ip: Source });
 
 export const Unbanned = Type.Object(
-  { ip: Type.String(), unblocked: Type.Literal(true) },
-  { description: 'It is not refused any more, and what it did is forgotten.' },
+  {
+    ip: Type.String(),
+    unblocked: Type.Literal(true),
+    still_blocked_by: nullable(Type.String(), { description: 'A ban of a wider network that holds on.' }),
+  },
+  { description: 'Its own ban is lifted, and what it did is forgotten.' },
 );
 export type Unbanned = Static<typeof Unbanned>;
 
@@ -215,7 +225,7 @@ export type SecurityStats = Static<typeof SecurityStats>;
 export interface SecurityApi {
   /** @throws INVALID_INPUT for a cursor that is none */
   bans(query: BanQuery): Promise<BanList>;
-  /** @throws INVALID_INPUT for what is no network, and for whoever must not be banned */
+  /** @throws INVALID_INPUT for what is no network, and for whoever must not be banned; BAN_LOCKS_OUT unless forced */
   ban(input: BanInput): Promise<BanView>;
   /** @throws INVALID_INPUT, BAN_NOT_FOUND */
   unban(ip: string): Promise<Unbanned>;

@@ -4,6 +4,7 @@ import { currentActor } from '../lib/actor';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
+import { readNetwork } from '../lib/networks';
 import type { CurrentPolicy } from '../policy';
 import { type Ban, type Bans, createBans, storedBan } from './bans';
 import { DETECTORS, PATTERNS } from './detectors';
@@ -21,6 +22,8 @@ import { createTarpit } from './tarpit';
 export interface Security {
   readonly screen: Screen;
   readonly api: SecurityApi;
+  /** Networks banned by the owner that hold so much of the world that it was probably not meant. */
+  wideBans(): string[];
   /** Looks at the machine and writes what strangers do, until `stop`. */
   start(): void;
   /** Writes what waits, and lets another process go on. */
@@ -34,6 +37,8 @@ export interface SecurityOptions {
   readonly policy: CurrentPolicy;
   readonly isExposed: () => boolean;
   readonly admitStranger: AdmitStranger;
+  /** Addresses from which somebody with a key came lately. */
+  readonly clients: () => readonly string[];
   readonly clock: Clock;
   readonly bus: Bus;
   readonly log: Log;
@@ -48,6 +53,10 @@ const MAX_HELD = 200;
 const BOUNDS = { standings: 100_000, bans: 100_000 };
 /** How many networks the owner may ban; more belong into a firewall. */
 const MAX_MANUAL = 100_000;
+/** Prefixes by width of address: a network that is larger holds half the world. */
+const WIDEST: Readonly<Record<number, number>> = { 32: 8, 128: 16 };
+/** How many clients are named that a ban would shut out. */
+const SHOWN = 5;
 const DEFAULT_LIMIT = 100;
 const SAMPLE_MS = 5_000;
 /** A turn that FLM waits for to see how long that takes. */
@@ -209,6 +218,29 @@ export function createSecurity(options: SecurityOptions): Security {
     if (bans.manualCount >= MAX_MANUAL) throw invalid('ip', `there are already ${MAX_MANUAL} bans`);
   }
 
+  /** @throws BAN_LOCKS_OUT for what shuts out more than was probably meant. A single source is meant. */
+  function checkLockOut(network: Network): void {
+    if (isSource(network)) return;
+    const used = options.clients().filter((ip) => {
+      const client = parseNetwork(ip);
+      return client !== null && contains(network, client) && !isFree(client) && bans.manual(client) === null;
+    });
+    const many = used.length > SHOWN ? `${used.slice(0, SHOWN).join(', ')}, …` : used.join(', ');
+    if (used.length > 0)
+      throw new FlmError('BAN_LOCKS_OUT', {
+        meta: { ip: network.text, whom: `those who used FLM with a key in the last hour: ${many}` },
+      });
+    if (isWide(network))
+      throw new FlmError('BAN_LOCKS_OUT', {
+        meta: { ip: network.text, whom: `everybody in a network wider than /${WIDEST[network.width]}` },
+      });
+  }
+
+  /** Whether no ban holds for it: this machine, and whom the policy lists. */
+  function isFree(network: Network): boolean {
+    return isHere(network) || screen.rules()?.never.find(network) != null;
+  }
+
   /** Forgets what addresses of a network did. Returns their buckets. */
   function forget(network: Network): string[] {
     const buckets: string[] = [];
@@ -236,9 +268,12 @@ export function createSecurity(options: SecurityOptions): Security {
       return { items: shown.map(viewOf), next };
     },
 
-    async ban({ ip, reason = 'banned by the owner', for_s: seconds }) {
+    async ban({ ip, reason = 'banned by the owner', for_s: seconds, force = false }) {
+      const { problem } = readNetwork(ip);
+      if (problem !== null) throw invalid('ip', problem);
       const network = requireSource(ip);
       checkBan(network);
+      if (!force) checkLockOut(network);
       const actor = currentActor();
       const lengthMs = seconds === undefined ? null : seconds * 1_000;
       const wallMs = clock.nowMs();
@@ -275,7 +310,8 @@ export function createSecurity(options: SecurityOptions): Security {
       );
       bans.lift(ban);
       tell(ban, 'lifted');
-      return { ip: network.text, unblocked: true };
+      const wider = isFree(network) ? null : bans.manual(network);
+      return { ip: network.text, unblocked: true, still_blocked_by: wider?.network.text ?? null };
     },
 
     async clearBans() {
@@ -300,7 +336,7 @@ export function createSecurity(options: SecurityOptions): Security {
       const rules = screen.rules();
       const standing = standings.get(network.text);
       standing?.fade(clock.monotonicMs());
-      const isNever = isHere(network) || (rules !== null && rules.never.find(network) !== null);
+      const isNever = isFree(network);
       const ban = isNever ? null : (bans.manual(network) ?? bans.automatic(network.text));
       return {
         ip: network.text,
@@ -423,6 +459,12 @@ export function createSecurity(options: SecurityOptions): Security {
     screen,
     api,
 
+    wideBans: () =>
+      bans
+        .all()
+        .filter(({ network }) => isWide(network))
+        .map(({ network }) => network.text),
+
     start() {
       catchUp();
       readMachine ??= createMachine(clock);
@@ -446,6 +488,15 @@ const LOOPBACK = ['127.0.0.0/8', '::1'].flatMap((text) => parseNetwork(text) ?? 
 /** Whether a network is this machine itself, or the /64 that an IPv6 loopback address was taken for. */
 function isHere(network: Network): boolean {
   return LOOPBACK.some((own) => contains(own, network) || (network.prefix >= 64 && contains(network, own)));
+}
+
+/** Whether it is one address, or the /64 of one. */
+function isSource({ width, prefix }: Network): boolean {
+  return prefix >= Math.min(width, 64);
+}
+
+function isWide({ width, prefix }: Network): boolean {
+  return prefix < (WIDEST[width] ?? 0);
 }
 
 /** The newest first; those of one moment by their names. */

@@ -133,7 +133,8 @@ export class Standing {
   stored(nowMs: number, wallMs: number): StoredStanding {
     return {
       bucket: this.bucket,
-      failures: Math.round(this.failures),
+      // Never up: a level that seems reached already bans nobody (sentence.ts).
+      failures: Math.floor(this.failures),
       firstFailureAtMs: this.firstFailureAtMs,
       intrusionScore: this.intrusion,
       anomalyScore: this.anomaly,

@@ -94,6 +94,8 @@ export interface TelemetryOptions {
   readonly certificates: () => readonly CertificateEnd[];
   /** What became of alerts. */
   readonly alerts: () => AlertCounts;
+  /** The tunnel that everything leaves through, where there is one. */
+  readonly tunnel: () => { readonly mode: string; readonly state: string; readonly losses: number };
   /** The way out, for OpenTelemetry. */
   readonly post: Post;
   /** Writes a line to stdout, or says that it cannot: nobody reads there any more. */
@@ -142,6 +144,7 @@ export async function createTelemetry(options: TelemetryOptions): Promise<Teleme
   watchWork(registry, options);
   watchCertificates(registry, options);
   watchAlerts(registry, options.alerts);
+  watchTunnel(registry, options);
   watchQueues(registry, options, () => {
     const { written, lost } = requestLog.counts();
     return { written, lost: lost + stdoutLost.value };
@@ -265,6 +268,31 @@ function watchAlerts(registry: Registry, alerts: () => AlertCounts): void {
     'flm_alert_deliveries_waiting',
     'Messages that wait to be sent.',
     () => alerts().waiting,
+  );
+}
+
+/** The way out. A tunnel that nobody wants has no numbers. */
+function watchTunnel(registry: Registry, { tunnel }: TelemetryOptions): void {
+  const gauge = (name: string, help: string, value: (state: string) => boolean) =>
+    registry.readMany('gauge', name, help, ['mode'], () => {
+      const { mode, state } = tunnel();
+      return mode === 'direct' ? [] : [{ labels: [mode], value: value(state) ? 1 : 0 }];
+    });
+  gauge(
+    'flm_egress_tunnel_up',
+    'Whether the tunnel for everything that leaves this machine stands.',
+    (state) => ['up', 'starting'].includes(state),
+  );
+  gauge(
+    'flm_egress_bypassed',
+    'Whether requests go straight out because the tunnel is down.',
+    (state) => state === 'bypassed',
+  );
+  registry.read(
+    'counter',
+    'flm_egress_tunnel_losses_total',
+    'How often the tunnel was lost.',
+    () => tunnel().losses,
   );
 }
 

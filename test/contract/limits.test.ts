@@ -105,6 +105,36 @@ test('tokens a minute: reserved by what is asked for, settled with what was used
   expect(headerOf(large, 'retry-after')).toMatch(/^\d+$/);
 });
 
+test('a client that leaves before the end has used at least what it was sent', async () => {
+  await using gateway = await startGateway({ clock: standing() });
+  const fake = await gateway.addFake('openai', { tokens: 1_000_000 });
+  const key = await keyed(gateway, { tokens_per_minute: 100_000 });
+  const response = await fetch(`${gateway.url}${CHAT}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify(chat(MODEL.openai, { stream: true })),
+  });
+  const reader = response.body?.getReader();
+  let had = 0;
+  while (had < 3_000)
+    had += new TextDecoder().decode((await reader?.read())?.value).split('data:').length - 1;
+  await reader?.cancel();
+  await gateway.settled();
+  expect(fake.aborted()).toBe(1);
+  const list = await ask(gateway.url, { method: 'GET', target: '/v1/models', ...as(key) });
+  expect(Number(headerOf(list, 'x-ratelimit-remaining-tokens'))).toBeLessThan(97_100);
+});
+
+test('strangers are limited on paths where nothing is, and a client that is lost there is told', async () => {
+  await using gateway = await startGateway({ clock: standing() });
+  await gateway.app.policy.set({ document: { ip_rate_limit: { enabled: true, rpm: 2 } } });
+  const lost = (headers: [string, string][]) => ask(gateway.url, { method: 'GET', target: '/nope', headers });
+  const statuses = [];
+  for (let i = 0; i < 3; i++) statuses.push((await lost([])).status);
+  expect(statuses).toEqual([404, 404, 429]);
+  expect((await lost(as(gateway.key).headers)).status).toBe(404);
+});
+
 test('a request that is let in nowhere has used nothing', async () => {
   await using gateway = await startGateway({ clock: standing() });
   await gateway.addFake('openai');

@@ -5,6 +5,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { makeKey } from '../../src/admission/key-format';
 import { systemClock } from '../../src/lib/clock';
+import { ONION_PEER } from '../../src/listeners/onion';
 import { chat, type Gateway, MODEL, startGateway } from './support/gateway';
 import { type Answer, ask, headerOf } from './support/raw';
 import { asRecord, jsonIn } from './support/sse';
@@ -82,6 +83,15 @@ describe('the order', () => {
     expect((await request('/v1/models', { ip, key: gateway.key })).status).toBe(200);
   });
 
+  test('an automatic one holds on every path, whatever is shown that is no valid key', async () => {
+    const ip = stranger();
+    await guess(ip);
+    const shown = [['Authorization', 'Basic eDp5'] as const, ['x-api-key', 'x'] as const];
+    for (const header of shown)
+      expect(verdict(await request('/nope', { ip, more: [header] }))).toEqual(BANNED);
+    expect((await request('/nope', { ip, key: gateway.key })).status).toBe(404);
+  });
+
   test('an automatic one comes after it: a valid key is served', async () => {
     const ip = stranger();
     expect(await guess(ip)).toBe(6);
@@ -98,6 +108,20 @@ describe('the order', () => {
       ['Access-Control-Request-Method', 'POST'],
     ] as const;
     expect((await request(CHAT, { ip, method: 'OPTIONS', more: preflight })).status).toBe(204);
+  });
+
+  test('visitors of an onion service, who share an address: guesses shut out guests, never a valid key', async () => {
+    const ip = ONION_PEER;
+    await guess(ip);
+    expect(verdict(await request('/v1/models', { ip }))).toEqual(BANNED);
+    expect(verdict(await request('/v1/models', { ip, key: wrongKey() }))).toEqual(BANNED);
+    const body = JSON.stringify(chat(MODEL.openai));
+    for (let n = 0; n < 5; n++)
+      expect((await request(CHAT, { ip, key: gateway.key, body })).status).toBe(200);
+    const { items } = await gateway.app.security.bans({});
+    expect(items).toContainEqual(expect.objectContaining({ ip: 'fd87:d87e:eb43::/64', automatic: true }));
+    await gateway.app.security.unban(ip);
+    expect((await request('/v1/models', { ip })).status).toBe(401);
   });
 
   test('a body of nobody is not looked at, however wrong it is', async () => {

@@ -37,7 +37,7 @@ function addresses(): string[] {
   return Object.values(networkInterfaces()).flatMap((list) => (list ?? []).map(({ address }) => address));
 }
 
-describe.skipIf(isAlone)('a body', () => {
+describe.concurrent.skipIf(isAlone)('a body', () => {
   test.each([
     ['that is short and stops', 'Content-Length: 500', BEGINNING, null],
     ['that is short and drips', 'Content-Length: 500', BEGINNING, 'x'],

@@ -2,11 +2,12 @@
  * Clients that are slow in every way there is, on bare sockets against the listener itself (FLM-115 as design §6 has it):
  * they are cut, and nobody else is. Time runs eight times as fast for FLM.
  */
-import { afterEach, describe, expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { createBus, type EventOf } from '../../src/lib/bus';
 import { systemClock } from '../../src/lib/clock';
 import { silentLog } from '../../src/lib/log';
 import { createConnections } from '../../src/listeners';
+import { ONION_PEER } from '../../src/listeners/onion';
 import { listen } from '../../src/listeners/proxy';
 import type { PolicyDocument } from '../../src/policy/model';
 import { connectRaw, type RawClient } from './support/raw';
@@ -28,11 +29,6 @@ interface Peer {
   readonly port: number;
 }
 
-const closers: (() => void | Promise<void>)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
 interface Options {
   readonly connections?: PolicyDocument['connections'];
   readonly never?: string[];
@@ -40,11 +36,14 @@ interface Options {
   readonly maxConnections?: number;
   readonly trustedProxies?: readonly string[];
   readonly bind?: string;
+  /** Whether a tor leads there, and nobody else comes. */
+  readonly isOnion?: boolean;
 }
 
 /** A listener whose connections are watched. /slow answers when `release` is called, /big with 64 MB, /stream for ever. */
 function start(options: Options = {}) {
-  const { connections = {}, isExposed = true, bind = '127.0.0.1' } = options;
+  const closers: (() => void | Promise<void>)[] = [];
+  const { connections = {}, isExposed = true, bind = '127.0.0.1', isOnion = false } = options;
   const served = new Set<Peer>();
   const { promise: released, resolve: release } = Promise.withResolvers<void>();
   const listener = listen({
@@ -53,7 +52,8 @@ function start(options: Options = {}) {
     isExposed,
     handler: {
       async fetch(request, server) {
-        const peer = server.requestIP(request);
+        const from = server.requestIP(request);
+        const peer = from === null || !isOnion ? from : { ...from, address: ONION_PEER };
         if (peer === null) return new Response(null, { status: 400 });
         const { pathname } = new URL(request.url);
         if (pathname === '/big') return new Response(new Uint8Array(64 * 1024 * 1024));
@@ -90,8 +90,9 @@ function start(options: Options = {}) {
     policy: () => policy,
     isExposed: () => isExposed,
     config: () => ({ 'proxy.max_connections': options.maxConnections ?? 10_000 }),
-    ports: () => [listener.port],
+    ports: () => (isOnion ? [] : [listener.port]),
     tlsPorts: () => [],
+    onionPorts: () => (isOnion ? [listener.port] : []),
     trustedProxies: () => options.trustedProxies ?? [],
     mayServe: (port) => [...served].some((peer) => peer.port === port),
     visitServed(visit) {
@@ -109,21 +110,34 @@ function start(options: Options = {}) {
     closers.push(() => client.reset());
     return client;
   };
-  return { watched, signals, served, release, url, port: listener.port, connect };
+  return {
+    watched,
+    signals,
+    served,
+    release,
+    port: listener.port,
+    connect,
+    /** Closes with all the rest. */
+    onClose: (close: () => void) => void closers.push(close),
+    async [Symbol.asyncDispose]() {
+      for (const close of closers.reverse()) await close();
+    },
+  };
 }
 
 const text = (client: RawClient) => client.received().toString('latin1');
 const total = (cut: Readonly<Record<string, number>>) => Object.values(cut).reduce((a, b) => a + b, 0);
 
 /** Sends a byte now and then for as long as it lasts. */
-function drip(client: RawClient, byte = 'x'): void {
-  const timer = setInterval(() => (client.ended() ? clearInterval(timer) : client.send(byte)), 50);
-  closers.push(() => clearInterval(timer));
+function drip(client: RawClient): void {
+  // It ends with the connection, which the test closes.
+  const timer = setInterval(() => (client.ended() ? clearInterval(timer) : client.send('x')), 50);
 }
 
-describe.skipIf(process.platform !== 'linux')('slow requests', () => {
+describe.concurrent.skipIf(process.platform !== 'linux')('slow requests', () => {
   test('a connection on which nothing comes is closed without a word', async () => {
-    const { watched, signals, connect } = start();
+    await using server = start();
+    const { watched, signals, connect } = server;
     const client = await connect();
     await client.until(client.ended);
     expect([text(client), watched.cut.silent]).toEqual(['', 1]);
@@ -136,7 +150,8 @@ describe.skipIf(process.platform !== 'linux')('slow requests', () => {
     ['stops within its headers', `GET /health HTTP/1.1\r\n${HEAD}X-A: `, false],
     ['drips its headers', `GET /health HTTP/1.1\r\n${HEAD}X-A: `, true],
   ])('a request that %s gets 408', async (_, beginning, drips) => {
-    const { watched, signals, connect } = start();
+    await using server = start();
+    const { watched, signals, connect } = server;
     const client = await connect();
     client.send(beginning);
     if (drips) drip(client);
@@ -148,7 +163,8 @@ describe.skipIf(process.platform !== 'linux')('slow requests', () => {
   });
 
   test('so does the second request of a connection', async () => {
-    const { watched, connect } = start();
+    await using server = start();
+    const { watched, connect } = server;
     const client = await connect();
     client.send(HEALTH);
     await client.read();
@@ -161,7 +177,8 @@ describe.skipIf(process.platform !== 'linux')('slow requests', () => {
   });
 
   test('so does the body that nobody wants any more', async () => {
-    const { watched, connect } = start();
+    await using server = start();
+    const { watched, connect } = server;
     const client = await connect();
     client.send(`POST /anonymous HTTP/1.1\r\n${HEAD}Content-Length: 9999\r\n\r\n`);
     await client.read();
@@ -171,7 +188,8 @@ describe.skipIf(process.platform !== 'linux')('slow requests', () => {
   });
 
   test('an answer that nobody takes is given up', async () => {
-    const { watched, connect } = start();
+    await using server = start();
+    const { watched, connect } = server;
     const client = await connect();
     client.pause();
     client.send(`GET /big HTTP/1.1\r\n${HEAD}\r\n`);
@@ -179,9 +197,10 @@ describe.skipIf(process.platform !== 'linux')('slow requests', () => {
   });
 });
 
-describe.skipIf(process.platform !== 'linux')('never cut', () => {
+describe.concurrent.skipIf(process.platform !== 'linux')('never cut', () => {
   test('requests that engines work on, silent streams, idle connections, slow readers', async () => {
-    const { watched, connect, served, release } = start();
+    await using server = start();
+    const { watched, connect, served, release } = server;
     const [working, stream, idle, reader] = [
       await connect(),
       await connect(),
@@ -197,7 +216,7 @@ describe.skipIf(process.platform !== 'linux')('never cut', () => {
       reader.resume();
       setTimeout(() => reader.pause(), 1);
     }, 100);
-    closers.push(() => clearInterval(sips));
+    server.onClose(() => clearInterval(sips));
     await until(() => served.size === 2);
     // Time itself is what is tested.
     await Bun.sleep(6 * TIMEOUT_MS);
@@ -214,9 +233,22 @@ describe.skipIf(process.platform !== 'linux')('never cut', () => {
     await idle.until(() => text(idle).split('ok').length === 3);
   });
 
+  test('requests over IPv4 that came in where IPv6 listens', async () => {
+    await using server = start({ bind: '::' });
+    const { watched, port, served, release } = server;
+    const client = await connectRaw(`http://127.0.0.1:${port}`);
+    server.onClose(() => client.reset());
+    client.send(`POST /slow HTTP/1.1\r\n${HEAD}Content-Length: 3\r\n\r\nabc`);
+    await until(() => served.size === 1);
+    await Bun.sleep(4 * TIMEOUT_MS);
+    expect([total(watched.cut), client.ended()]).toEqual([0, false]);
+    release();
+    expect((await client.read()).body.toString()).toBe('done');
+  });
+
   test('anybody while the policy says no, or nobody can come from elsewhere', async () => {
-    const off = start({ connections: { enabled: false } });
-    const local = start({ isExposed: false });
+    await using off = start({ connections: { enabled: false } });
+    await using local = start({ isExposed: false });
     const clients = [await off.connect(), await local.connect()];
     for (const client of clients) client.send('GET /');
     await Bun.sleep(3 * TIMEOUT_MS);
@@ -226,14 +258,15 @@ describe.skipIf(process.platform !== 'linux')('never cut', () => {
   });
 
   test('on loopback either, unless the policy says so', async () => {
-    const { watched, connect } = start({ isExposed: false, connections: { enabled: true } });
+    await using server = start({ isExposed: false, connections: { enabled: true } });
+    const { watched, connect } = server;
     const client = await connect();
     await client.until(client.ended);
     expect([watched.guard(), watched.cut.silent]).toEqual(['on', 1]);
   });
 });
 
-describe.skipIf(process.platform !== 'linux')('too many', () => {
+describe.concurrent.skipIf(process.platform !== 'linux')('too many', () => {
   const long = { header_timeout_s: 3_600, max_per_address: 3 };
 
   async function fill(connect: (address?: string) => Promise<RawClient>, count: number, address: string) {
@@ -243,8 +276,28 @@ describe.skipIf(process.platform !== 'linux')('too many', () => {
     return clients;
   }
 
+  test('of an onion service: all its visitors may have half of what there is, and whoever is served stays', async () => {
+    await using server = start({ connections: long, isOnion: true, maxConnections: 12 });
+    const { watched, signals, served, release, connect } = server;
+    const honest = await connect();
+    honest.send(`GET /slow HTTP/1.1\r\n${HEAD}\r\n`);
+    await until(() => served.size === 1);
+    // More than one address may have.
+    const first = await fill(connect, 6, '127.0.0.1');
+    await Bun.sleep(LOOK_MS);
+    expect(total(watched.cut)).toBe(0);
+    await fill(connect, 2, '127.0.0.1');
+    await until(() => watched.cut.address_limit === 2, 3_000);
+    await until(() => first.filter((client) => client.ended()).length === 2);
+    expect(watched.cut).toMatchObject({ address_limit: 2, total_limit: 0 });
+    expect(new Set(signals.map(({ ip }) => ip))).toEqual(new Set([ONION_PEER]));
+    release();
+    await until(() => text(honest).includes('done'));
+  });
+
   test('of one address: those that wait longest go, others and other addresses stay', async () => {
-    const { watched, signals, connect } = start({ connections: long });
+    await using server = start({ connections: long });
+    const { watched, signals, connect } = server;
     const early = await fill(connect, 4, '127.0.0.7');
     await until(() => watched.cut.address_limit === 1);
     const late = await fill(connect, 2, '127.0.0.7');
@@ -267,7 +320,8 @@ describe.skipIf(process.platform !== 'linux')('too many', () => {
   });
 
   test('idle ones go last, and those with a request under way neither go nor count', async () => {
-    const { watched, connect, served } = start({ connections: long });
+    await using server = start({ connections: long });
+    const { watched, connect, served } = server;
     const busy = [await connect('127.0.0.7'), await connect('127.0.0.7'), await connect('127.0.0.7')];
     for (const client of busy) client.send(`GET /slow HTTP/1.1\r\n${HEAD}\r\n`);
     await until(() => served.size === 3);
@@ -285,11 +339,12 @@ describe.skipIf(process.platform !== 'linux')('too many', () => {
   });
 
   test('may come from a reverse proxy, and from whom the policy never bans', async () => {
-    const { watched, connect } = start({
+    await using server = start({
       connections: long,
       trustedProxies: ['127.0.0.7'],
       never: ['127.0.0.8/31'],
     });
+    const { watched, connect } = server;
     await fill(connect, 6, '127.0.0.7');
     await fill(connect, 6, '127.0.0.9');
     await until(() => watched.open() === 12);
@@ -298,7 +353,8 @@ describe.skipIf(process.platform !== 'linux')('too many', () => {
   });
 
   test('in all: proxy.max_connections', async () => {
-    const { watched, connect } = start({ connections: long, maxConnections: 4 });
+    await using server = start({ connections: long, maxConnections: 4 });
+    const { watched, connect } = server;
     for (const address of ['127.0.0.7', '127.0.0.8', '127.0.0.9']) await fill(connect, 2, address);
     await until(() => watched.cut.total_limit === 2, 3_000);
     await until(() => watched.open() === 4);
@@ -306,9 +362,10 @@ describe.skipIf(process.platform !== 'linux')('too many', () => {
   });
 
   test('over IPv6, and IPv4 within it', async () => {
-    const { watched, connect, port, signals } = start({ connections: long, bind: '::' });
+    await using server = start({ connections: long, bind: '::' });
+    const { watched, connect, port, signals } = server;
     const mapped = await connectRaw(`http://127.0.0.1:${port}`);
-    closers.push(() => mapped.reset());
+    server.onClose(() => mapped.reset());
     mapped.send('GET /');
     for (let i = 0; i < 5; i++) (await connect()).send('GET /');
     await until(() => watched.cut.address_limit === 2, 3_000);

@@ -569,7 +569,7 @@ describe('the queue in front of an engine with one slot', () => {
       const refused = await gateway.post(CHAT, chat(MODEL.openai, { stream }));
       expect([refused.status, judge(refused)]).toEqual([429, 'error queue_full']);
       expect(Number(headerOf(refused, 'retry-after'))).toBeGreaterThanOrEqual(1);
-      expect(messageOf(refused)).toMatch(/3 requests already wait/);
+      expect(messageOf(refused)).toMatch(/as may wait for it do: 3/);
       await until(() => gateway.account(requestIdOf(refused)).requests.length === 1);
       expect(outcomes(gateway.account(requestIdOf(refused)))).toEqual(['refused']);
     }

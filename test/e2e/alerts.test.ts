@@ -71,7 +71,7 @@ describe('alerts', () => {
       event_type: 'auth_failure',
       severity: 'high',
       subject: '127.0.0.1',
-      pattern: 'invalid_or_revoked_api_key',
+      pattern: 'mistyped_api_key',
     });
     expect(JSON.stringify(receiver.received)).not.toContain('flm_wrong');
     const metrics = await (await fetch(`${again.url}/metrics`)).text();
@@ -165,7 +165,8 @@ describe('FLM-006: exposure', () => {
       expect(text.stdout).toContain('✗ llama answers at');
       expect(text.stdout).toContain('llama-server --host 127.0.0.1');
       const check = await flm(home.env, ['check', '--format', 'text']);
-      expect(check.stdout).toMatch(/! exposure +llama answers at/);
+      expect(check.stdout).toMatch(/✗ exposure +llama answers at/);
+      expect(check.code).toBe(1);
       await running.stop();
     } finally {
       await fake.close();

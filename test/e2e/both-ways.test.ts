@@ -24,6 +24,7 @@ import {
   StrategyList,
   StrategyView,
 } from '../../src/models/model';
+import { Whitelist } from '../../src/policy/api';
 import { AlertRemoved, AlertRule, AlertRuleList, AlertTargetList } from '../../src/telemetry/alerts/model';
 import { type FakeEngine, startFake } from '../fake';
 import { everyCommand } from '../support/commands';
@@ -123,6 +124,22 @@ const STEPS: readonly Step[] = [
     name: 'a key with a scope twice',
     words: words('api-keys create --label x --scope inference --scope inference'),
     fails: 'INVALID_INPUT',
+  },
+  {
+    name: 'a burst of a key without a limit',
+    words: ({ guest = '' }) => ['api-keys', 'update', guest, '--burst', '5'],
+    fails: 'INVALID_INPUT',
+  },
+  { name: 'fetch a key that is not there', words: words('api-keys collect nope'), fails: 'KEY_NOT_FOUND' },
+  {
+    name: 'who may come at all',
+    words: words('security ip-whitelist list'),
+    schema: Whitelist,
+  },
+  {
+    name: 'take off that list what is not on it',
+    words: words('security ip-whitelist remove 192.0.2.0/24'),
+    fails: 'NETWORK_NOT_LISTED',
   },
   {
     name: 'rotate with grace',
@@ -444,7 +461,10 @@ function comparable(value: unknown, home: TestDir | undefined): unknown {
     .replaceAll(/"latency_ms":\d+/g, '"latency_ms":"<ms>"')
     .replaceAll(/(API key \\")[0-9A-Za-z]{8}\\"/g, '$1<id>\\"')
     // A proxy that runs has its rows, and its start is on record.
-    .replaceAll(/(active_proxy_handles|audit_logs|engine_health_logs|proxy_profiles) \d+/g, '$1 <n>')
+    .replaceAll(
+      /(active_proxy_handles|audit_logs|engine_health_logs|proxy_profiles|rate_limit_states) \d+/g,
+      '$1 <n>',
+    )
     .replaceAll(/"\d+ saved"/g, '"<n> saved"')
     .replaceAll(/"\d+ rows, as they were written"/g, '"<n> rows, as they were written"')
     .replaceAll(
@@ -498,7 +518,15 @@ test('every verb that reads or changes state is among the steps, or is tested el
   const elsewhere = [
     ...audit,
     ...alerts.map((verb) => `security alerts ${verb}`),
+    ...['show', 'get', 'set', 'edit', 'validate', 'history', 'rollback'].map(
+      (verb) => `security policy ${verb}`,
+    ),
+    'security ip-whitelist add',
+    ...['list', 'show', 'add', 'unblock', 'clear'].map((verb) => `security ip-blocklist ${verb}`),
+    ...['intrusion', 'anomaly', 'stats'].map((verb) => `security ${verb}`),
     'security exposure',
+    // It prints what is compiled in, and asks nobody.
+    'security policy schema',
     'up',
     'chat',
     'admin token',

@@ -328,6 +328,7 @@ describe('reload', () => {
       status: 'reloaded',
       changed: ['proxy.port', 'proxy.max_connections'],
       restart_required: ['proxy.port'],
+      policy_version: 1,
     });
     toml('[proxy]\nmax_connections = "many"\n');
     expect(await errorOf(home.env, ['proxy', 'reload', '--all'])).toMatchObject({

@@ -124,9 +124,17 @@ test('the owner sees who it is and why', async () => {
 test('the owner bans and lifts while FLM runs, at once', async () => {
   await blocklist('add', '203.0.113.0/24', '--reason', 'noise', '--for', '1h');
   expect(await statusAt('/v1/models', '203.0.113.9', key)).toBe(403);
-  expect(await blocklist('unblock', '203.0.113.0/24')).toEqual({ ip: '203.0.113.0/24', unblocked: true });
+  expect(await blocklist('unblock', '203.0.113.0/24')).toEqual({
+    ip: '203.0.113.0/24',
+    unblocked: true,
+    still_blocked_by: null,
+  });
   expect(await statusAt('/v1/models', '203.0.113.9', key)).toBe(200);
-  expect(await blocklist('unblock', GUESSER)).toEqual({ ip: GUESSER, unblocked: true });
+  expect(await blocklist('unblock', GUESSER)).toEqual({
+    ip: GUESSER,
+    unblocked: true,
+    still_blocked_by: null,
+  });
   expect(await statusAt('/v1/models', GUESSER)).toBe(401);
   for (const words of [
     ['add', '127.0.0.1'],

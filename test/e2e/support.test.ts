@@ -171,7 +171,7 @@ test('a support bundle holds what helps and nothing that is private', async () =
       for (const secret of secrets)
         expect([name, secret, text.includes(secret)]).toEqual([name, secret, false]);
     }
-    const told = await dataOf(env, ['security', 'audit-logs', 'list', '--type', 'support.bundled']);
+    const told = await dataOf(env, ['security', 'audit-logs', 'list', '--event-type', 'support.bundled']);
     expect(isRecord(told) && Array.isArray(told.items) ? told.items.length : 0).toBe(1);
     // What helps is still in it.
     expect(bytes.join('\n')).toContain('203.0.113.***');

@@ -1,4 +1,5 @@
 /** The table of limits in memory: what one process has written is there for the next, whatever became of the first. */
+import { WINDOW_MS } from '../../src/admission/limits/meter';
 import type { LimitRow, LimitRows } from '../../src/admission/limits/model';
 
 export interface MemoryRows extends LimitRows {
@@ -12,7 +13,7 @@ export interface MemoryRows extends LimitRows {
 export function memoryRows(): MemoryRows {
   const rows = new Map<string, LimitRow>();
   const writes = { count: 0, rows: 0 };
-  let isAtWork = false;
+  let sharedUntilMs = Number.NEGATIVE_INFINITY;
   function put(some: readonly LimitRow[]): void {
     for (const row of some) rows.set(`${row.unit}:${row.subject}`, row);
   }
@@ -24,10 +25,8 @@ export function memoryRows(): MemoryRows {
     writes,
     isFull: false,
     load(nowMs) {
-      const isExact = !isAtWork;
-      isAtWork = true;
       purge(nowMs);
-      return { rows: [...rows.values()], isExact };
+      return { rows: [...rows.values()], isShared: nowMs < sharedUntilMs };
     },
     write(some) {
       if (this.isFull) throw new Error('the disk is full');
@@ -36,9 +35,10 @@ export function memoryRows(): MemoryRows {
       put(some);
     },
     purge,
-    finish(some) {
+    handOver(some, nowMs) {
       put(some);
-      isAtWork = false;
+      sharedUntilMs = nowMs + WINDOW_MS;
     },
+    finish: put,
   };
 }

@@ -4,6 +4,7 @@ import { ALERT_EVENTS, ALERT_SEVERITIES, type AlertRuleInput } from '../../../sr
 import { withBackend } from '../../backend';
 import { wordOf } from '../../choice';
 import { command } from '../../command';
+import { inFlags } from '../../flag-names';
 import { wholeNumber } from '../../numbers';
 import { rulesText } from './text';
 
@@ -55,10 +56,20 @@ export default command({
       ...(targets.length === 0 ? {} : { targets: [...targets] }),
       ...(args.on === true ? { enabled: true } : args.off === true ? { enabled: false } : {}),
     };
-    const rule = await withBackend(cli, (backend) => backend.alerts.setRule(args.id, input));
+    const rule = await withBackend(cli, (backend) =>
+      inFlags(FLAGS, () => backend.alerts.setRule(args.id, input)),
+    );
     cli.result(rule, () => rulesText([rule]));
   },
 });
+
+/** What the admin API calls its options. */
+const FLAGS = {
+  event_type: '--event-type',
+  severity: '--severity',
+  threshold: '--threshold',
+  targets: '--target',
+} as const;
 
 function thresholdIn(text: string): number | null {
   return text === 'none' ? null : wholeNumber('threshold', text, { min: 1, max: 1_000_000 });

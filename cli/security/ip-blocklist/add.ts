@@ -22,6 +22,11 @@ export default command({
       valueHint: '1h',
       description: `How long: ${DURATION}. Default: until you lift it.`,
     },
+    force: {
+      type: 'boolean',
+      description:
+        'Also a network from which somebody used FLM in the last hour, or one wider than /8 (IPv6: /16).',
+    },
   },
   examples: [
     'flm security ip-blocklist add 203.0.113.7 --reason "tries keys"',
@@ -32,6 +37,7 @@ export default command({
       ip: args.ip,
       ...(args.reason === undefined ? {} : { reason: args.reason }),
       ...(args.for === undefined ? {} : { for_s: parseDuration('--for', args.for, LENGTH) }),
+      ...(args.force === true ? { force: true } : {}),
     };
     const ban = await withBackend(cli, ({ security }) => security.ban(input));
     cli.result(ban, () => bannedText(ban));

@@ -1,6 +1,7 @@
 /** `flm security ip-blocklist unblock` */
 import { withBackend } from '../../backend';
 import { command } from '../../command';
+import { unbannedText } from '../text';
 
 export default command({
   about: 'Lift a ban. What the address did is forgotten.',
@@ -10,6 +11,6 @@ export default command({
   examples: ['flm security ip-blocklist unblock 203.0.113.7'],
   async run({ cli, args }) {
     const lifted = await withBackend(cli, ({ security }) => security.unban(args.ip));
-    cli.result(lifted, () => `${lifted.ip} is not banned any more.`);
+    cli.result(lifted, () => unbannedText(lifted));
   },
 });

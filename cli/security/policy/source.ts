@@ -39,8 +39,12 @@ export async function documentFrom(cli: Cli, { from, json, file }: Given): Promi
   if (from !== undefined && from !== '-' && from !== 'default')
     throw usage(`There is no policy "${from}"`, `To read it from a file: --file ${from}`);
   const piped = from === '-' || (from === 'default' && json === undefined && file === undefined);
-  if ([piped, json !== undefined, file !== undefined].filter(Boolean).length !== 1)
-    throw usage('A policy comes from one place', 'Give it as --json, as --file, or pipe it in and say -.');
+  const places = [piped, json !== undefined, file !== undefined].filter(Boolean).length;
+  if (places !== 1)
+    throw usage(
+      places === 0 ? 'There is no policy to read' : 'A policy comes from one place, and there are more',
+      'Give it as --json, as --file, or pipe it in and say -.',
+    );
   if (json !== undefined)
     return json.trimStart().startsWith('{') ? parse('--json', json) : parse(json, readText(json));
   if (file !== undefined && file !== '-') return parse(file, readText(file));

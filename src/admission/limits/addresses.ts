@@ -99,7 +99,7 @@ export function createAddresses({ capacity = CAPACITY, seed }: AddressesOptions)
     const place = placeOf(bucket);
     const startMs = placeStartMs[place] ?? 0;
     const count = placeCount[place] ?? 0;
-    if (nowMs - startMs < WINDOW_MS) meter.restore(startMs, count, Math.max(0, limit.burst - count));
+    if (nowMs - startMs < WINDOW_MS) meter.restore(startMs, count, Math.max(0, limit.burst - count), nowMs);
     return meter;
   }
 
@@ -116,7 +116,7 @@ export function createAddresses({ capacity = CAPACITY, seed }: AddressesOptions)
 
     restore(bucket, limit, startMs, count, nowMs) {
       const meter = meterOf(bucket, limit, nowMs);
-      meter.restore(startMs, count, 0);
+      meter.restore(startMs, count, 0, nowMs);
     },
 
     *busy() {

@@ -1,7 +1,7 @@
 /**
- * Limits in memory, and on disk as far as it takes to grant nothing twice. What is written is always ahead of what was
- * granted, by a quarter of a minute's units: within that nothing has to be written before a grant. A process that was killed
- * has granted at most what is written, or where nothing is written a quarter; the next one counts that as granted.
+ * Limits in memory, and on disk as far as it takes to grant nothing twice. The first grant of a window is written before
+ * anybody hears of it, and what is written is ahead of what was granted, by a quarter of a minute's units: within that
+ * nothing has to be written. A process that was killed has granted at most what is written, which the next one counts.
  */
 import type { Clock } from '../../contract';
 import type { Log } from '../../lib/log';
@@ -12,6 +12,7 @@ import {
   type LimitRow,
   type LimitRows,
   type LimitStore,
+  reserveOf,
   type Standing,
   type Unit,
   type Verdict,
@@ -70,8 +71,8 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
     try {
       return rows.load(clock.nowMs());
     } catch (error) {
-      log.warn('limits of the process before this one cannot be read: a quarter is taken as used', { error });
-      return { rows: [], isExact: false };
+      log.warn('limits of the process before this one cannot be read: they begin anew', { error });
+      return { rows: [], isShared: false };
     }
   }
 
@@ -82,37 +83,44 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
       kept[unit].set(subject, entry);
       return entry;
     }
-    entry.limit = limit;
     roll(entry, nowMs);
+    if (limit.burst > entry.limit.burst) entry.meter.grow(limit.burst - entry.limit.burst);
+    entry.limit = limit;
     return entry;
   }
 
   function roll({ meter, limit }: Kept, nowMs: number): void {
     // What another process counts by now, this one must not grant any more, and its bucket is not filled twice.
     const isOver = meter.roll(pausedMs === null ? limit : { ...limit, perMinute: 0 }, nowMs);
-    if (isOver) meter.written = pausedMs === null ? aheadOf(limit) : 0;
+    if (isOver) meter.written = 0;
+  }
+
+  /** Whether the process before this one may still grant what it kept for itself. */
+  function isShared(nowMs: number): boolean {
+    return restored.isShared && nowMs - startedMs < WINDOW_MS;
   }
 
   /** A meter for somebody who has none here: new, or as the process before this one left it. */
   function begin(subject: string, unit: Unit, limit: Limit, nowMs: number): Meter {
     const meter = new Meter(limit, nowMs);
-    meter.written = aheadOf(limit);
+    if (pausedMs !== null) meter.written = reserveOf(unit, limit);
     const name = `${unit}:${subject}`;
     const row = before.get(name);
     before.delete(name);
-    const ahead = aheadOf(limit);
     if (row !== undefined) {
       // A row whose start lies ahead was written by a clock that was set back since: the window counts from the start.
       const ageMs = Math.max(0, clock.nowMs() - (nowMs - startedMs) - row.startedAtMs);
-      meter.restore(startedMs - ageMs, row.count, -row.debt);
-      meter.roll(limit, startedMs);
-      // Its window is over, but the next one may have begun unwritten.
-      if (meter.count === 0 && !restored.isExact) meter.restore(startedMs, ahead, -row.debt);
-    } else if (!restored.isExact && nowMs - startedMs < WINDOW_MS) {
-      // At the seam of two windows a quarter of each may have been taken from the bucket.
-      meter.restore(startedMs, ahead, Math.max(0, limit.burst - 2 * ahead));
+      meter.restore(startedMs - ageMs, row.count, row.level, startedMs);
+      if (meter.roll(limit, startedMs)) {
+        meter.written = 0;
+        // The other process may have begun the next one.
+        if (isShared(nowMs)) meter.restore(startedMs, reserveOf(unit, limit), row.level, startedMs);
+      }
+    } else if (isShared(nowMs)) {
+      const reserve = reserveOf(unit, limit);
+      meter.restore(startedMs, reserve, limit.burst - reserve, startedMs);
     } else return meter;
-    if (meter.roll(limit, nowMs)) meter.written = ahead;
+    if (meter.roll(limit, nowMs)) meter.written = 0;
     return meter;
   }
 
@@ -132,7 +140,7 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
   function write(entries: readonly Kept[]): void {
     const nowMs = now();
     const wallMs = clock.nowMs();
-    keep(entries.map((entry) => rowOf(entry, entry.meter.count + aheadOf(entry.limit), nowMs, wallMs)));
+    keep(entries.map((entry) => rowOf(entry, aheadOf(entry.limit), nowMs, wallMs)));
     for (const { meter, limit } of entries) meter.written = meter.count + aheadOf(limit);
   }
 
@@ -144,6 +152,14 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
       // Whoever is let in is counted all the same; only what comes after a crash could be too much.
       if (isWritable) log.warn('limits cannot be written down: after a crash they begin anew', { error });
       isWritable = false;
+    }
+  }
+
+  function handOver(some: readonly LimitRow[]): void {
+    try {
+      rows.handOver(some, clock.nowMs());
+    } catch (error) {
+      log.warn('limits cannot be written down for the next process', { error });
     }
   }
 
@@ -208,8 +224,14 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
     },
 
     pause() {
-      write([...busy(now())]);
-      pausedMs = now();
+      const nowMs = now();
+      const wallMs = clock.nowMs();
+      const entries = [...busy(nowMs)];
+      const rest = ({ meter, unit, limit }: Kept) =>
+        Number.isFinite(meter.startMs) ? aheadOf(limit) : reserveOf(unit, limit);
+      handOver(entries.map((entry) => rowOf(entry, rest(entry), nowMs, wallMs)));
+      for (const entry of entries) entry.meter.written = entry.meter.count + rest(entry);
+      pausedMs = nowMs;
     },
 
     resume() {
@@ -221,15 +243,12 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
       const nowMs = now();
       const wallMs = clock.nowMs();
       pausedMs = Number.NEGATIVE_INFINITY;
-      const exact = [...busy(nowMs)].map((entry) => rowOf(entry, entry.meter.count, nowMs, wallMs));
-      // The one before this one may still serve: what it may grant is told on.
-      const isAlone = restored.isExact || nowMs - startedMs >= WINDOW_MS;
+      const exact = [...busy(nowMs)].map((entry) => rowOf(entry, 0, nowMs, wallMs));
       try {
         // Windows that nobody has asked about since the start are as they were.
-        if (isAlone) rows.finish([...exact, ...before.values()], wallMs);
-        else rows.write(exact, wallMs);
+        rows.finish([...exact, ...before.values()], wallMs);
       } catch (error) {
-        log.warn('limits could not be written down: the next start takes a quarter as used', { error });
+        log.warn('limits could not be written down: the next start takes a little more as used', { error });
       }
     },
 
@@ -242,14 +261,17 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
   };
 }
 
+/** `ahead`: units that may be granted before the next row is written. */
 function rowOf(
   { subject, unit, meter, limit }: Kept,
-  count: number,
+  ahead: number,
   nowMs: number,
   wallMs: number,
 ): LimitRow {
   // Between two windows the bucket alone counts on.
   const startedAtMs = Number.isFinite(meter.startMs) ? wallMs - (nowMs - meter.startMs) : wallMs - WINDOW_MS;
-  const untilMs = Math.max(meter.resetMs(limit, nowMs), startedAtMs + WINDOW_MS - wallMs);
-  return { subject, unit, startedAtMs, count, debt: meter.debt(), expiresAtMs: wallMs + untilMs };
+  const level = meter.level() - ahead;
+  const fullMs = Math.ceil(((limit.burst - level) * WINDOW_MS) / limit.perMinute);
+  const expiresAtMs = Math.max(wallMs + fullMs, startedAtMs + WINDOW_MS);
+  return { subject, unit, startedAtMs, count: meter.count + ahead, level, expiresAtMs };
 }

@@ -102,16 +102,22 @@ export class Meter {
     return this.startMs === NONE && this.#level >= burst * SCALE;
   }
 
-  /** What is owed, in units; 0 when nothing is. */
-  debt(): number {
-    return Math.max(0, -this.#level / SCALE);
+  /** What the bucket holds, in units; less than 0 is a debt. */
+  level(): number {
+    return this.#level / SCALE;
   }
 
-  /** Takes up a window that was begun before. The bucket holds `units`, which may be a debt. */
-  restore(startMs: number, count: number, units: number): void {
+  /** Takes up a window that was begun before. The bucket held `units` at `atMs`, which may be a debt. */
+  restore(startMs: number, count: number, units: number, atMs: number): void {
     this.startMs = startMs;
     this.count = count;
     this.written = count;
     this.#level = Math.floor(units * SCALE);
+    this.#atMs = atMs;
+  }
+
+  /** The bucket got larger: what it gained is there at once. */
+  grow(units: number): void {
+    this.#level += units * SCALE;
   }
 }

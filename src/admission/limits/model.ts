@@ -42,9 +42,17 @@ export interface LimitStore {
   settle(demand: Demand, window: number, actual: number): void | Promise<void>;
 }
 
-/** Units of which a quarter of a minute's may be granted before anything is written (memory.ts). */
+/** How far what is written is ahead of what was granted: a quarter of a minute's units (memory.ts). */
 export function aheadOf({ perMinute }: Limit): number {
   return Math.max(1, Math.floor(perMinute / 4));
+}
+
+/**
+ * What a process that was replaced may still grant to somebody of whom it has written nothing: a request that comes on a
+ * connection it has kept. The next process counts that as granted.
+ */
+export function reserveOf(unit: Unit, limit: Limit): number {
+  return unit === 'requests' ? 1 : aheadOf(limit);
 }
 
 /** What is kept of a window across restarts. */
@@ -55,8 +63,8 @@ export interface LimitRow {
   readonly startedAtMs: number;
   /** At least what was granted in it. */
   readonly count: number;
-  /** What the bucket owes, in units. */
-  readonly debt: number;
+  /** At most what the bucket holds, in units; less than 0 is a debt. */
+  readonly level: number;
   /** From when on nothing of it matters. */
   readonly expiresAtMs: number;
 }
@@ -64,13 +72,15 @@ export interface LimitRow {
 /** The table of them. Synchronous: what is granted next may depend on it. */
 export interface LimitRows {
   /**
-   * What is still valid, and whether the process before this one had the time to write down what it granted. From now on
-   * this one is at work.
+   * What is still valid, and whether a process that was replaced less than a minute ago may still serve those who are
+   * connected to it.
    */
-  load(nowMs: number): { readonly rows: readonly LimitRow[]; readonly isExact: boolean };
+  load(nowMs: number): { readonly rows: readonly LimitRow[]; readonly isShared: boolean };
   write(rows: readonly LimitRow[], nowMs: number): void;
   /** Takes out what has expired. */
   purge(nowMs: number): void;
+  /** Writes the last rows of one that goes on serving those who are connected, for a minute at most. */
+  handOver(rows: readonly LimitRow[], nowMs: number): void;
   /** Writes the last rows, which are exact. */
   finish(rows: readonly LimitRow[], nowMs: number): void;
 }

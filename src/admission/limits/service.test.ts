@@ -130,6 +130,20 @@ describe('an address', () => {
     expect(error.meta).toMatchObject({ subject: 'this address', limit: 4, retryAfterSeconds: 60 });
   });
 
+  test('of few at once is told as that', async () => {
+    setPolicy({ ip_rate_limit: { enabled: true, rpm: 100, burst: 2 } });
+    const limits = open();
+    limits.stranger(entrant());
+    limits.stranger(entrant());
+    const { message } = await errorOf(() => limits.stranger(entrant()));
+    expect(message).toBe('Too many requests: the limit of this address is 100 a minute, 2 at once.');
+    setPolicy({ ip_rate_limit: { enabled: true, rpm: 1 } });
+    const other = open();
+    other.stranger(entrant('192.0.2.7'));
+    const plain = await errorOf(() => other.stranger(entrant('192.0.2.7')));
+    expect(plain.message).toBe('Too many requests: the limit of this address is 1 a minute.');
+  });
+
   test('one IPv6 site is one address, and one that is gone is counted all the same', () => {
     setPolicy({ ip_rate_limit: { enabled: true, rpm: 2 } });
     const limits = open();

@@ -42,8 +42,11 @@ export interface Limits {
 
 /** What a request has taken. Closed once. */
 export interface Pass {
-  /** Gives its place back, and counts the tokens that were really used; null: nobody has told, so what was reserved stands. */
-  close(tokens: number | null): void;
+  /**
+   * Gives its place back, and counts the tokens that were really used; null: nobody has told, so what was reserved stands.
+   * At least `atLeast` count in either case.
+   */
+  close(tokens: number | null, atLeast?: number): void;
 }
 
 export interface LimitsOptions {
@@ -121,7 +124,7 @@ export function createLimits(options: LimitsOptions): Limits {
     const waitMs = addresses.take(bucket, limit, now());
     if (waitMs === 0) return;
     tell(id, 'address', 'requests', `address:${bucket}`);
-    throw tooMany('RATE_LIMITED', 'this address', limit.perMinute, waitMs);
+    throw tooMany('RATE_LIMITED', 'this address', limit, waitMs);
   }
 
   function tell(
@@ -157,7 +160,7 @@ export function createLimits(options: LimitsOptions): Limits {
       const isGlobal = subject === GLOBAL;
       tell(entrant.id, isGlobal ? 'global' : 'key', unit, isGlobal ? 'global' : `key:${subject}`);
       const code = unit === 'tokens' ? 'TOKENS_LIMITED' : 'RATE_LIMITED';
-      throw tooMany(code, isGlobal ? 'all clients together' : 'this key', limit.perMinute, verdict.waitMs);
+      throw tooMany(code, isGlobal ? 'all clients together' : 'this key', limit, verdict.waitMs);
     }
     const last = demands.at(-1);
     if (last === undefined || last.unit !== 'tokens' || last.cost === 0) return null;
@@ -174,13 +177,15 @@ export function createLimits(options: LimitsOptions): Limits {
     if (holder === null && reservation === null) return FREE_PASS;
     let isOpen = true;
     return {
-      close(tokens) {
+      close(tokens, atLeast = 0) {
         if (!isOpen) return;
         isOpen = false;
         if (holder !== null) leave(holder);
-        if (reservation === null || tokens === null) return;
+        if (reservation === null) return;
+        const { demand, window } = reservation;
+        const used = Math.max(tokens ?? demand.cost, atLeast);
         // Where the counts are elsewhere, nobody waits for them to be put right.
-        const settled = store.settle(reservation.demand, reservation.window, tokens);
+        const settled = used === demand.cost ? undefined : store.settle(demand, window, used);
         if (settled instanceof Promise)
           settled.catch((error: unknown) => log.warn('tokens could not be settled', { error }));
       },
@@ -208,7 +213,7 @@ export function createLimits(options: LimitsOptions): Limits {
         unit: 'strangers',
         startedAtMs,
         count,
-        debt: 0,
+        level: 0,
         expiresAtMs: startedAtMs + WINDOW_MS,
       });
     }
@@ -354,9 +359,10 @@ function quotaOf(demands: readonly Demand[], standings: readonly Standing[]): Qu
 function tooMany(
   code: 'RATE_LIMITED' | 'TOKENS_LIMITED',
   subject: string,
-  limit: number,
+  { perMinute: limit, burst }: Limit,
   waitMs: number,
 ): FlmError {
   const retryAfterSeconds = Math.min(MAX_RETRY_SECONDS, Math.ceil(waitMs / 1_000));
-  return new FlmError(code, { meta: { subject, limit, retryAfterSeconds } });
+  const allowance = burst < limit ? `${limit} a minute, ${burst} at once` : `${limit} a minute`;
+  return new FlmError(code, { meta: { subject, limit, allowance, retryAfterSeconds } });
 }

@@ -1,13 +1,13 @@
 /** The table rate_limit_states of security.db. */
-import { eq, lte, ne, sql } from 'drizzle-orm';
+import { lte, sql } from 'drizzle-orm';
 import { type SecurityDb, securitySchema } from '../../../db';
 import { isRecord, parseJson } from '../../lib/json';
+import { WINDOW_MS } from './meter';
 import type { LimitRow, LimitRows } from './model';
 
 const UNITS: ReadonlySet<unknown> = new Set<LimitRow['unit']>(['requests', 'tokens', 'strangers']);
-/** The row that is there while a process is at work: whoever finds it has not been told everything. */
-const AT_WORK = 'at work';
-const NEVER_MS = Number.MAX_SAFE_INTEGER;
+/** The row that is there for a minute after a process was replaced. */
+const REPLACED = 'replaced';
 
 export function createLimitRows(db: SecurityDb): LimitRows {
   const { rateLimitStates: table } = securitySchema;
@@ -48,13 +48,11 @@ export function createLimitRows(db: SecurityDb): LimitRows {
 
   return {
     load(nowMs) {
-      const atWork = db.select().from(table).where(eq(table.subject, AT_WORK)).all();
       db.delete(table).where(lte(table.expiresAtMs, nowMs)).run();
-      upsert.run({ subject: AT_WORK, stateJson: '{}', updatedAtMs: nowMs, expiresAtMs: NEVER_MS });
-      const rows = db.select().from(table).where(ne(table.subject, AT_WORK)).all();
+      const rows = db.select().from(table).all();
       return {
         rows: rows.flatMap((row) => rowIn(row) ?? []),
-        isExact: atWork.length === 0,
+        isShared: rows.some(({ subject }) => subject === REPLACED),
       };
     },
 
@@ -68,18 +66,23 @@ export function createLimitRows(db: SecurityDb): LimitRows {
       });
     },
 
-    finish(rows, nowMs) {
+    handOver(rows, nowMs) {
+      const replaced = { subject: REPLACED, stateJson: '{}', updatedAtMs: nowMs };
       db.transaction(() => {
         put(rows, nowMs);
-        db.delete(table).where(eq(table.subject, AT_WORK)).run();
+        upsert.run({ ...replaced, expiresAtMs: nowMs + WINDOW_MS });
       });
+    },
+
+    finish(rows, nowMs) {
+      db.transaction(() => put(rows, nowMs));
     },
   };
 }
 
-function recordOf({ subject, unit, startedAtMs, count, debt, expiresAtMs }: LimitRow, nowMs: number) {
-  const stateJson = JSON.stringify({ started_at: startedAtMs, count, debt });
-  const until = Math.min(Math.ceil(expiresAtMs), NEVER_MS);
+function recordOf({ subject, unit, startedAtMs, count, level, expiresAtMs }: LimitRow, nowMs: number) {
+  const stateJson = JSON.stringify({ started_at: startedAtMs, count, level });
+  const until = Math.min(Math.ceil(expiresAtMs), Number.MAX_SAFE_INTEGER);
   return { subject: `${unit}:${subject}`, stateJson, updatedAtMs: nowMs, expiresAtMs: until };
 }
 
@@ -89,14 +92,14 @@ function rowIn(record: typeof securitySchema.rateLimitStates.$inferSelect): Limi
   const unit = record.subject.slice(0, at);
   const state = parseJson(record.stateJson);
   if (!isRecord(state) || !UNITS.has(unit)) return null;
-  const { started_at: startedAtMs, count, debt } = state;
-  if (!isCount(startedAtMs) || !isCount(count) || !isCount(debt)) return null;
+  const { started_at: startedAtMs, count, level } = state;
+  if (!isCount(startedAtMs) || !isCount(count) || typeof level !== 'number') return null;
   return {
     subject: record.subject.slice(at + 1),
     unit: unit as LimitRow['unit'],
     startedAtMs,
     count,
-    debt,
+    level,
     expiresAtMs: record.expiresAtMs,
   };
 }

@@ -1,12 +1,12 @@
 /**
- * FLM's own HTTP/1.1 client for engines on plain HTTP and for unix sockets: a pool of connections per place. It exists
- * because fetch is most of what relaying costs (ADR 0005), and because it knows what fetch does not tell: whether a
- * connection was a used one, so that only a request the engine never saw is sent again.
+ * FLM's own HTTP/1.1 client for engines on plain HTTP, for unix sockets, and for everything that goes through a tunnel: a
+ * pool of connections per place. It exists because fetch is most of what relaying costs (ADR 0005), and because it knows
+ * what fetch does not tell: whether a connection was a used one, so that only a request the engine never saw is sent again.
  */
 import type { Cancel } from '../../contract';
 import { EgressError, translateFailure } from '../errors';
 import type { EgressRequest, EgressResponse } from '../transport';
-import { Connection, type Place, StaleConnection } from './connection';
+import { Connection, type Dial, type Place, StaleConnection } from './connection';
 
 export interface Http1Client {
   /** @throws EgressError; the signal's reason when it aborts. */
@@ -21,6 +21,20 @@ export interface Http1Limits {
   /** How long to wait for a host that does not answer at all. */
   readonly connectTimeoutMs: number;
 }
+
+/** Where a request through a tunnel is to end up. */
+export interface Destination {
+  /** A name, or an address without brackets. */
+  readonly hostname: string;
+  readonly port: number;
+  /** The name its certificate has to be for; null: it speaks plain HTTP. */
+  readonly tlsName: string | null;
+  /** What it is asked for. Nothing else shares its connections. */
+  readonly purpose: string;
+}
+
+/** Makes the way to a destination. With one, the client speaks HTTPS too. */
+export type Dialer = (destination: Destination) => Dial;
 
 const LIMITS: Http1Limits = { idleMs: 4_000, connectTimeoutMs: 10_000 };
 /**
@@ -43,7 +57,11 @@ interface Origin {
   readonly host: string;
 }
 
-export function createHttp1Client(monotonicMs: () => number, limits: Http1Limits = LIMITS): Http1Client {
+export function createHttp1Client(
+  monotonicMs: () => number,
+  limits: Http1Limits = LIMITS,
+  dialer: Dialer | null = null,
+): Http1Client {
   const pools = new Map<string, Idle[]>();
   const origins = new Map<string, Origin>();
   let sweeper: ReturnType<typeof setTimeout> | null = null;
@@ -103,15 +121,17 @@ export function createHttp1Client(monotonicMs: () => number, limits: Http1Limits
   }
 
   /** Where a URL leads, and what to ask for there. Most need no parsing: they are like one before. */
-  function locate({ url, unixSocket }: EgressRequest): { origin: Origin; target: string } {
-    const pathStart = url.indexOf('/', 'http://'.length);
+  function locate(request: EgressRequest): { origin: Origin; target: string } {
+    const { url } = request;
+    // A host has a character at least, so this finds the path behind https:// too.
+    const pathStart = url.indexOf('/', 'https://'.length);
     const target = url.slice(pathStart);
-    const known = pathStart === -1 ? undefined : origins.get(keyOf(url.slice(0, pathStart), unixSocket));
+    const known = pathStart === -1 ? undefined : origins.get(keyOf(url.slice(0, pathStart), request));
     if (known !== undefined && TARGET.test(target)) return { origin: known, target };
     const parsed = URL.parse(url);
-    if (parsed?.protocol !== 'http:')
-      throw new EgressError('other', 'its address is not a URL of plain HTTP');
-    const origin = originOf(parsed, unixSocket);
+    const speaks = parsed?.protocol === 'http:' || (parsed?.protocol === 'https:' && dialer !== null);
+    if (parsed === null || !speaks) throw new EgressError('other', 'its address is not a URL of plain HTTP');
+    const origin = originOf(parsed, request, dialer);
     if (origins.size >= MAX_ORIGINS) origins.clear();
     origins.set(origin.key, origin);
     return { origin, target: parsed.pathname + parsed.search };
@@ -146,16 +166,29 @@ export function createHttp1Client(monotonicMs: () => number, limits: Http1Limits
   };
 }
 
-function keyOf(start: string, unixSocket: string | undefined): string {
-  return unixSocket === undefined ? start : `${unixSocket} ${start}`;
+/** What has to be the same for a connection to be used again. */
+function keyOf(start: string, { unixSocket, tlsName, purpose }: EgressRequest): string {
+  if (unixSocket === undefined && tlsName === undefined && purpose === undefined) return start;
+  return `${unixSocket ?? ''} ${tlsName ?? ''} ${purpose ?? ''} ${start}`;
 }
 
-function originOf({ origin, hostname, host, port }: URL, unixSocket: string | undefined): Origin {
-  const place: Place =
-    unixSocket === undefined
-      ? { hostname: hostname.replace(/^\[(.*)\]$/, '$1'), port: port === '' ? 80 : Number(port) }
-      : { unix: unixSocket };
-  return { key: keyOf(origin, unixSocket), place, host };
+function originOf(parsed: URL, request: EgressRequest, dialer: Dialer | null): Origin {
+  return { key: keyOf(parsed.origin, request), place: placeOf(parsed, request, dialer), host: parsed.host };
+}
+
+function placeOf(
+  { hostname: name, port: text, protocol }: URL,
+  { unixSocket, tlsName, purpose = 'engine' }: EgressRequest,
+  dialer: Dialer | null,
+): Place {
+  if (unixSocket !== undefined) return { unix: unixSocket };
+  const hostname = name.replace(/^\[(.*)\]$/, '$1');
+  const secure = protocol === 'https:';
+  const port = text === '' ? (secure ? 443 : 80) : Number(text);
+  if (dialer === null) return { hostname, port };
+  // Certificates name hosts without the dot that ends a full name.
+  const certified = tlsName ?? hostname.replace(/\.$/, '');
+  return { dial: dialer({ hostname, port, tlsName: secure ? certified : null, purpose }) };
 }
 
 /** The request as it goes over the wire: a string while it is all ASCII before the body, else bytes. */

@@ -154,6 +154,37 @@ describe('a used one', () => {
   });
 });
 
+describe('before a request has left', () => {
+  test('nothing that comes is its answer, and it may leave on another connection', async () => {
+    let asked = 0;
+    await using server = await listenTcp((socket) => {
+      socket.on('data', () => {
+        asked++;
+        socket.write(OK);
+      });
+    });
+    const { connection } = newConnection();
+    await connection.open(placeOf(server), null);
+    await (await connection.send(REQUEST, null)).body.bytes();
+    const answer = connection.send(REQUEST, null);
+    connection.onData(Buffer.from(OK));
+    expect((await reasonOf(answer)) instanceof StaleConnection).toBe(true);
+    await server.deserted();
+    expect([connection.closed, asked]).toEqual([true, 1]);
+  });
+
+  test('one that cannot be written fails, and those that leave with it do not', async () => {
+    await using server = await listenTcp((socket) => void socket.on('data', () => socket.write(OK)));
+    const [broken, sound] = [newConnection().connection, newConnection().connection];
+    await Promise.all([broken.open(placeOf(server), null), sound.open(placeOf(server), null)]);
+    const reasons = [reasonOf(broken.send(Symbol() as never, null)), reasonOf(sound.send(REQUEST, null))];
+    expect(await reasons[0]).toBeInstanceOf(TypeError);
+    expect(await reasons[1]).toBe('no failure');
+    expect([broken.closed, sound.closed]).toEqual([true, false]);
+    sound.close(null);
+  });
+});
+
 describe('a sink that throws', () => {
   const half = 'HTTP/1.1 200 OK\r\n\r\nhalf';
 

@@ -1,4 +1,4 @@
-/** One TCP or unix-socket connection to an engine: carries one request at a time, and is used again while both sides agree. */
+/** One connection to an engine: carries one request at a time, and is used again while both sides agree. */
 import type { Socket } from 'bun';
 import type { Cancel } from '../../contract';
 import { EgressError, translateFailure } from '../errors';
@@ -6,8 +6,33 @@ import type { EgressResponse } from '../transport';
 import { type Flow, IncomingResponse } from './incoming';
 import { MalformedResponse, ResponseParser } from './parser';
 
-/** Where to connect to. */
-export type Place = { readonly hostname: string; readonly port: number } | { readonly unix: string };
+/** Where to connect to, or who does that. */
+export type Place =
+  | { readonly hostname: string; readonly port: number }
+  | { readonly unix: string }
+  | { readonly dial: Dial };
+
+/** What carries the bytes: a socket of the runtime, or one through a tunnel. */
+export interface Wire {
+  /** Returns how many bytes were taken; what was not is written again after `onDrain`. */
+  write(data: string | Uint8Array): number;
+  pause(): void;
+  resume(): void;
+  terminate(): void;
+}
+
+/** What is told of a wire. */
+export interface WireEvents {
+  /** Told as soon as there is something to terminate, and again when another wire takes its place. */
+  onOpen(wire: Wire): void;
+  onData(bytes: Uint8Array): void;
+  onDrain(): void;
+  onPeerEnd(): void;
+  onSocketClosed(error: unknown): void;
+}
+
+/** Connects by other means than a plain socket; resolves when a request can be sent. */
+export type Dial = (events: WireEvents) => Promise<void>;
 
 /** Thrown when a connection that had been idle broke before it said anything: the other side had closed it meanwhile. */
 export class StaleConnection extends EgressError {
@@ -16,7 +41,7 @@ export class StaleConnection extends EgressError {
   }
 }
 
-export class Connection implements Flow {
+export class Connection implements Flow, WireEvents {
   /** Requests it has carried. */
   uses = 0;
   readonly #onIdle: (connection: Connection) => void;
@@ -25,12 +50,14 @@ export class Connection implements Flow {
     onData: (bytes) => this.#incoming?.onData(bytes),
     onEnd: (reusable) => this.#finish(reusable),
   });
-  #socket: Socket<Connection> | null = null;
+  #socket: Wire | null = null;
   #incoming: IncomingResponse | null = null;
   #opening: PromiseWithResolvers<void> | null = null;
   /** Bytes of the request that the kernel has not taken yet. */
   #unsent: Uint8Array | null = null;
   #signal: Cancel | null = null;
+  /** Whether a request waits for the end of the turn. */
+  #isLeaving = false;
   /** Why it was closed, once it is; null inside when there was no more use for it. */
   #closed: { readonly reason: unknown } | null = null;
 
@@ -52,9 +79,7 @@ export class Connection implements Flow {
     this.#watch(signal);
     const opening = Promise.withResolvers<void>();
     this.#opening = opening;
-    // Bun.connect takes either kind of place; its types want to know which.
-    const target = place as { hostname: string; port: number };
-    Bun.connect({ ...target, socket: HANDLERS, data: this }).then(() => opening.resolve(), opening.reject);
+    connect(place, this).then(() => opening.resolve(), opening.reject);
     try {
       await opening.promise;
     } catch (error) {
@@ -77,13 +102,20 @@ export class Connection implements Flow {
     }
     this.#incoming = incoming;
     this.#watch(signal);
+    this.#isLeaving = true;
     leave(this, request);
     return incoming.response;
   }
 
-  /** Writes what `send` was given. */
+  /** Writes what `send` was given. Never throws: others leave in the same turn. */
   depart(request: string | Uint8Array): void {
-    if (this.#closed === null) this.#write(request);
+    this.#isLeaving = false;
+    if (this.#closed !== null) return;
+    try {
+      this.#write(request);
+    } catch (error) {
+      this.close(error);
+    }
   }
 
   pause(): void {
@@ -113,15 +145,17 @@ export class Connection implements Flow {
     this.close(this.#signal?.reason);
   }
 
-  onOpen(socket: Socket<Connection>): void {
-    this.#socket = socket;
-    if (this.#closed !== null) socket.terminate();
+  onOpen(wire: Wire): void {
+    this.#socket = wire;
+    if (this.#closed !== null) wire.terminate();
   }
 
   onData(bytes: Uint8Array): void {
     if (this.#closed !== null) return;
-    if (this.#incoming === null) {
-      this.close(new EgressError('malformed', 'it spoke without being asked'));
+    if (this.#incoming === null || this.#isLeaving) {
+      const unasked = new EgressError('malformed', 'it spoke without being asked');
+      // What is about to leave can leave on another.
+      this.close(this.uses > 1 ? new StaleConnection(unasked) : unasked);
       return;
     }
     try {
@@ -192,6 +226,13 @@ export class Connection implements Flow {
     this.#signal?.removeEventListener('abort', this);
     this.#signal = null;
   }
+}
+
+function connect(place: Place, connection: Connection): Promise<unknown> {
+  if ('dial' in place) return place.dial(connection);
+  // Bun.connect takes either kind of place; its types want to know which.
+  const target = place as { hostname: string; port: number };
+  return Bun.connect({ ...target, socket: HANDLERS, data: connection });
 }
 
 /** Requests that were made in this turn. They leave together: an engine is woken for each otherwise (ADR 0011). */

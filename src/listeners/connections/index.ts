@@ -7,6 +7,7 @@ import type { Bus } from '../../lib/bus';
 import { ipBucket, parseIpSet } from '../../lib/ip';
 import type { Log } from '../../lib/log';
 import type { CurrentPolicy } from '../../policy';
+import { ONION_PEER } from '../onion';
 import type { Connection } from './connection';
 import { createLimits } from './limits';
 import { openSockets } from './sockets';
@@ -21,10 +22,11 @@ export interface ConnectionsOptions {
   readonly config: () => { readonly 'proxy.max_connections': number };
   /** Reverse proxies: all their clients share one address. */
   readonly trustedProxies: () => readonly string[];
-  /** The ports of the proxies. */
+  /** The ports of the proxies, and those to which a tor leads the visitors of onion services. */
   readonly ports: () => readonly number[];
   /** Those of them that speak TLS. */
   readonly tlsPorts: () => readonly number[];
+  readonly onionPorts: () => readonly number[];
   /** False when no request from that port is under way. */
   readonly mayServe: (port: number) => boolean;
   /** Calls `visit` for the other end of every connection whose request is under way. */
@@ -53,7 +55,7 @@ const MAX_TOLD = 4_096;
 const RESERVED = 256;
 
 export function createConnections(options: ConnectionsOptions): Connections {
-  const { clock, bus, config, ports, tlsPorts, mayServe, visitServed, log } = options;
+  const { clock, bus, config, ports, tlsPorts, onionPorts, mayServe, visitServed, log } = options;
   const limits = createLimits(options);
   const sockets = openSockets();
   const cut = Object.fromEntries(CUT_REASONS.map((reason) => [reason, 0])) as Record<CutReason, number>;
@@ -99,8 +101,12 @@ export function createConnections(options: ConnectionsOptions): Connections {
       sockets,
       limits,
       maxOpen: () => maxOpen(sockets.most),
-      ports,
       tlsPorts,
+      ports: () => [...ports(), ...onionPorts()],
+      addressOf: ({ address, localPort }) => (onionPorts().includes(localPort) ? ONION_PEER : address),
+      // Many who have nothing to do with each other; with everything they have, half of the room is left to the others.
+      maxFrom: ({ address }, { maxPerAddress }) =>
+        address === ONION_PEER ? Math.max(maxPerAddress, maxOpen(sockets.most) / 2) : maxPerAddress,
       trusted: () => parseIpSet(options.trustedProxies()),
       bucketOf: (ip) => (ip.includes(':') ? ipBucket(ip) : ip),
       mayServe,

@@ -52,6 +52,8 @@ function start({ maxPerAddress = 256, maxOpen = 10_000 } = {}) {
     ports: () => ports,
     tlsPorts: () => [TLS_PORT],
     trusted: () => ({ has: () => false }),
+    addressOf: ({ address }) => address,
+    maxFrom: () => maxPerAddress,
     bucketOf: (ip) => ip,
     mayServe: (port) => served.has(port),
     visitServed(visit) {

@@ -3,10 +3,10 @@
  * take their answer, or are more than one source or all together may have. Whoever has a request under way is never cut
  * here, so among too many it hits those that have waited longest: an honest client asks as soon as it is connected.
  */
-import type { IpSet } from '../../lib/ip';
+import { type IpSet, parseIp } from '../../lib/ip';
 import { Connection, type Source, type State } from './connection';
 import type { Limits } from './limits';
-import type { Sockets } from './sockets';
+import type { Ends, Sockets } from './sockets';
 
 /** Why a connection was cut. */
 export const CUT_REASONS = [
@@ -28,13 +28,17 @@ export interface WatchOptions {
   readonly ports: () => readonly number[];
   /** Those of them where a word in the open would mean nothing. */
   readonly tlsPorts: () => readonly number[];
+  /** Who has come, for the other end of a connection as the system tells it. */
+  readonly addressOf: (ends: Ends) => string;
+  /** How many connections one source may have. */
+  readonly maxFrom: (source: Source, limits: Limits) => number;
   /** Who may have any number of connections, besides those that the policy names. */
   readonly trusted: () => IpSet;
   /** `ipBucket`, of an address that parseIp wrote. */
   readonly bucketOf: (ip: string) => string;
   /** False when no request from that port is under way. */
   readonly mayServe: (port: number) => boolean;
-  /** Calls `visit` for the other end of every connection whose request is under way. */
+  /** Calls `visit` for the other end of every connection whose request is under way, as the runtime writes it. */
   readonly visitServed: (visit: (address: string, port: number) => void) => void;
   readonly onCut: (reason: CutReason, connection: Connection) => void;
 }
@@ -120,11 +124,12 @@ export function createWatch(options: WatchOptions): Watch {
       entries[descriptor] = { identity, source: null };
       return null;
     }
-    const bucket = bucketOf(ends.address);
-    const source = sources.get(bucket) ?? { bucket, address: ends.address, open: 0 };
+    const address = options.addressOf(ends);
+    const bucket = bucketOf(address);
+    const source = sources.get(bucket) ?? { bucket, address, open: 0 };
     sources.set(bucket, source);
     const isPlain = !options.tlsPorts().includes(ends.localPort);
-    const from = { address: ends.address, peerPort: ends.peerPort, source, isPlain };
+    const from = { address, peerPort: ends.peerPort, source, isPlain };
     const connection = new Connection({ descriptor, identity }, from, nowMs, nowMs + limits.headerTimeoutMs);
     entries[descriptor] = connection;
     open++;
@@ -155,8 +160,9 @@ export function createWatch(options: WatchOptions): Watch {
     if (byPort.size === 0) return [...connections];
     const served = new Set<Connection>();
     visitServed((address, port) => {
+      // A listener on :: sees IPv4 clients as ::ffff:192.0.2.1.
       for (const connection of byPort.get(port) ?? [])
-        if (connection.address === address) served.add(connection);
+        if (connection.address === parseIp(address)) served.add(connection);
     });
     for (const connection of served) connection.isServed(nowMs);
     return connections.filter((connection) => !served.has(connection));
@@ -215,8 +221,8 @@ export function createWatch(options: WatchOptions): Watch {
       unserved(crowded.size === 0 ? [] : all.filter(({ source }) => crowded.has(source)), nowMs),
       ({ source }) => source,
     );
-    for (const own of ofCrowded.values()) {
-      for (const connection of worstOf(own.filter(isOld), own.length - limits.maxPerAddress)) {
+    for (const [source, own] of ofCrowded) {
+      for (const connection of worstOf(own.filter(isOld), own.length - options.maxFrom(source, limits))) {
         chosen.add(connection);
         surplus.push({ connection, reason: 'address_limit' });
       }
@@ -226,13 +232,13 @@ export function createWatch(options: WatchOptions): Watch {
       surplus.push({ connection, reason: 'total_limit' });
   }
 
-  function crowdedSources({ maxPerAddress, isExempt }: Limits): Set<Source> {
+  function crowdedSources(limits: Limits): Set<Source> {
     const crowded = new Set<Source>();
     let trusted: IpSet | null = null;
     for (const source of sources.values()) {
-      if (source.open <= maxPerAddress) continue;
+      if (source.open <= options.maxFrom(source, limits)) continue;
       trusted ??= options.trusted();
-      if (!trusted.has(source.address) && !isExempt(source.address)) crowded.add(source);
+      if (!trusted.has(source.address) && !limits.isExempt(source.address)) crowded.add(source);
     }
     return crowded;
   }

@@ -314,3 +314,28 @@ test('methods that no client uses count', () => {
   const facts = { ...factsOf(new Request('http://flm.example/'), 405), method: 'PROPFIND' };
   expect(DETECTORS.unusual_method.score(facts, new Standing('b', 0).note(facts, 0, 100))).toBe(10);
 });
+
+test.each([
+  ['a row of comments', `union${'/**/'.repeat(40)}x`],
+  ['braces', '{{'.repeat(2_000)],
+  ['comments that do not end', 'union/*'.repeat(580)],
+  ['words', 'union+all+order+by+or+cat+'.repeat(150)],
+  ['blanks', `union${'+'.repeat(4_000)}`],
+  ['the same part again', '/aaaa'.repeat(800)],
+])('is said at once, whatever a stranger sends to be thought about for long: %s', (_, text) => {
+  const standing = new Standing('203.0.113.1', 0);
+  const startMs = performance.now();
+  for (const target of [`/x?${text}`, `/${text}`])
+    for (let n = 0; n < 5; n++) {
+      const facts = factsOf(new Request(`http://flm.example${target}`), 404);
+      detect(facts, standing.note(facts, n, 100));
+    }
+  expect(performance.now() - startMs).toBeLessThan(100);
+});
+
+test('comments and braces hide nothing', () => {
+  expect(scoresOf([{ target: '/x?q=1/**/union/*a*b**//**/select/**/1', status: 404 }]).sql_injection).toBe(
+    20,
+  );
+  expect(scoresOf([{ target: '/x?q={{7*7}}', status: 404 }]).script_injection).toBe(20);
+});

@@ -2,7 +2,7 @@
 import type { Detector } from './detector';
 
 const SCRIPTS =
-  /<\s*(?:script|img|svg|iframe|body|object)\b|javascript:|\bon(?:error|load|click)\s*=|\$\{jndi:|\{\{.*?\}\}|<\?php|\$\(\w+|\b(?:cat|wget|curl|nc|bash)(?:\s|\+|\$\{ifs\})+[-/h]/;
+  /<\s*(?:script|img|svg|iframe|body|object)\b|javascript:|\bon(?:error|load|click)\s*=|\$\{jndi:|\{\{.{0,100}?\}\}|<\?php|\$\(\w+|\b(?:cat|wget|curl|nc|bash)(?:\s|\+|\$\{ifs\})+[-/h]/;
 
 export const scriptInjection: Detector = {
   kind: 'intrusion',

@@ -4,7 +4,9 @@ import { type Databases, openDatabases } from '../../../db';
 import { type AuditSpy, auditSpy } from '../../../test/support/audit';
 import { type TestDir, testDir } from '../../../test/support/data-dir';
 import { eventually } from '../../../test/support/eventually';
+import { listenSocks } from '../../../test/support/socks';
 import { codeOf, errorOf } from '../../../test/support/thrown';
+import { tunnelFixture } from '../../../test/support/tunnel';
 import { empty, type HookReceiver, receiveHooks } from '../../../test/support/webhooks';
 import { webhookVia } from '../../app/collector';
 import { createEgress, type Egress } from '../../egress';
@@ -287,6 +289,39 @@ describe('a receiver that does not take it', () => {
     expect(await states(alerts)).toEqual([['sent', 2, null]]);
   });
 
+  test('waits while the tunnel that everything leaves through is down, and arrives when it is back', async () => {
+    let socks = await listenSocks({
+      lead: () => ({ host: '127.0.0.1', port: Number(new URL(receiver.url).port) }),
+    });
+    const options = {
+      port: socks.port,
+      lead: () => ({ host: '127.0.0.1', port: Number(new URL(receiver.url).port) }),
+    };
+    await socks[Symbol.asyncDispose]();
+    const settings = { 'egress.mode': 'socks5', 'egress.socks5_endpoint': socks.endpoint } as const;
+    using fixture = tunnelFixture(settings, { 'hooks.flm.test': '127.0.0.1' });
+    egress = fixture.egress;
+    const alerts = open();
+    const target = await alerts.setTarget('ops', { url: 'http://hooks.flm.test/', allow_private: true });
+    receiver.publicKey = target.public_key ?? '';
+    await alerts.setRule('intrusion-critical', { targets: ['ops'] });
+    alerts.start();
+    await attack(alerts);
+    expect([receiver.received.length, fixture.lookedUp]).toEqual([0, []]);
+    expect(await states(alerts)).toEqual([['waiting', 1, expect.stringMatching(/./)]]);
+    socks = await listenSocks(options);
+    clock.advance(5_000);
+    await alerts.work();
+    expect([receiver.received.length, receiver.received[0]?.isSigned, fixture.lookedUp]).toEqual([
+      1,
+      true,
+      [],
+    ]);
+    expect(socks.requests.map(({ host }) => host)).toEqual(['hooks.flm.test']);
+    expect(await states(alerts)).toEqual([['sent', 2, null]]);
+    await socks[Symbol.asyncDispose]();
+  });
+
   test('waits three times as long each time, and is given up after a day, on record', async () => {
     const alerts = await watching();
     await alerts.setRule('policy', { event_type: 'policy', severity: 'low', targets: ['ops'] });
@@ -402,7 +437,10 @@ describe('a receiver that does not take it', () => {
     });
     await Promise.resolve();
     void alerts.work();
-    await eventually(() => other.received.length === 1 && receiver.received.length === 1);
+    const isSent = async () =>
+      (await alerts.deliveries({})).items.some(({ target, state }) => target === 'other' && state === 'sent');
+    // Its answer has to be there, too: what is stopped before that is sent again.
+    await eventually(async () => receiver.received.length === 1 && (await isSent()));
     await alerts.pause();
     expect((await states(alerts))[0]?.[0]).toBe('waiting');
     alerts.start();

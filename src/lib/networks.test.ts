@@ -1,7 +1,7 @@
 /** Networks of a policy: by the book, or with what to write instead. */
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { parseIp, parseIpSet } from '../lib/ip';
+import { parseIp, parseIpSet } from './ip';
 import { readNetwork } from './networks';
 
 describe('a network', () => {

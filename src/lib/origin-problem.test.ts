@@ -1,6 +1,6 @@
 /** Origins of a policy: those that a browser could send, and words for the others. */
 import { expect, test } from 'bun:test';
-import { originProblem } from './origins';
+import { originProblem } from './origin-problem';
 
 test.each([
   '*',

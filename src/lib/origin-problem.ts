@@ -1,5 +1,5 @@
 /** Entries of cors.allowed_origins: whether a browser could ever send such an origin (RFC 6454 §6.2), and if not, why. */
-import { parseIp } from '../lib/ip';
+import { parseIp } from './ip';
 
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i;
 const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;

@@ -1,6 +1,6 @@
-/** Addresses and networks as a policy holds them: what is wrong with one, and how it is written by the book. */
+/** Addresses and networks as an owner writes them: what is wrong with one, and how it is written by the book. */
 import ipaddr from 'ipaddr.js';
-import { parseIp } from '../lib/ip';
+import { parseIp } from './ip';
 
 export type NetworkReading =
   | { readonly network: string; readonly problem: null }
@@ -29,6 +29,14 @@ export function readNetwork(text: string): NetworkReading {
   if (network !== `${ip}/${prefix}`)
     return wrong(`"${text}" has host bits: the network is ${network}, the address alone ${ip}`);
   return { network: prefix === width ? ip : network, problem: null };
+}
+
+/** The same for what takes several. @throws TypeError naming the first that is not by the book */
+export function checkNetworks(entries: readonly string[]): void {
+  for (const entry of entries) {
+    const { problem } = readNetwork(entry);
+    if (problem !== null) throw new TypeError(problem);
+  }
 }
 
 function mappedProblem(text: string, ip: string, bits: number): string {
