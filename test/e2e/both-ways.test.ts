@@ -538,6 +538,9 @@ test('every verb that reads or changes state is among the steps, or is tested el
     ...['list', 'stats', 'refusals', 'export', 'verify', 'erase'].map((verb) => `activity ${verb}`),
     ...['start', 'stop', 'status', 'reload', 'restart'].map((verb) => `proxy ${verb}`),
     ...['install', 'uninstall', 'status'].map((verb) => `service ${verb}`),
+    // Tunnels and onion services need a SOCKS server and a tor: egress.test.ts, and test/slow/tor.test.ts.
+    ...['status', 'test', 'login set', 'login remove'].map((verb) => `egress ${verb}`),
+    ...['status', 'rotate', 'remove'].map((verb) => `proxy onion ${verb}`),
   ];
   const verbs = (await everyCommand()).map((command) => command.name);
   expect(verbs.filter((verb) => !tested.includes(verb) && !elsewhere.includes(verb))).toEqual([]);
