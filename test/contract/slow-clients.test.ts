@@ -193,8 +193,8 @@ describe.concurrent.skipIf(process.platform !== 'linux')('slow requests', () => 
     const client = await connect();
     client.pause();
     client.send(`GET /big HTTP/1.1\r\n${HEAD}\r\n`);
-    await until(() => watched.cut.unread_answer === 1, 4_000);
-  });
+    await until(() => watched.cut.unread_answer === 1, 20_000);
+  }, 30_000);
 });
 
 describe.concurrent.skipIf(process.platform !== 'linux')('never cut', () => {
