@@ -538,6 +538,11 @@ test('every verb that reads or changes state is among the steps, or is tested el
     ...['list', 'stats', 'refusals', 'export', 'verify', 'erase'].map((verb) => `activity ${verb}`),
     ...['start', 'stop', 'status', 'reload', 'restart'].map((verb) => `proxy ${verb}`),
     ...['install', 'uninstall', 'status'].map((verb) => `service ${verb}`),
+    // certs.test.ts
+    ...['install-ca', 'uninstall-ca', 'ca status', 'ca export', 'ca rotate'].map(
+      (verb) => `security ${verb}`,
+    ),
+    ...['list', 'import', 'remove'].map((verb) => `security certificates ${verb}`),
     // Tunnels and onion services need a SOCKS server and a tor: egress.test.ts, and test/slow/tor.test.ts.
     ...['status', 'test', 'login set', 'login remove'].map((verb) => `egress ${verb}`),
     ...['status', 'rotate', 'remove'].map((verb) => `proxy onion ${verb}`),
