@@ -361,7 +361,7 @@ test('a saved proxy whose port somebody took is named by flm check, and comes ba
   await dataOf(home.env, ['proxy', 'start', '--port', String(other)]);
   for (const { pid } of partsOf(home)) process.kill(pid, 'SIGKILL');
   await eventually(() => partsOf(home).length === 0);
-  const squatter = Bun.listen({ hostname: '127.0.0.1', port: other, socket: { data() {} } });
+  const squatter = await listenOn(other);
   try {
     await dataOf(home.env, ['proxy', 'start']);
     expect((await fetch(`${daemon.url}/health`)).status).toBe(200);
@@ -369,7 +369,7 @@ test('a saved proxy whose port somebody took is named by flm check, and comes ba
     expect(report.stdout).toContain(`proxy proxy-${other}`);
     expect(report.stdout).toContain('it does not run');
   } finally {
-    squatter.stop(true);
+    squatter.stop();
   }
   await eventually(
     async () => JSON.stringify(await idsOf(home)).includes(`"proxy-${other}","running"`),
@@ -387,3 +387,17 @@ test('restart without a hand-over starts the same proxies in a new process', asy
   });
   expect(only(home, 'serve')).not.toBe(before);
 });
+
+/** The system frees the port of a process that was killed a moment after it. */
+async function listenOn(port: number): Promise<{ stop(): void }> {
+  const listeners: Bun.TCPSocketListener[] = [];
+  await eventually(() => {
+    try {
+      listeners.push(Bun.listen({ hostname: '127.0.0.1', port, socket: { data() {} } }));
+    } catch {
+      // Not yet.
+    }
+    return listeners.length > 0;
+  });
+  return { stop: () => listeners[0]?.stop(true) };
+}
