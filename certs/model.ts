@@ -141,6 +141,8 @@ export interface CertsApi {
 export interface Certs extends CertsApi {
   /** The certificates of a mode, which are kept up to date from now on. Its root is made where there is none. */
   source(mode: AuthorityMode): Promise<TlsContextSource>;
+  /** Whether clients that come to `host`, a DNS name or an address, are shown a certificate that holds it. At once. */
+  certifies(mode: AuthorityMode, host: string): boolean;
   /** The page that teaches people to trust the root of a mode, once there is one. */
   trustPage(mode: AuthorityMode): TrustPage;
   /** For metrics and checks, at once. */

@@ -5,6 +5,7 @@ import { openssl, openTestCerts } from '../test/support/certs';
 import { createTestCa } from '../test/support/test-ca';
 import { codeOf } from '../test/support/thrown';
 import { pemBlocks } from './certificate';
+import { OWN_NAME } from './names';
 
 const DAY_MS = 86_400_000;
 const OUTSIDE = 'permitted subtree violation';
@@ -24,7 +25,9 @@ describe('leaves', () => {
     await using box = await openTestCerts();
     const source = await box.certs.source('packaged-ca');
     for (const name of ['localhost', 'box7', 'box7.local', 'unknown.lan'])
-      expect(source.contextFor(name, '192.168.1.20').names).toEqual(['localhost', 'box7', 'box7.local']);
+      expect(source.contextFor(name, '192.168.1.20').names).toEqual([
+        ...['localhost', 'box7', 'box7.local', OWN_NAME],
+      ]);
   });
 
   test('are the same object until they are exchanged', async () => {

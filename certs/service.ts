@@ -20,7 +20,7 @@ import {
   type Finding,
   type RootView,
 } from './model';
-import { divide, namesOf } from './names';
+import { divide, namesOf, OWN_NAME, parseName, permittedFor } from './names';
 import type { CertStore, StoredCertificate, StoredRoot } from './store';
 import { createTrustPage } from './trust-page';
 
@@ -44,6 +44,8 @@ const OVERLAP_S = 30 * 86_400;
 
 /** What a listener is handed, and what of it changes. */
 interface Source extends TlsContextSource {
+  /** Whether a certificate holds that name or address. */
+  holds(name: string): boolean;
   use(leaves: readonly StoredCertificate[]): void;
   tell(): void;
 }
@@ -105,11 +107,15 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
     return {
       contextFor(serverName, address) {
         const found =
-          manual.find(serverName, address) ?? own.find(serverName, address) ?? otherwise(shown, serverName);
+          (serverName === OWN_NAME ? own.find(serverName, null) : null) ??
+          manual.find(serverName, address) ??
+          own.find(serverName, address) ??
+          otherwise(shown, serverName);
         if (found === undefined)
           throw new FlmError('INTERNAL_ERROR', { cause: new Error('no leaf was made') });
         return found;
       },
+      holds: (name) => own.find(name, null) !== null,
       onChange(listener) {
         listeners.add(listener);
         return () => listeners.delete(listener);
@@ -246,6 +252,16 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
         await reload();
         return source;
       });
+    },
+
+    certifies(mode, host) {
+      const name = parseName(host);
+      if (name === null) return false;
+      if (manual.find(name, null) !== null) return true;
+      const source = sources.get(mode);
+      if (source !== undefined) return source.holds(name);
+      const permitted = currentRoot(mode)?.permitted ?? permittedFor(machine(), configured());
+      return divide(namesOf(machine(), configured()), permitted).covered.includes(name);
     },
 
     trustPage: (mode) =>

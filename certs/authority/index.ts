@@ -8,7 +8,7 @@ import { FlmError } from '../../src/lib/errors';
 import { parseIp } from '../../src/lib/ip';
 import { datesOf, idOf, pemOf, readCertificate } from '../certificate';
 import type { AuthorityMode } from '../model';
-import { divide, type MachineNames, namesOf, permittedFor } from '../names';
+import { divide, type MachineNames, namesOf, OWN_NAME, permittedFor } from '../names';
 import type { Bridge, CertStore, StoredCertificate, StoredRoot } from '../store';
 // Types only: the code that makes certificates is loaded when one is made.
 import type { KeyedCertificate, Lifetime } from './issue';
@@ -79,7 +79,7 @@ export function createAuthority({ mode, store, clock, machine, configured }: Aut
    */
   async function wanted({ permitted, bridge }: StoredRoot): Promise<readonly Wanted[]> {
     const all = divide(namesOf(machine(), configured()), permitted).covered;
-    const named = all.filter((name) => parseIp(name) === null);
+    const named = [...new Set([...all.filter((name) => parseIp(name) === null), OWN_NAME])];
     if (bridge === null) return [named, all].map((names) => ({ names, bridge: null }));
     const old = (await rootsOfMode()).find(({ id }) => id === bridge.from);
     return [named, all].flatMap((names) => {

@@ -31,6 +31,7 @@ function proxy(listenAddr: string, more: Partial<ProxyView> = {}): ProxyView {
     status: 'running',
     running: true,
     last_error: null,
+    uncertified: [],
     endpoints: { localhost: null, local_network: null, local_networks: [], public: [] },
     acme_domain: null,
     egress: { mode: 'direct', fail_open: false, socks5_endpoint: null },
