@@ -266,6 +266,44 @@ describe('certificates that the owner brings', () => {
     for (const odd of ['', '.', '*', 'x'.repeat(300), '\0', '../etc']) expect(chosen(odd)).toBe(own);
   });
 
+  test('for localhost do not stand between FLM and its own clients, not even as a wildcard', async () => {
+    using ssl = openssl();
+    using ca = createTestCa();
+    await using box = await openTestCerts();
+    const source = await box.certs.source('packaged-ca');
+    const root = await box.certs.createCa({});
+    const brought = await box.certs.import(
+      input(ca.issue(`DNS:localhost,DNS:${OWN_NAME},DNS:*.flm.localhost`)),
+    );
+    expect(source.contextFor('localhost', null).id).toBe(brought.id);
+    const own = source.contextFor(OWN_NAME, '127.0.0.1');
+    expect(own.names).toContain(OWN_NAME);
+    expect(ssl.verify(root.certificate_pem, own.certificatePem, '-verify_hostname', OWN_NAME)).toBe('OK');
+  });
+
+  test('say what URLs can be shown: names that some certificate holds', async () => {
+    using ca = createTestCa();
+    await using box = await openTestCerts();
+    box.rename({ addresses: ['192.168.1.20', '203.0.114.5'] });
+    const answers = () =>
+      [
+        'localhost',
+        '192.168.1.20',
+        'box7.local',
+        '203.0.114.5',
+        '10.9.8.7',
+        'a.example.com',
+        'no name',
+      ].filter((host) => box.certs.certifies('packaged-ca', host));
+    const local = ['localhost', '192.168.1.20', 'box7.local'];
+    // Before there is a root, and with it.
+    expect(answers()).toEqual(local);
+    await box.certs.source('packaged-ca');
+    expect(answers()).toEqual(local);
+    await box.certs.import(input(ca.issue('DNS:*.example.com,IP:203.0.114.5')));
+    expect(answers()).toEqual([...local, '203.0.114.5', 'a.example.com']);
+  });
+
   test('change nothing when they are brought again, and go when they are removed', async () => {
     using ca = createTestCa();
     await using box = await openTestCerts();

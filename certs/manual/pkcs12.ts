@@ -7,6 +7,7 @@ import type { asn1 as Asn1, pkcs12 as Pkcs12 } from 'node-forge';
 import { FlmError } from '../../src/lib/errors';
 import { pemOf } from '../certificate';
 import type { CertificateInput } from '../model';
+import { shellWord } from '../trust-store/this-machine';
 
 /** SEQUENCE { INTEGER 3 …: what no certificate and no key begins with. */
 export function isPkcs12(bytes: Uint8Array): boolean {
@@ -93,7 +94,7 @@ function keyOf(der: Buffer): KeyObject {
 
 /** What openssl makes of any file, for `--cert`. */
 export function wayOut(file: string): string {
-  return `openssl pkcs12 -in ${file} -nodes -legacy -out bundle.pem`;
+  return `openssl pkcs12 -in ${shellWord(file)} -nodes -legacy -out bundle.pem`;
 }
 
 function invalid(reason: string, hint: string | null = null, cause?: unknown): FlmError {

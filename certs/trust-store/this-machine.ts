@@ -25,7 +25,8 @@ export function thisTrustMachine({ env, command }: ThisMachineOptions): TrustMac
       const program = words[0] === undefined ? null : Bun.which(words[0]);
       if (program === null) return { code: 127, output: `there is no ${words[0]} here` };
       const child = Bun.spawn([program, ...words.slice(1)], {
-        env: { ...env },
+        // What is FLM's own is no business of theirs: a passphrase may be among it.
+        env: Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('FLM_'))),
         stdin: 'ignore',
         stdout: 'pipe',
         stderr: 'pipe',
@@ -39,7 +40,8 @@ export function thisTrustMachine({ env, command }: ThisMachineOptions): TrustMac
   };
 }
 
-function shellWord(word: string): string {
+/** A word as a shell has to be given it. */
+export function shellWord(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }
 

@@ -100,6 +100,20 @@ describe('listeners', () => {
   );
 });
 
+test('an address that no certificate holds is said once, with what to do, and no URL leads there', async () => {
+  const found = await report({
+    proxies: () => [
+      proxy('0.0.0.0:8080', { mode: 'packaged-ca', https_port: 8081, uncertified: ['203.0.114.5'] }),
+    ],
+    addresses: () => SERVER,
+  });
+  const [first] = found.listeners;
+  expect(first).toMatchObject({ tls: true, verdict: 'warning', urls: [] });
+  expect(first?.advice).toMatch(
+    /^No certificate of FLM holds 203\.0\.114\.5,.*certificates import.*certs\.names.*ca rotate/,
+  );
+});
+
 test.each([
   [true, 0, 'ok', 'still needs a key'],
   [true, 2, 'ok', null],
