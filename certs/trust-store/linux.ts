@@ -1,7 +1,8 @@
 /** The system stores of Linux: a folder for roots of one's own, and a program that makes bundles of it (FLM-096, C20). */
-import { accessSync, chmodSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { FlmError } from '../../src/lib/errors';
+import { FlmError, reasonOf } from '../../src/lib/errors';
+import { writeFileAtomic } from '../../src/lib/files';
 import { pemBlocks, pemOf } from '../certificate';
 import { type ClosedStore, runOrThrow, type TrustMachine, type TrustRoot, type TrustStore } from './machine';
 
@@ -113,10 +114,11 @@ function requireWritable({ uid, asRoot }: TrustMachine, folder: string): void {
 /** Everybody has to be able to read it, whatever the umask. @throws IO_ERROR */
 function writePublic(path: string, text: string): void {
   try {
-    writeFileSync(path, text);
+    // On Debian a group may write to that folder: a link that lies there must not lead root elsewhere.
+    writeFileAtomic(path, text);
     chmodSync(path, 0o644);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new FlmError('IO_ERROR', { meta: { path, reason }, cause: error });
+    if (error instanceof FlmError) throw error;
+    throw new FlmError('IO_ERROR', { meta: { path, reason: reasonOf(error) }, cause: error });
   }
 }

@@ -2,11 +2,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -173,6 +175,19 @@ describe('a system store', () => {
     const [report] = await installRoots(machine, root, []);
     expect(report).toMatchObject({ result: 'failed', message: expect.stringContaining(machine.asRoot) });
     expect(readdirSync(join(dir, anchors))).toEqual(['company.crt']);
+  });
+
+  test('does not write where a link leads that somebody has laid there', async () => {
+    const machine = layout(anchors, bundle, update);
+    const victim = join(dir, 'victim');
+    writeFileSync(victim, 'untouched');
+    const own = join(dir, anchors, `flm-local-ca-${root.id.slice(0, 16)}.crt`);
+    symlinkSync(victim, own);
+    symlinkSync(victim, `${own}.${process.pid}.tmp`);
+    expect(results(await installRoots(machine, root, []))).toEqual([['system (Debian)', 'added']]);
+    expect(readFileSync(victim, 'utf8')).toBe('untouched');
+    expect([lstatSync(own).isFile(), lstatSync(own).mode & 0o777]).toEqual([true, 0o644]);
+    expect(readdirSync(join(dir, anchors)).length).toBe(2);
   });
 
   test('that is not there is left out, in words', async () => {
