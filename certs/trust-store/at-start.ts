@@ -44,7 +44,7 @@ export function createTrustCheck({ certs, dir, isAuto, machine, log }: TrustChec
       const ended = ofMode.filter(({ status }) => status === 'ended').map(asTrustRoot);
       for (const { store, result, message } of await installRoots(place, wanted, ended)) {
         const write = result === 'failed' ? log.warn : log.info;
-        write('the root of FLM and a store of this machine', { store, result, message });
+        write('the root of FLM and a store of this machine', { store, result, reason: message });
       }
       return;
     }
