@@ -10,12 +10,14 @@ export interface PageOptions {
   readonly url: string | null;
 }
 
+/** The fingerprint breaks after eight pairs, not within one: people compare it by eye. */
 const STYLE = `
 :root{color-scheme:light dark}
 body{font:1rem/1.6 system-ui,sans-serif;max-width:44rem;margin:0 auto;padding:1.5rem}
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem}
 code{font:1rem/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
-.fingerprint{display:block;padding:.75rem;border:2px solid;border-radius:.5rem}
+.fingerprint{display:block;width:24ch;word-break:break-all;padding:.75rem;border:2px solid;border-radius:.5rem}
+time{white-space:nowrap}
 .qr{background:#fff;padding:.5rem;width:11rem;height:11rem}
 .qr svg{width:100%;height:100%}
 a{font-weight:600}details{border-top:1px solid;padding:.5rem 0}summary{cursor:pointer;font-weight:600}

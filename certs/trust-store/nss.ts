@@ -86,16 +86,27 @@ function foldersIn(path: string): string[] {
 function storeOf(machine: TrustMachine, { name, path }: Database): TrustStore {
   const certutil = (...words: readonly string[]) => ['certutil', ...words, '-d', `sql:${path}`];
   const isThere = () => isDatabase({ name, path });
+  const isAt = async (nickname: string, root: TrustRoot) => {
+    const { code, output } = await machine.run(certutil('-L', '-a', '-n', nickname));
+    return code === 0 && isSame(output, root);
+  };
+
+  /** Under its own name, or under another one where somebody has put it there by hand; null: it is not there. */
+  async function find(root: TrustRoot): Promise<Listed | null> {
+    if (!isThere()) return null;
+    const entries = listedIn((await machine.run(certutil('-L'))).output);
+    const own = entries.filter(({ nickname }) => nickname === nicknameOf(root));
+    for (const entry of [...own, ...entries.slice(0, MAX_LOOKED_AT)])
+      if (await isAt(entry.nickname, root)) return entry;
+    return null;
+  }
+
   return {
     name,
     path,
 
     async has(root) {
-      if (!isThere()) return false;
-      const { code, output } = await machine.run(certutil('-L', '-a', '-n', nicknameOf(root)));
-      if (code !== 0 || !isSame(output, root)) return false;
-      const list = await machine.run(certutil('-L'));
-      return list.output.split('\n').some((line) => line.startsWith(nicknameOf(root)) && /\sCT?,/.test(line));
+      return /^CT?,/.test((await find(root))?.trust ?? '');
     },
 
     async add(root) {
@@ -109,14 +120,31 @@ function storeOf(machine: TrustMachine, { name, path }: Database): TrustStore {
     },
 
     async remove(root) {
-      if (!isThere()) return false;
-      const { code, output } = await machine.run(certutil('-L', '-a', '-n', nicknameOf(root)));
-      // Somebody else's may have that name.
-      if (code !== 0 || !isSame(output, root)) return false;
+      const found = await find(root);
+      if (found === null) return false;
+      if (found.nickname !== nicknameOf(root))
+        throw new Error(`it was put there by hand, as "${found.nickname}"; FLM removes only its own`);
       await runOrThrow(machine, certutil('-D', '-n', nicknameOf(root)));
       return true;
     },
   };
+}
+
+/** A line of certutil's list. */
+interface Listed {
+  readonly nickname: string;
+  /** For servers, mail and code: `C,,`. */
+  readonly trust: string;
+}
+
+/** Each is looked at by a program of its own. */
+const MAX_LOOKED_AT = 50;
+
+function listedIn(output: string): Listed[] {
+  return output.split('\n').flatMap((line) => {
+    const [, nickname, trust] = /^(\S.*?)\s+([a-zA-Z]*,[a-zA-Z]*,[a-zA-Z]*)\s*$/.exec(line) ?? [];
+    return nickname === undefined || trust === undefined ? [] : [{ nickname, trust }];
+  });
 }
 
 /** Unlike any other certificate's: two roots have two names, and one of FLM's never takes the place of another. */

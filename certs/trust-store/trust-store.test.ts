@@ -353,6 +353,36 @@ describe.skipIf(NO_CERTUTIL)('databases of browsers', () => {
     expect(before).toContain(root.commonName);
   });
 
+  test('that got the root by hand, under another name, say so and are not called empty', async () => {
+    const folder = database('.pki/nssdb');
+    Bun.spawnSync(['certutil', '-A', '-t', 'C,,', '-n', 'by hand', '-i', root.file, '-d', `sql:${folder}`]);
+    const before = listOf(folder);
+    expect(browsersIn(await installRoots(realMachine(), root, []))).toEqual([['Chromium', 'present']]);
+    const [, report] = await uninstallRoots(realMachine(), [root]);
+    expect(report).toMatchObject({ result: 'failed', message: expect.stringContaining('as "by hand"') });
+    expect(listOf(folder)).toBe(before);
+  });
+
+  test('may lie in folders with spaces and letters of any kind, and may have distrusted the root', async () => {
+    const folder = database('.mozilla/firefox/ab cd.日本 -n profile');
+    Bun.spawnSync([
+      'certutil',
+      '-A',
+      '-t',
+      'p,,',
+      '-n',
+      root.commonName,
+      '-i',
+      root.file,
+      '-d',
+      `sql:${folder}`,
+    ]);
+    const name = 'Firefox ab cd.日本 -n profile';
+    expect(browsersIn(await installRoots(realMachine(), root, []))).toEqual([[name, 'added']]);
+    expect(browsersIn(await installRoots(realMachine(), root, []))).toEqual([[name, 'present']]);
+    expect(browsersIn(await uninstallRoots(realMachine(), [root]))).toEqual([[name, 'removed']]);
+  });
+
   test('of another user are left to that user', async () => {
     database('.pki/nssdb');
     const machine = { ...realMachine(), uid: (process.getuid?.() ?? 0) + 1 };
