@@ -21,13 +21,13 @@ export function thisTrustMachine({ env, command }: ThisMachineOptions): TrustMac
     root: '/',
     asRoot: ['sudo', ...command].map(shellWord).join(' '),
     has: (program) => Bun.which(program) !== null,
-    async run(words) {
+    async run(words, input) {
       const program = words[0] === undefined ? null : Bun.which(words[0]);
       if (program === null) return { code: 127, output: `there is no ${words[0]} here` };
       const child = Bun.spawn([program, ...words.slice(1)], {
         // What is FLM's own is no business of theirs: a passphrase may be among it.
         env: Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('FLM_'))),
-        stdin: 'ignore',
+        stdin: input === undefined ? 'ignore' : new Blob([input]),
         stdout: 'pipe',
         stderr: 'pipe',
       });

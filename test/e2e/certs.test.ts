@@ -3,7 +3,7 @@
  * Chromium on a database of its own, and clients that trust one root or the other while it is rotated.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
@@ -23,6 +23,9 @@ import { listenTls } from '../support/tls';
 const NO_STORE =
   isImpossible('the store of roots of a system', lacksMounts()) ||
   isMissing('the store of roots of Debian', lacksProgram('update-ca-certificates'));
+const NO_JAVA =
+  isMissing("Java's store", lacksProgram('keytool')) ||
+  !existsSync('/etc/ca-certificates/update.d/jks-keystore');
 const NO_NSS = isMissing('databases of browsers', lacksProgram('certutil'));
 const NO_CHROMIUM = NO_NSS || isMissing('the certificate in a browser', lacksProgram('chromium'));
 
@@ -90,6 +93,11 @@ describe.skipIf(NO_STORE)('the store of this system', () => {
   let mounts: OwnMounts;
   beforeAll(async () => {
     mounts = await ownMounts();
+    // What it changes by itself, whoever runs it, has nothing to do with FLM.
+    await mounts.sh('update-ca-certificates');
+    await mounts.sh(
+      'ln -s /usr/share/ca-certificates/mozilla/ISRG_Root_X1.crt /etc/ssl/certs/laid-by-hand.pem',
+    );
   });
   afterAll(() => mounts[Symbol.asyncDispose]());
 
@@ -102,7 +110,7 @@ describe.skipIf(NO_STORE)('the store of this system', () => {
   const content = async () =>
     (
       await mounts.sh(
-        'cd /etc/ssl && find . /usr/local/share/ca-certificates \\( -type f -o -type l \\) ! -path "*/java/*" | sort | xargs sha256sum',
+        'cd /etc/ssl && find . /usr/local/share/ca-certificates /etc/ca-certificates.conf ! -path "*/java/*" -printf "%p %y %m %u %l\\n" | sort && find . /usr/local/share/ca-certificates /etc/ca-certificates.conf -type f ! -path "*/java/*" | sort | xargs sha256sum',
       )
     ).output;
 
@@ -127,6 +135,23 @@ describe.skipIf(NO_STORE)('the store of this system', () => {
     expect((await curl(server.port, 'localhost')).output).toContain('unable to get local issuer certificate');
     expect(await content()).toBe(before);
   }, 60_000);
+
+  test.skipIf(NO_JAVA)(
+    'Java trusts the root after install-ca, too, and no longer after uninstall-ca',
+    async () => {
+      using home = place();
+      const list = () =>
+        mounts.sh(
+          'keytool -list -keystore /etc/ssl/certs/java/cacerts -storepass changeit 2>/dev/null | grep -c flm-local-ca',
+        );
+      expect((await list()).output.trim()).toBe('0');
+      await run(home, 'install-ca');
+      expect((await list()).output.trim()).toBe('1');
+      expect((await run(home, 'uninstall-ca', '--yes')).code).toBe(0);
+      expect((await list()).output.trim()).toBe('0');
+    },
+    60_000,
+  );
 
   test('a rotation is followed by install-ca: the root that has ended goes, the new one comes', async () => {
     using home = place();
