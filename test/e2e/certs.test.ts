@@ -7,11 +7,15 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import type { StoreReport } from '../../certs';
+import { createCertStore, type StoreReport } from '../../certs';
+import { loadIssue } from '../../certs/authority/load';
+import { pemOf } from '../../certs/certificate';
+import { openDatabases } from '../../db';
 import { type App, openApp } from '../../src/app';
 import { systemClock } from '../../src/lib/clock';
 import { isRecord } from '../../src/lib/json';
 import { silentLog } from '../../src/lib/log';
+import { auditSpy } from '../support/audit';
 import type { TestDir } from '../support/data-dir';
 import { dataOf, errorOf, executable, flm, leftovers, parseResult, startFlm } from '../support/executable';
 import { testHome } from '../support/home';
@@ -65,6 +69,15 @@ async function open(home: TestDir): Promise<App> {
     running: false,
     lockWaitMs: 3_000,
   });
+}
+
+/** The keys that lie in its security.db. */
+async function keysOf({ paths, env }: TestDir) {
+  const databases = await openDatabases({ paths, env, clock: systemClock, lockWaitMs: 3_000 });
+  return {
+    store: createCertStore(databases.security, auditSpy()),
+    [Symbol.asyncDispose]: async () => databases.close(),
+  };
 }
 
 /** A server with the certificates that a listener would show: by name, and to who comes to an address. */
@@ -203,39 +216,41 @@ describe.skipIf(NO_STORE)('the store of this system', () => {
   }, 60_000);
 });
 
-describe.skipIf(NO_CHROMIUM)('headless Chromium', () => {
-  async function visit(home: Place, port: number, host = 'localhost'): Promise<string> {
-    const words = [
-      '--headless=new',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--no-first-run',
-      '--disable-background-networking',
-    ];
-    const child = Bun.spawn(
-      [
-        'chromium',
-        ...words,
-        `--user-data-dir=${join(home.home, 'chromium')}`,
-        '--dump-dom',
-        `https://${host}:${port}/`,
-      ],
-      {
-        env: { PATH: process.env.PATH, HOME: home.home },
-        stdin: 'ignore',
-        stdout: 'pipe',
-        stderr: 'pipe',
-      },
-    );
-    // The page, or on stderr why there is none.
-    const [dom, said] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-    ]);
-    await child.exited;
-    return dom === '' ? said : dom;
-  }
+/** The page, or why there is none; names lead to this machine. */
+async function visitWith(home: Place, port: number, host = 'localhost'): Promise<string> {
+  const words = [
+    '--headless=new',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--host-resolver-rules=MAP * 127.0.0.1',
+  ];
+  const child = Bun.spawn(
+    [
+      'chromium',
+      ...words,
+      `--user-data-dir=${join(home.home, 'chromium')}`,
+      '--dump-dom',
+      `https://${host}:${port}/`,
+    ],
+    {
+      env: { PATH: process.env.PATH, HOME: home.home },
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+    },
+  );
+  // The page, or on stderr why there is none.
+  const [dom, said] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  await child.exited;
+  return dom === '' ? said : dom;
+}
 
+describe.skipIf(NO_CHROMIUM)('headless Chromium', () => {
   /** Only the browser's database: the system's store is left alone. */
   const env = (home: Place) => ({ ...home.env, PATH: programsIn(home) });
 
@@ -243,26 +258,73 @@ describe.skipIf(NO_CHROMIUM)('headless Chromium', () => {
     using home = place();
     await dataOf(home.env, ['security', 'ca', 'export']);
     await using server = await serve(home);
-    expect(await visit(home, server.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
+    expect(await visitWith(home, server.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
     const installed = await dataOf(env(home), ['security', 'install-ca']);
     expect(results(installed)).toEqual([
       ['system', 'skipped'],
       ['Chromium', 'added'],
     ]);
-    const dom = await visit(home, server.port);
+    const dom = await visitWith(home, server.port);
     expect(dom).toContain('it works');
     expect(dom).not.toContain('ERR_CERT');
-    expect(await visit(home, server.port, '127.0.0.1')).toContain('it works');
+    expect(await visitWith(home, server.port, '127.0.0.1')).toContain('it works');
     // During a rotation it knows the old root only, and after install-ca the new one, too.
     await dataOf(home.env, ['security', 'ca', 'rotate']);
     await using rotated = await serve(home);
-    expect(await visit(home, rotated.port)).toContain('it works');
+    expect(await visitWith(home, rotated.port)).toContain('it works');
     await dataOf(env(home), ['security', 'install-ca']);
-    expect(await visit(home, rotated.port)).toContain('it works');
+    expect(await visitWith(home, rotated.port)).toContain('it works');
     await dataOf(env(home), ['security', 'uninstall-ca', '--yes']);
-    expect(await visit(home, rotated.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
-    expect(await visit(home, server.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
+    expect(await visitWith(home, rotated.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
+    expect(await visitWith(home, server.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
   }, 120_000);
+});
+
+describe.skipIf(NO_CHROMIUM)('a root whose key was stolen', () => {
+  /** What the thief makes with it. */
+  async function forge(home: TestDir, names: readonly string[]) {
+    const app = await open(home);
+    await app.certs.createCa({});
+    await app.close();
+    await using databases = await keysOf(home);
+    const [root] = await databases.store.roots();
+    if (root?.privateKey == null) throw new Error('there is no root');
+    const nowMs = Date.now();
+    const { makeLeaf } = await loadIssue();
+    const made = await makeLeaf({ certificate: root.certificate, privateKey: root.privateKey }, names, {
+      notBeforeMs: nowMs - 3_600_000,
+      notAfterMs: nowMs + 86_400_000,
+    });
+    return {
+      cert: pemOf('CERTIFICATE', made.certificate),
+      key: pemOf('PRIVATE KEY', made.privateKey),
+    };
+  }
+
+  test.each([
+    [['evil.example.com'], 'evil.example.com', false],
+    [['localhost', 'evil.example.com'], 'localhost', false],
+    [['*.com'], 'evil.com', false],
+    [['local.evil.com'], 'local.evil.com', false],
+    [['a.localhost'], 'a.localhost', true],
+  ])(
+    'opens no other name to Chromium that trusts it: %j for %s',
+    async (names, host, isTaken) => {
+      using home = place();
+      const { cert, key } = await forge(home, names);
+      await using server = await listenTls({ cert, key }, (socket) =>
+        socket.end('HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nit works'),
+      );
+      await dataOf({ ...home.env, PATH: programsIn(home) }, ['security', 'install-ca']);
+      const seen = await visitWith(home, server.port, host);
+      if (isTaken) expect(seen).toContain('it works');
+      else {
+        expect(seen).not.toContain('it works');
+        expect(seen).toContain('ERR_CERT');
+      }
+    },
+    60_000,
+  );
 });
 
 /** A folder with the programs that the browser's database takes, and not those of the system's store. */
