@@ -36,10 +36,12 @@ export function namesIn(certificate: X509Certificate): string[] {
   return [...new Set(names.filter((name) => name !== null))];
 }
 
+/** The common name of its subject; the whole subject, a part on each line, where there is none. */
 export function commonNameOf(certificate: X509Certificate): string {
   return /^CN=(.*)$/m.exec(certificate.subject)?.[1] ?? certificate.subject;
 }
 
+/** From when until when it is good, in milliseconds UTC. */
 export function datesOf(certificate: X509Certificate): { notBeforeMs: number; notAfterMs: number } {
   return { notBeforeMs: Date.parse(certificate.validFrom), notAfterMs: Date.parse(certificate.validTo) };
 }

@@ -24,6 +24,7 @@ import { divide, namesOf, OWN_NAME, parseName, permittedFor } from './names';
 import type { CertStore, StoredCertificate, StoredRoot } from './store';
 import { createTrustPage } from './trust-page';
 
+/** What the room is made of. */
 export interface CertsOptions extends CertsContext, Pick<AuthorityOptions, 'machine' | 'configured'> {
   readonly store: CertStore;
   readonly log: Log;
@@ -50,6 +51,10 @@ interface Source extends TlsContextSource {
   tell(): void;
 }
 
+/**
+ * The room over its store. From now on it looks at the machine every ten seconds, until `close`.
+ * @throws what the database throws
+ */
 export async function createCerts(options: CertsOptions): Promise<Certs> {
   const { store, clock, isOwner, log, machine, configured } = options;
   const authorities = {
@@ -310,7 +315,7 @@ function otherwise(leaves: readonly TlsMaterial[], serverName: string | null): T
   return serverName === null ? (leaves.find(hasAddress) ?? leaves[0]) : leaves[0];
 }
 
-/** From that time on listings and checks mention it. */
+/** As the admin API tells it, without its key. */
 function viewOf(stored: StoredCertificate, nowMs: number): CertificateView {
   const { id, mode, chainPem, names, notBeforeMs, notAfterMs, createdAtMs } = stored;
   const leftMs = notAfterMs - nowMs;

@@ -14,6 +14,7 @@ import type { Bridge, CertStore, StoredCertificate, StoredRoot } from '../store'
 import type { KeyedCertificate, Lifetime } from './issue';
 import { loadIssue } from './load';
 
+/** What an authority of one mode is made of. */
 export interface AuthorityOptions {
   readonly mode: AuthorityMode;
   readonly store: CertStore;
@@ -24,6 +25,7 @@ export interface AuthorityOptions {
   readonly configured: () => readonly string[];
 }
 
+/** A private authority: what may be asked of it (ADR 0014). Nothing is written by asking for `root`. */
 export interface Authority {
   /** The root that signs, or null. */
   root(): Promise<StoredRoot | null>;
@@ -51,6 +53,7 @@ const ROOT_NAMES = {
   'dev-selfsigned': 'FLM Dev Root CA',
 } as const satisfies Record<AuthorityMode, string>;
 
+/** The authority of `mode`, over what the store has of it. Makes nothing before it is asked to. */
 export function createAuthority({ mode, store, clock, machine, configured }: AuthorityOptions): Authority {
   async function rootsOfMode(): Promise<readonly StoredRoot[]> {
     return (await store.roots()).filter((root) => root.mode === mode);

@@ -3,6 +3,7 @@ import { qrSvg } from '../export/qr';
 import type { RootView } from '../model';
 import { FILES, type Language, PLATFORMS, WORDS, type Words } from './words';
 
+/** What the page shows, and to whom. */
 export interface PageOptions {
   readonly root: Pick<RootView, 'common_name' | 'fingerprint' | 'expires_at'>;
   readonly language: Language;
@@ -35,6 +36,7 @@ export function pagePolicy(): string {
   ].join('; ');
 }
 
+/** The whole document. Goes with the policy of `pagePolicy`. */
 export function trustPageHtml({ root, language, url }: PageOptions): string {
   const words: Words = WORDS[language];
   const other: Language = language === 'en' ? 'ja' : 'en';

@@ -10,6 +10,7 @@ import { installRoots, isTrustedBySystem, trustRootOf } from './index';
 import type { TrustMachine, TrustRoot } from './machine';
 import { layDown, rootFileIn } from './this-machine';
 
+/** What the look at a start needs. */
 export interface TrustCheckOptions {
   readonly certs: Pick<CertsApi, 'status'>;
   /** Where roots lie as files. */
@@ -20,6 +21,7 @@ export interface TrustCheckOptions {
   readonly log: Log;
 }
 
+/** The look at a start; each process takes it once. */
 export interface TrustCheck {
   /** A proxy of this mode listens. Looks at the store in the background, once; for roots that machines are made to trust. */
   begin(mode: AuthorityMode): void;
@@ -27,6 +29,7 @@ export interface TrustCheck {
   close(): Promise<void>;
 }
 
+/** Does nothing before `begin`, and throws nothing: what goes wrong is in the log. */
 export function createTrustCheck({ certs, dir, isAuto, machine, log }: TrustCheckOptions): TrustCheck {
   let work: Promise<void> | null = null;
 

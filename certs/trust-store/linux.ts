@@ -56,6 +56,7 @@ const LAYOUTS: readonly Layout[] = [
   },
 ];
 
+/** The store of the system that is found, or why there is none. */
 export function systemStore(machine: TrustMachine): TrustStore | ClosedStore {
   const at = (path: string) => join(machine.root, path);
   const layout = LAYOUTS.find(({ anchors, update }) => existsSync(at(anchors)) && machine.has(update[0]));

@@ -1,5 +1,6 @@
 /** What the stores of trusted roots need of a machine, so that tests can put another one in its place. */
 
+/** A machine with stores: where they are, who asks, and how programs are run there. */
 export interface TrustMachine {
   readonly platform: NodeJS.Platform;
   readonly uid: number;

@@ -1,5 +1,5 @@
 /** The databases of Firefox and Chromium on Linux (NSS): one per profile, also inside Snap and Flatpak. */
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pemBlocks } from '../certificate';
 import { type ClosedStore, runOrThrow, type TrustMachine, type TrustRoot, type TrustStore } from './machine';
@@ -65,7 +65,10 @@ function databasesOf(machine: TrustMachine, mayMake: boolean): Database[] {
   const { home } = machine;
   const shared = SHARED.map(([name, path]) => ({ name, path: join(home, path) })).filter(isDatabase);
   const profiles = PROFILES.flatMap(([name, path]) =>
-    foldersIn(join(home, path)).map((folder) => ({ name: `${name} ${basename(folder)}`, path: folder })),
+    [...new Set([...foldersIn(join(home, path)), ...profilesElsewhere(join(home, path))])].map((folder) => ({
+      name: `${name} ${basename(folder)}`,
+      path: folder,
+    })),
   ).filter(isDatabase);
   const isMissing = mayMake && !shared.some(({ name }) => name === 'Chromium') && CHROMIUMS.some(machine.has);
   const own = isMissing ? [{ name: 'Chromium', path: join(home, '.pki/nssdb') }] : [];
@@ -81,6 +84,16 @@ function foldersIn(path: string): string[] {
   return readdirSync(path)
     .map((name) => join(path, name))
     .filter((entry) => statSync(entry, { throwIfNoEntry: false })?.isDirectory() === true);
+}
+
+/** Profiles that lie where their owner wants them: `IsRelative=0` in profiles.ini, with an absolute path. */
+function profilesElsewhere(path: string): string[] {
+  const file = join(path, 'profiles.ini');
+  if (!existsSync(file)) return [];
+  return readFileSync(file, 'utf8')
+    .split(/^\[/m)
+    .filter((section) => /^IsRelative=0\s*$/m.test(section))
+    .flatMap((section) => /^Path=(\/.*)$/m.exec(section)?.[1]?.trim() ?? []);
 }
 
 function storeOf(machine: TrustMachine, { name, path }: Database): TrustStore {

@@ -6,6 +6,7 @@ import { ensurePrivateDir, writeFileAtomic } from '../../src/lib/files';
 import type { RootView } from '../model';
 import type { TrustMachine } from './machine';
 
+/** Who asks, and how this FLM was started. */
 export interface ThisMachineOptions {
   /** For the programs that are run, and for whose home it is. */
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -13,6 +14,7 @@ export interface ThisMachineOptions {
   readonly command: readonly string[];
 }
 
+/** The machine that this process runs on; its programs get the environment without what is FLM's own. */
 export function thisTrustMachine({ env, command }: ThisMachineOptions): TrustMachine {
   return {
     platform: process.platform,

@@ -315,6 +315,20 @@ describe.skipIf(NO_CERTUTIL)('databases of browsers', () => {
     expect(browsersIn(await uninstallRoots(machine, [root]))).toEqual(NAMES.map((name) => [name, 'absent']));
   });
 
+  test('are found where their owner has put them', async () => {
+    database('.mozilla/firefox/near.default');
+    const far = database('../elsewhere/my profile');
+    writeFileSync(
+      join(dir, 'home/.mozilla/firefox/profiles.ini'),
+      `[Profile1]\nName=far\nIsRelative=0\nPath=${far}\nDefault=1\n\n[Profile0]\nName=near\nIsRelative=1\nPath=near.default\n`,
+    );
+    expect(browsersIn(await installRoots(realMachine(), root, []))).toEqual([
+      ['Firefox near.default', 'added'],
+      ['Firefox my profile', 'added'],
+    ]);
+    expect(listOf(far)).toContain(root.commonName);
+  });
+
   test('of Chromium is made where it has not started yet, and not for taking something out', async () => {
     const machine = realMachine((program) => program === 'certutil' || program === 'chromium');
     expect(browsersIn(await uninstallRoots(machine, [root]))).toEqual([]);
