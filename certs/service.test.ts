@@ -339,6 +339,20 @@ describe('certificates that the owner brings', () => {
     expect(source.contextFor('api.example.com', null).id).toBe(long.id);
   });
 
+  test('that have expired give way to one that has not, and are shown where there is no other', async () => {
+    using ca = createTestCa();
+    await using box = await openTestCerts();
+    const source = await box.certs.source('packaged-ca');
+    const { id } = await box.certs.import(input(ca.issue('DNS:localhost,DNS:api.example.com', 10)));
+    const shownFor = (name: string) => source.contextFor(name, null).id;
+    expect([shownFor('localhost'), shownFor('api.example.com')]).toEqual([id, id]);
+    box.clock.advance(11 * DAY_MS);
+    await box.certs.check();
+    expect(shownFor('localhost')).not.toBe(id);
+    expect(shownFor('api.example.com')).toBe(id);
+    expect(box.certs.certifies('packaged-ca', 'api.example.com')).toBe(false);
+  });
+
   test('are watched: told once, two weeks before they end', async () => {
     using ca = createTestCa();
     await using box = await openTestCerts();

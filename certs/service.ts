@@ -67,6 +67,8 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
   /** Made once each: listeners keep what they make of them. */
   let materials = new Map<string, TlsMaterial>();
   let manual: Choice = choiceAmong([]);
+  /** Those of the owner that have expired: shown only where there is no other for the name. */
+  let ended: Choice = choiceAmong([]);
   let turn: Promise<unknown> = Promise.resolve();
   let isClosed = false;
   await reload();
@@ -82,13 +84,16 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
     [roots, certificates] = await Promise.all([store.roots(), store.certificates()]);
     // Where two have a name, the one that is good for longer.
     const brought = certificates.filter(({ mode }) => mode === 'manual').toReversed();
+    const nowMs = clock.nowMs();
     materials = new Map(
       brought.map((certificate) => [
         certificate.id,
         materials.get(certificate.id) ?? materialOf(certificate),
       ]),
     );
-    manual = choiceAmong([...materials.values()]);
+    const all = [...materials.values()];
+    manual = choiceAmong(all.filter(({ notAfterMs }) => notAfterMs > nowMs));
+    ended = choiceAmong(all.filter(({ notAfterMs }) => notAfterMs <= nowMs));
   }
 
   async function examine(): Promise<void> {
@@ -115,6 +120,7 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
           (serverName === OWN_NAME ? own.find(serverName, null) : null) ??
           manual.find(serverName, address) ??
           own.find(serverName, address) ??
+          ended.find(serverName, address) ??
           otherwise(shown, serverName);
         if (found === undefined)
           throw new FlmError('INTERNAL_ERROR', { cause: new Error('no leaf was made') });

@@ -32,31 +32,36 @@ export interface TrustCheck {
 /** Does nothing before `begin`, and throws nothing: what goes wrong is in the log. */
 export function createTrustCheck({ certs, dir, isAuto, machine, log }: TrustCheckOptions): TrustCheck {
   let work: Promise<void> | null = null;
+  const asTrustRoot = (view: RootView): TrustRoot => trustRootOf(view.certificate_pem, rootFileIn(dir, view));
 
   async function check(): Promise<void> {
     const ofMode = (await certs.status()).roots.filter(({ mode }) => mode === 'packaged-ca');
     const root = ofMode.find(({ status }) => status === 'current');
     if (root === undefined) return;
     const told = `${rootFileIn(dir, root)}.told`;
-    const asTrustRoot = (view: RootView): TrustRoot => trustRootOf(view.certificate_pem, layDown(dir, view));
     const wanted = asTrustRoot(root);
     const place = machine(wanted.file);
     const isTrusted = await isTrustedBySystem(place, wanted);
     if (isTrusted === true) return rmSync(told, { force: true });
-    if (isAuto) {
-      const ended = ofMode.filter(({ status }) => status === 'ended').map(asTrustRoot);
-      for (const { store, result, message } of await installRoots(place, wanted, ended)) {
-        const write = result === 'failed' ? log.warn : log.info;
-        write('the root of FLM and a store of this machine', { store, result, reason: message });
-      }
-      return;
-    }
+    if (isAuto) return install(place, root, ofMode);
     // A store that FLM cannot read says nothing either way.
     if (isTrusted === null || existsSync(told)) return;
+    layDown(dir, root);
     writeFileAtomic(told, '');
     log.info('this machine does not trust the root of FLM yet: flm security install-ca', {
       root: root.common_name,
     });
+  }
+
+  async function install(place: TrustMachine, root: RootView, ofMode: readonly RootView[]): Promise<void> {
+    const ended = ofMode.filter(({ status }) => status === 'ended');
+    // Programs of stores want files.
+    for (const view of [root, ...ended]) layDown(dir, view);
+    const reports = await installRoots(place, asTrustRoot(root), ended.map(asTrustRoot));
+    for (const { store, result, message } of reports) {
+      const write = result === 'failed' ? log.warn : log.info;
+      write('the root of FLM and a store of this machine', { store, result, reason: message });
+    }
   }
 
   return {

@@ -185,6 +185,7 @@ test('where no certificate holds the address, there is no request to paste, but 
     },
   ];
   const text = banner([engine(['small'])], key, { endpoints, proxies: [proxy] });
+  expect(text).toMatch(/^ {2}API +nowhere yet: no certificate holds 203\.0\.114\.5$/m);
   expect(text).not.toContain('curl');
   expect(text).not.toMatch(/https?:\/\/203/);
   expect(text.match(/No certificate of FLM holds 203\.0\.114\.5/g)?.length).toBe(1);

@@ -22,7 +22,7 @@ export function upText({ status, engines, key }: UpResult): string {
   const running = engines.items.filter((engine) => engine.status.status === 'running-healthy');
   const model = running[0]?.models[0];
   const rows: (readonly [string, string])[] = [
-    ...endpointRows(status),
+    ...endpointRows(status, proxy?.uncertified),
     ...(running.length === 0
       ? [['Engines', 'none yet: start one, or try one with "flm engines try"'] as const]
       : []),

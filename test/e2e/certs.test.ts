@@ -27,9 +27,12 @@ import { listenTls } from '../support/tls';
 const NO_STORE =
   isImpossible('the store of roots of a system', lacksMounts()) ||
   isMissing('the store of roots of Debian', lacksProgram('update-ca-certificates'));
-const NO_JAVA =
-  isMissing("Java's store", lacksProgram('keytool')) ||
-  !existsSync('/etc/ca-certificates/update.d/jks-keystore');
+const NO_JAVA = isMissing(
+  "Java's store",
+  existsSync('/etc/ca-certificates/update.d/jks-keystore')
+    ? lacksProgram('keytool')
+    : 'ca-certificates-java is not installed',
+);
 const NO_NSS = isMissing('databases of browsers', lacksProgram('certutil'));
 const NO_CHROMIUM = NO_NSS || isMissing('the certificate in a browser', lacksProgram('chromium'));
 

@@ -33,8 +33,8 @@ export default command({
     },
   },
   details: [
-    'FLM keeps a copy of both in its encrypted database, and no password. It checks that',
-    'they belong together, the chain, the dates, the names and the strength of the key.',
+    'FLM keeps a copy of both in its encrypted database, and no password. It checks',
+    'that they belong together, the chain, the dates, the names and the key.',
   ],
   examples: [
     'flm security certificates import --cert fullchain.pem --key privkey.pem',
