@@ -21,7 +21,8 @@ export function pemOf(label: 'CERTIFICATE' | 'PRIVATE KEY', der: Uint8Array): st
   return `-----BEGIN ${label}-----\n${lines.join('\n')}\n-----END ${label}-----\n`;
 }
 
-const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
+/** Up to the next dashes and no further: a text of many beginnings costs no more than it is long. */
+const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----)[\s\S])*-----END \1-----/g;
 
 /** The PEM blocks in a text, each with its label; what stands between them is of no account. */
 export function pemBlocks(text: string): { readonly label: string; readonly pem: string }[] {
@@ -35,10 +36,12 @@ export function namesIn(certificate: X509Certificate): string[] {
   return [...new Set(names.filter((name) => name !== null))];
 }
 
+/** The common name of its subject; the whole subject, a part on each line, where there is none. */
 export function commonNameOf(certificate: X509Certificate): string {
   return /^CN=(.*)$/m.exec(certificate.subject)?.[1] ?? certificate.subject;
 }
 
+/** From when until when it is good, in milliseconds UTC. */
 export function datesOf(certificate: X509Certificate): { notBeforeMs: number; notAfterMs: number } {
   return { notBeforeMs: Date.parse(certificate.validFrom), notAfterMs: Date.parse(certificate.validTo) };
 }

@@ -4,6 +4,7 @@ import { parseName } from './names';
 
 /** Certificates by exact name, found at once however many there are. */
 export interface Choice {
+  /** For a client that asked for `serverName`, or that asked for none and came to `address`; exact names before wildcards. */
   find(serverName: string | null, address: string | null): TlsMaterial | null;
 }
 

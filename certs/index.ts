@@ -1,6 +1,7 @@
 /** The certs room: private authorities, certificates that the owner brings, and the stores of those who have to trust them. */
 export { fingerprintOf } from './certificate';
 export { qrText } from './export/qr';
+export { type Given as GivenFile, unlock } from './manual/unlock';
 export {
   AUTHORITY_MODES,
   type AuthorityMode,
@@ -16,7 +17,7 @@ export {
   RootView,
   RotateCaInput,
 } from './model';
-export { type MachineNames, thisMachine } from './names';
+export { type MachineNames, OWN_NAME, thisMachine } from './names';
 export { createCerts } from './service';
 export { type CertStore, createCertStore } from './store';
 export { contentOf } from './trust-page';
@@ -29,3 +30,5 @@ export {
   trustRootOf,
   uninstallRoots,
 } from './trust-store';
+export { createTrustCheck, isAutoInstall } from './trust-store/at-start';
+export { layDown, thisTrustMachine } from './trust-store/this-machine';

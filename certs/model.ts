@@ -7,6 +7,7 @@ import { nullable, oneOf } from '../src/lib/schema';
 export const AUTHORITY_MODES = ['packaged-ca', 'dev-selfsigned'] as const;
 export type AuthorityMode = (typeof AUTHORITY_MODES)[number];
 
+/** Where a certificate comes from: a private authority, or `manual`, the owner. */
 export const CERTIFICATE_MODES = [...AUTHORITY_MODES, 'manual'] as const;
 export type CertificateMode = (typeof CERTIFICATE_MODES)[number];
 
@@ -138,9 +139,12 @@ export interface CertsApi {
   rotateCa(input: RotateCaInput): Promise<RootView>;
 }
 
+/** The room as the rest of FLM has it: what the owner can do, and what listeners, checks and metrics are handed. */
 export interface Certs extends CertsApi {
   /** The certificates of a mode, which are kept up to date from now on. Its root is made where there is none. */
   source(mode: AuthorityMode): Promise<TlsContextSource>;
+  /** Whether clients that come to `host`, a DNS name or an address, are shown a certificate that holds it. At once. */
+  certifies(mode: AuthorityMode, host: string): boolean;
   /** The page that teaches people to trust the root of a mode, once there is one. */
   trustPage(mode: AuthorityMode): TrustPage;
   /** For metrics and checks, at once. */
@@ -163,6 +167,7 @@ export interface Expiry {
   readonly notAfterMs: number;
 }
 
+/** Something that the owner ought to know, with the command that mends it. */
 export interface Finding {
   readonly level: 'warning' | 'error';
   readonly message: string;

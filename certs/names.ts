@@ -37,6 +37,12 @@ const LOCAL_NETWORKS = [
   'fe80::/10',
 ] as const;
 
+/**
+ * What FLM's own clients (`flm chat`) ask for: a name that only the private authority's certificates are shown for, whatever
+ * the owner has brought for `localhost`. Nobody else has a reason to use it.
+ */
+export const OWN_NAME = 'cli.flm.localhost';
+
 /** More than any client needs; a machine with thousands of container bridges must not get a certificate of a megabyte. */
 const MAX_NAMES = 100;
 

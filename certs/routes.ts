@@ -15,6 +15,7 @@ import {
 
 const params = t.Object({ id: t.String({ maxLength: 100 }) });
 
+/** The routes; none of their answers holds a key. */
 export function certsRoutes(certs: CertsApi, guard: ScopeGuard) {
   return new Elysia({ prefix: '/api/v1', tags: ['certificates'], ...STRICT })
     .use(guard)

@@ -5,6 +5,7 @@ import { openssl, openTestCerts } from '../test/support/certs';
 import { createTestCa } from '../test/support/test-ca';
 import { codeOf } from '../test/support/thrown';
 import { pemBlocks } from './certificate';
+import { OWN_NAME } from './names';
 
 const DAY_MS = 86_400_000;
 const OUTSIDE = 'permitted subtree violation';
@@ -24,7 +25,9 @@ describe('leaves', () => {
     await using box = await openTestCerts();
     const source = await box.certs.source('packaged-ca');
     for (const name of ['localhost', 'box7', 'box7.local', 'unknown.lan'])
-      expect(source.contextFor(name, '192.168.1.20').names).toEqual(['localhost', 'box7', 'box7.local']);
+      expect(source.contextFor(name, '192.168.1.20').names).toEqual([
+        ...['localhost', 'box7', 'box7.local', OWN_NAME],
+      ]);
   });
 
   test('are the same object until they are exchanged', async () => {
@@ -263,6 +266,44 @@ describe('certificates that the owner brings', () => {
     for (const odd of ['', '.', '*', 'x'.repeat(300), '\0', '../etc']) expect(chosen(odd)).toBe(own);
   });
 
+  test('for localhost do not stand between FLM and its own clients, not even as a wildcard', async () => {
+    using ssl = openssl();
+    using ca = createTestCa();
+    await using box = await openTestCerts();
+    const source = await box.certs.source('packaged-ca');
+    const root = await box.certs.createCa({});
+    const brought = await box.certs.import(
+      input(ca.issue(`DNS:localhost,DNS:${OWN_NAME},DNS:*.flm.localhost`)),
+    );
+    expect(source.contextFor('localhost', null).id).toBe(brought.id);
+    const own = source.contextFor(OWN_NAME, '127.0.0.1');
+    expect(own.names).toContain(OWN_NAME);
+    expect(ssl.verify(root.certificate_pem, own.certificatePem, '-verify_hostname', OWN_NAME)).toBe('OK');
+  });
+
+  test('say what URLs can be shown: names that some certificate holds', async () => {
+    using ca = createTestCa();
+    await using box = await openTestCerts();
+    box.rename({ addresses: ['192.168.1.20', '203.0.114.5'] });
+    const answers = () =>
+      [
+        'localhost',
+        '192.168.1.20',
+        'box7.local',
+        '203.0.114.5',
+        '10.9.8.7',
+        'a.example.com',
+        'no name',
+      ].filter((host) => box.certs.certifies('packaged-ca', host));
+    const local = ['localhost', '192.168.1.20', 'box7.local'];
+    // Before there is a root, and with it.
+    expect(answers()).toEqual(local);
+    await box.certs.source('packaged-ca');
+    expect(answers()).toEqual(local);
+    await box.certs.import(input(ca.issue('DNS:*.example.com,IP:203.0.114.5')));
+    expect(answers()).toEqual([...local, '203.0.114.5', 'a.example.com']);
+  });
+
   test('change nothing when they are brought again, and go when they are removed', async () => {
     using ca = createTestCa();
     await using box = await openTestCerts();
@@ -296,6 +337,20 @@ describe('certificates that the owner brings', () => {
     const long = await box.certs.import(input(ca.issue('DNS:api.example.com', 90)));
     await box.certs.import(input(ca.issue('DNS:api.example.com', 10)));
     expect(source.contextFor('api.example.com', null).id).toBe(long.id);
+  });
+
+  test('that have expired give way to one that has not, and are shown where there is no other', async () => {
+    using ca = createTestCa();
+    await using box = await openTestCerts();
+    const source = await box.certs.source('packaged-ca');
+    const { id } = await box.certs.import(input(ca.issue('DNS:localhost,DNS:api.example.com', 10)));
+    const shownFor = (name: string) => source.contextFor(name, null).id;
+    expect([shownFor('localhost'), shownFor('api.example.com')]).toEqual([id, id]);
+    box.clock.advance(11 * DAY_MS);
+    await box.certs.check();
+    expect(shownFor('localhost')).not.toBe(id);
+    expect(shownFor('api.example.com')).toBe(id);
+    expect(box.certs.certifies('packaged-ca', 'api.example.com')).toBe(false);
   });
 
   test('are watched: told once, two weeks before they end', async () => {

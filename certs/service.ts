@@ -20,10 +20,11 @@ import {
   type Finding,
   type RootView,
 } from './model';
-import { divide, namesOf } from './names';
+import { divide, namesOf, OWN_NAME, parseName, permittedFor } from './names';
 import type { CertStore, StoredCertificate, StoredRoot } from './store';
 import { createTrustPage } from './trust-page';
 
+/** What the room is made of. */
 export interface CertsOptions extends CertsContext, Pick<AuthorityOptions, 'machine' | 'configured'> {
   readonly store: CertStore;
   readonly log: Log;
@@ -44,10 +45,16 @@ const OVERLAP_S = 30 * 86_400;
 
 /** What a listener is handed, and what of it changes. */
 interface Source extends TlsContextSource {
+  /** Whether a certificate holds that name or address. */
+  holds(name: string): boolean;
   use(leaves: readonly StoredCertificate[]): void;
   tell(): void;
 }
 
+/**
+ * The room over its store. From now on it looks at the machine every ten seconds, until `close`.
+ * @throws what the database throws
+ */
 export async function createCerts(options: CertsOptions): Promise<Certs> {
   const { store, clock, isOwner, log, machine, configured } = options;
   const authorities = {
@@ -60,6 +67,8 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
   /** Made once each: listeners keep what they make of them. */
   let materials = new Map<string, TlsMaterial>();
   let manual: Choice = choiceAmong([]);
+  /** Those of the owner that have expired: shown only where there is no other for the name. */
+  let ended: Choice = choiceAmong([]);
   let turn: Promise<unknown> = Promise.resolve();
   let isClosed = false;
   await reload();
@@ -75,13 +84,16 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
     [roots, certificates] = await Promise.all([store.roots(), store.certificates()]);
     // Where two have a name, the one that is good for longer.
     const brought = certificates.filter(({ mode }) => mode === 'manual').toReversed();
+    const nowMs = clock.nowMs();
     materials = new Map(
       brought.map((certificate) => [
         certificate.id,
         materials.get(certificate.id) ?? materialOf(certificate),
       ]),
     );
-    manual = choiceAmong([...materials.values()]);
+    const all = [...materials.values()];
+    manual = choiceAmong(all.filter(({ notAfterMs }) => notAfterMs > nowMs));
+    ended = choiceAmong(all.filter(({ notAfterMs }) => notAfterMs <= nowMs));
   }
 
   async function examine(): Promise<void> {
@@ -105,11 +117,16 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
     return {
       contextFor(serverName, address) {
         const found =
-          manual.find(serverName, address) ?? own.find(serverName, address) ?? otherwise(shown, serverName);
+          (serverName === OWN_NAME ? own.find(serverName, null) : null) ??
+          manual.find(serverName, address) ??
+          own.find(serverName, address) ??
+          ended.find(serverName, address) ??
+          otherwise(shown, serverName);
         if (found === undefined)
           throw new FlmError('INTERNAL_ERROR', { cause: new Error('no leaf was made') });
         return found;
       },
+      holds: (name) => own.find(name, null) !== null,
       onChange(listener) {
         listeners.add(listener);
         return () => listeners.delete(listener);
@@ -248,6 +265,16 @@ export async function createCerts(options: CertsOptions): Promise<Certs> {
       });
     },
 
+    certifies(mode, host) {
+      const name = parseName(host);
+      if (name === null) return false;
+      if (manual.find(name, null) !== null) return true;
+      const source = sources.get(mode);
+      if (source !== undefined) return source.holds(name);
+      const permitted = currentRoot(mode)?.permitted ?? permittedFor(machine(), configured());
+      return divide(namesOf(machine(), configured()), permitted).covered.includes(name);
+    },
+
     trustPage: (mode) =>
       createTrustPage(() => {
         const root = currentRoot(mode);
@@ -294,7 +321,7 @@ function otherwise(leaves: readonly TlsMaterial[], serverName: string | null): T
   return serverName === null ? (leaves.find(hasAddress) ?? leaves[0]) : leaves[0];
 }
 
-/** From that time on listings and checks mention it. */
+/** As the admin API tells it, without its key. */
 function viewOf(stored: StoredCertificate, nowMs: number): CertificateView {
   const { id, mode, chainPem, names, notBeforeMs, notAfterMs, createdAtMs } = stored;
   const leftMs = notAfterMs - nowMs;

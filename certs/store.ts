@@ -6,6 +6,7 @@ import { isRecord, parseJson } from '../src/lib/json';
 import { AUTHORITY_MODES, type AuthorityMode, CERTIFICATE_MODES, type CertificateMode } from './model';
 import type { Permitted } from './names';
 
+/** A root as it lies in the database. */
 export interface StoredRoot {
   readonly id: string;
   readonly mode: AuthorityMode;
@@ -26,6 +27,7 @@ export interface Bridge {
   readonly endsAtMs: number;
 }
 
+/** A certificate with its key, made by an authority or brought by the owner. Times in milliseconds UTC. */
 export interface StoredCertificate {
   readonly id: string;
   readonly mode: CertificateMode;
@@ -61,6 +63,7 @@ export interface CertStore {
   tellExpiry(certificate: StoredCertificate, atMs: number): Promise<void>;
 }
 
+/** The store over security.db; each change and its audit row commit together. */
 export function createCertStore(db: SecurityDb, audit: AuditWriter): CertStore {
   const { certificateAuthorities: roots, certificates } = securitySchema;
   return {

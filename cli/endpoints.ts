@@ -1,8 +1,14 @@
 /** Where FLM can be reached, as rows for `columns`: this machine, its networks, and the whole world. */
 import type { Status } from '../src/admin/client';
 
-export function endpointRows({ endpoints }: Pick<Status, 'endpoints'>): (readonly [string, string])[] {
+/** `uncertified`: hosts at which it listens and that no certificate holds, told where there is nothing else to tell. */
+export function endpointRows(
+  { endpoints }: Pick<Status, 'endpoints'>,
+  uncertified: readonly string[] = [],
+): (readonly [string, string])[] {
   const { localhost, local_networks: networks, public: open } = endpoints;
+  if (localhost === null && networks.length + open.length === 0 && uncertified.length > 0)
+    return [['API', `nowhere yet: no certificate holds ${uncertified.join(', ')}`]];
   return [
     ...labelled('API', localhost === null ? [] : [api(localhost)]),
     ...labelled('Network', networks.map(api)),

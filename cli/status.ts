@@ -33,7 +33,7 @@ function textOf(status: Status): string {
   return [
     `FLM ${status.version} runs (process ${status.pid}).`,
     columns([
-      ...endpointRows(status),
+      ...endpointRows(status, status.proxies[0]?.uncertified),
       ...status.proxies.map((proxy, index) => [index === 0 ? 'Listens' : '', listens(proxy)] as const),
       [
         'Engines',

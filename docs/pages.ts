@@ -80,6 +80,7 @@ ${rows.join('\n')}
 |---|---|
 | \`FLM_DATA_DIR\` | The data directory. Default: \`$XDG_DATA_HOME/flm\` or \`~/.local/share/flm\`, on macOS \`~/Library/Application Support/flm\`, on Windows \`%LOCALAPPDATA%\\flm\`. |
 | \`FLM_DATABASE_PASSPHRASE\` | Seals security.db with a passphrase instead of a key in the keychain or a key file. Must be set at the first start, and at every later one. |
+| \`FLM_AUTO_INSTALL_CA\` | \`1\`: a proxy with \`packaged-ca\` makes this machine trust its root when it starts, as \`flm security install-ca\` does; what became of each store is in the log. |
 | \`FLM_DISABLE_KEYRING\` | \`1\`: do not use the keychain of the operating system. |
 | \`FLM_PYTHON\` | The Python that installs and runs the trial engine. |
 | \`FLM_DEBUG\` | \`1\`: the command line prints the insides of an INTERNAL_ERROR. |

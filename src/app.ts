@@ -3,7 +3,15 @@
  * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
  */
 import { hostname } from 'node:os';
-import { type Certs, createCertStore, createCerts, thisMachine } from '../certs';
+import {
+  type Certs,
+  createCertStore,
+  createCerts,
+  createTrustCheck,
+  isAutoInstall,
+  thisMachine,
+  thisTrustMachine,
+} from '../certs';
 import { openDatabases } from '../db';
 import type { ActivityApi } from './activity';
 import {
@@ -30,7 +38,7 @@ import { createWayIn, type OpenWork } from './app/way-in';
 import { type Audit, createAudit, createAuditStore } from './audit';
 import { type Config, type ConfigSnapshot, createConfig, createSettingsStore } from './config';
 import type { Clock } from './contract';
-import { createDaemon } from './daemon';
+import { createDaemon, ownProgram } from './daemon';
 import {
   createEgress,
   createEgressApi,
@@ -202,6 +210,15 @@ export async function openApp(options: AppOptions): Promise<App> {
     });
     undo.push(certs.close);
     undo.push(bus.subscribe('config.changed', certs.look));
+    const trustCheck = createTrustCheck({
+      certs,
+      dir: paths.certsDir,
+      isAuto: isAutoInstall(env.FLM_AUTO_INSTALL_CA),
+      machine: (file) =>
+        thisTrustMachine({ env, command: [...ownProgram(), 'security', 'install-ca', '--cert-path', file] }),
+      log,
+    });
+    undo.push(trustCheck.close);
     const loginStore = createLoginStore(db.security, audit.inSecurityDb);
     const onionStore = createOnionStore(db.security, audit.inSecurityDb);
     const login = { current: await loginStore.load() };
@@ -329,6 +346,8 @@ export async function openApp(options: AppOptions): Promise<App> {
       whoListens: (bind, port) => whoListens(egress, bind, port),
       certificates: certs.source,
       trustPage: certs.trustPage,
+      certifies: certs.certifies,
+      onTlsListening: trustCheck.begin,
       policyVersion: policy.refresh,
     });
     const connections = createConnections({

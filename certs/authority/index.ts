@@ -8,12 +8,13 @@ import { FlmError } from '../../src/lib/errors';
 import { parseIp } from '../../src/lib/ip';
 import { datesOf, idOf, pemOf, readCertificate } from '../certificate';
 import type { AuthorityMode } from '../model';
-import { divide, type MachineNames, namesOf, permittedFor } from '../names';
+import { divide, type MachineNames, namesOf, OWN_NAME, permittedFor } from '../names';
 import type { Bridge, CertStore, StoredCertificate, StoredRoot } from '../store';
 // Types only: the code that makes certificates is loaded when one is made.
 import type { KeyedCertificate, Lifetime } from './issue';
 import { loadIssue } from './load';
 
+/** What an authority of one mode is made of. */
 export interface AuthorityOptions {
   readonly mode: AuthorityMode;
   readonly store: CertStore;
@@ -24,6 +25,7 @@ export interface AuthorityOptions {
   readonly configured: () => readonly string[];
 }
 
+/** A private authority: what may be asked of it (ADR 0014). Nothing is written by asking for `root`. */
 export interface Authority {
   /** The root that signs, or null. */
   root(): Promise<StoredRoot | null>;
@@ -51,6 +53,7 @@ const ROOT_NAMES = {
   'dev-selfsigned': 'FLM Dev Root CA',
 } as const satisfies Record<AuthorityMode, string>;
 
+/** The authority of `mode`, over what the store has of it. Makes nothing before it is asked to. */
 export function createAuthority({ mode, store, clock, machine, configured }: AuthorityOptions): Authority {
   async function rootsOfMode(): Promise<readonly StoredRoot[]> {
     return (await store.roots()).filter((root) => root.mode === mode);
@@ -79,7 +82,7 @@ export function createAuthority({ mode, store, clock, machine, configured }: Aut
    */
   async function wanted({ permitted, bridge }: StoredRoot): Promise<readonly Wanted[]> {
     const all = divide(namesOf(machine(), configured()), permitted).covered;
-    const named = all.filter((name) => parseIp(name) === null);
+    const named = [...new Set([...all.filter((name) => parseIp(name) === null), OWN_NAME])];
     if (bridge === null) return [named, all].map((names) => ({ names, bridge: null }));
     const old = (await rootsOfMode()).find(({ id }) => id === bridge.from);
     return [named, all].flatMap((names) => {

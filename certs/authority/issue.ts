@@ -34,11 +34,13 @@ export interface KeyedCertificate {
   readonly privateKey: Buffer;
 }
 
+/** Milliseconds UTC; certificates keep whole seconds. `notAfterMs` is the last moment that counts. */
 export interface Lifetime {
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
 }
 
+/** What a root is called, how long it is good, and what it is limited to. */
 export interface RootOptions extends Lifetime {
   /** The common name. Roots of one machine have different ones, so that no client takes one for the other. */
   readonly commonName: string;

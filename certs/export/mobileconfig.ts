@@ -1,5 +1,6 @@
 /** A configuration profile that makes iPhones, iPads and Macs ask whether to trust a root (Apple's com.apple.security.root). */
 
+/** The root that a profile brings. */
 export interface ProfileOptions {
   readonly commonName: string;
   /** SHA-256, 64 hexadecimal digits: the same root always makes the same profile, which replaces itself. */
@@ -8,6 +9,7 @@ export interface ProfileOptions {
   readonly certificate: Uint8Array;
 }
 
+/** The profile as XML of Apple's property lists, unsigned: the device says so, and the fingerprint is what counts. */
 export function mobileConfig({ commonName, id, certificate }: ProfileOptions): string {
   const name = escapeXml(commonName);
   const content =

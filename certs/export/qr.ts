@@ -6,6 +6,7 @@ export function qrText(content: string): string {
   return encodeQr(content, 'ascii').trimEnd();
 }
 
+/** As SVG without a size of its own, dark on nothing: put it on white. */
 export function qrSvg(content: string): string {
   return encodeQr(content, 'svg', { ecc: 'low' });
 }

@@ -25,9 +25,10 @@ function make(
     readonly key?: readonly string[];
     readonly days?: number;
     readonly digest?: string;
+    readonly serial?: string;
   } = {},
 ): Made {
-  const { issuer, key = P256, days = 30, digest = 'sha256' } = more;
+  const { issuer, key = P256, days = 30, digest = 'sha256', serial } = more;
   const at = (end: string) => ssl.file(`${count}.${end}`, '');
   count++;
   const [keyFile, csr, cert] = [at('key'), at('csr'), at('pem')];
@@ -41,6 +42,7 @@ function make(
     issuer === undefined
       ? ['-signkey', keyFile]
       : ['-CA', ssl.file('ca.pem', issuer.cert), '-CAkey', ssl.file('ca.key', issuer.key), '-CAcreateserial'];
+  if (serial !== undefined && issuer !== undefined) by.splice(-1, 1, '-set_serial', serial);
   check('x509', '-req', '-in', csr, ...by, `-${digest}`, '-days', `${days}`, '-extfile', ext, '-out', cert);
   return { cert: readFileSync(cert, 'utf8'), key: readFileSync(keyFile, 'utf8') };
 }
@@ -90,6 +92,16 @@ const client = make([...SERVER.slice(0, 2), 'extendedKeyUsage=clientAuth'], { is
 const authority = make([...CA, 'subjectAltName=DNS:llm.example.com']);
 const expired = make(SERVER, { issuer: root, days: -1 });
 const old = make(SERVER, { issuer: root, digest: 'sha1' });
+const rsaRoot = make(CA, { key: ['rsa:2048'] });
+const oldRsa = make(SERVER, { issuer: rsaRoot, digest: 'sha1' });
+const md5 = make(SERVER, { issuer: rsaRoot, digest: 'md5' });
+const negative = make(SERVER, { issuer: root, serial: '-5' });
+const oldMiddle = make(CA, { issuer: rsaRoot, digest: 'sha1' });
+const belowOld = make(SERVER, { issuer: oldMiddle });
+const weakMiddle = make(CA, { issuer: root, key: ['rsa:1024'] });
+const belowWeak = make(SERVER, { issuer: weakMiddle });
+const expiredMiddle = make(CA, { issuer: root, days: -1 });
+const belowExpired = make(SERVER, { issuer: expiredMiddle });
 const encrypted = ssl.run(
   'pkey',
   '-aes128',
@@ -132,6 +144,22 @@ const REFUSED: [string, string, string, string][] = [
   ['one that is for clients', client.cert, client.key, 'it is not meant for servers'],
   ['an authority', authority.cert, authority.key, 'it is the certificate of an authority'],
   ['one that has expired', expired.cert, expired.key, 'it has expired on'],
+  [
+    'one that is signed with SHA-1 and RSA',
+    oldRsa.cert,
+    oldRsa.key,
+    'sha1WithRSAEncryption, which clients no',
+  ],
+  ['one that is signed with MD5', md5.cert, md5.key, 'md5WithRSAEncryption, which clients no'],
+  ['a negative number', negative.cert, negative.key, 'its serial number is negative'],
+  ['SHA-1 in its chain', belowOld.cert + oldMiddle.cert, belowOld.key, 'in its chain is signed with sha1'],
+  ['a weak key in its chain', belowWeak.cert + weakMiddle.cert, belowWeak.key, 'in its chain has 1024 bits'],
+  [
+    'an end in its chain',
+    belowExpired.cert + expiredMiddle.cert,
+    belowExpired.key,
+    'in its chain has expired',
+  ],
   ['one that is signed with SHA-1', old.cert, old.key, 'which clients no longer accept'],
   ['a chain of somebody else', server.cert + other.cert, server.key, 'does not belong to its chain'],
   ['a chain without end', server.cert.repeat(11), server.key, 'there are more than 10 certificates'],
@@ -142,6 +170,14 @@ test.each(REFUSED)('refuses %s', async (_name, cert, key, reason) => {
   // Nothing of a key is ever in what is said of it.
   const secret = key.split('\n')[1] ?? '';
   expect(`${error.message} ${error.hint}`).not.toContain(secret);
+});
+
+test('reads a text of many beginnings in a moment', async () => {
+  // 7,000 beginnings without an end took a second of everybody's time.
+  const text = '-----BEGIN CERTIFICATE-----\n'.repeat(100_000);
+  const startedMs = performance.now();
+  expect((await errorOf(() => read(text, server.key))).message).toContain('there is no certificate');
+  expect(performance.now() - startedMs).toBeLessThan(1_000);
 });
 
 test('refuses one that is good only later', async () => {

@@ -71,8 +71,31 @@ function checkServer(server: X509Certificate, nowMs: number): void {
   const usages = server.keyUsage;
   if (usages !== undefined && !usages.includes(SERVER_AUTH) && !usages.includes(ANY_USAGE))
     throw invalid('it is not meant for servers (extended key usage)');
-  if (/md5|sha1\b|sha-1/i.test(server.signatureAlgorithm ?? ''))
-    throw invalid(`it is signed with ${server.signatureAlgorithm}, which clients no longer accept`);
+  // RFC 5280 §4.1.2.2. Go and others refuse to read such a certificate.
+  if (server.serialNumber.startsWith('-')) throw invalid('its serial number is negative');
+  checkSignature(server, 'it');
+}
+
+/** `ecdsa-with-SHA1`, `sha1WithRSAEncryption`, `md5WithRSAEncryption`, as openssl calls them. */
+function checkSignature({ signatureAlgorithm: algorithm = '' }: X509Certificate, what: string): void {
+  if (/md[245]|sha-?1(?!\d)/i.test(algorithm))
+    throw invalid(`${what} is signed with ${algorithm}, which clients no longer accept`);
+}
+
+/** What clients ask of those between a server and its root; of the root itself only that it has not ended. */
+function checkAuthority(authority: X509Certificate, nowMs: number): void {
+  const what = `"${authority.subject.replaceAll('\n', ', ')}" in its chain`;
+  const { notBeforeMs, notAfterMs } = datesOf(authority);
+  if (nowMs >= notAfterMs) throw invalid(`${what} has expired`);
+  if (nowMs < notBeforeMs) throw invalid(`${what} is good only from ${dayOf(notBeforeMs)} on`);
+  if (isIssuedBy(authority, authority)) return;
+  if (!authority.ca) throw invalid(`${what} is no authority`);
+  checkSignature(authority, what);
+  const { asymmetricKeyType: type, asymmetricKeyDetails: details } = authority.publicKey;
+  if (type === 'rsa' && (details?.modulusLength ?? 0) < MIN_RSA_BITS)
+    throw invalid(
+      `the key of ${what} has ${details?.modulusLength} bits; clients want ${MIN_RSA_BITS} or more`,
+    );
 }
 
 function checkKey(key: KeyObject): void {
@@ -101,8 +124,7 @@ function chainFrom(
     const index = rest.findIndex((candidate) => isIssuedBy(last, candidate));
     const [next] = index === -1 ? [] : rest.splice(index, 1);
     if (next === undefined) break;
-    if (nowMs >= datesOf(next).notAfterMs)
-      throw invalid(`"${next.subject.replaceAll('\n', ', ')}" in its chain has expired`);
+    checkAuthority(next, nowMs);
     if (!isIssuedBy(next, next)) chain.push(next);
     last = next;
   }

@@ -24,7 +24,7 @@ export function createTrustPage(root: () => RootView | null): TrustPage {
         return plain(405, 'Only GET.', { allow: 'GET, HEAD' });
       const current = root();
       if (current === null) return plain(404, 'This FLM has no certificate authority of its own.');
-      const answer = path === PAGE ? page(request, current) : file(path, current);
+      const answer = path === PAGE || path === `${PAGE}/` ? page(request, current) : file(path, current);
       return request.method === 'HEAD' ? new Response(null, answer) : answer;
     },
   };

@@ -3,6 +3,7 @@ import { qrSvg } from '../export/qr';
 import type { RootView } from '../model';
 import { FILES, type Language, PLATFORMS, WORDS, type Words } from './words';
 
+/** What the page shows, and to whom. */
 export interface PageOptions {
   readonly root: Pick<RootView, 'common_name' | 'fingerprint' | 'expires_at'>;
   readonly language: Language;
@@ -10,12 +11,14 @@ export interface PageOptions {
   readonly url: string | null;
 }
 
+/** The fingerprint breaks after eight pairs, not within one: people compare it by eye. */
 const STYLE = `
 :root{color-scheme:light dark}
 body{font:1rem/1.6 system-ui,sans-serif;max-width:44rem;margin:0 auto;padding:1.5rem}
 h1{font-size:1.6rem}h2{font-size:1.2rem;margin-top:2rem}
 code{font:1rem/1.5 ui-monospace,monospace;overflow-wrap:anywhere}
-.fingerprint{display:block;padding:.75rem;border:2px solid;border-radius:.5rem}
+.fingerprint{display:block;width:24ch;word-break:break-all;padding:.75rem;border:2px solid;border-radius:.5rem}
+time{white-space:nowrap}
 .qr{background:#fff;padding:.5rem;width:11rem;height:11rem}
 .qr svg{width:100%;height:100%}
 a{font-weight:600}details{border-top:1px solid;padding:.5rem 0}summary{cursor:pointer;font-weight:600}
@@ -33,6 +36,7 @@ export function pagePolicy(): string {
   ].join('; ');
 }
 
+/** The whole document. Goes with the policy of `pagePolicy`. */
 export function trustPageHtml({ root, language, url }: PageOptions): string {
   const words: Words = WORDS[language];
   const other: Language = language === 'en' ? 'ja' : 'en';

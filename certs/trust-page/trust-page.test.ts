@@ -40,6 +40,10 @@ describe('languageFor', () => {
   });
 });
 
+test('is found with a slash behind it, too', async () => {
+  expect(await get('/ca/').text()).toBe(await get('/ca').text());
+});
+
 describe.each(LANGUAGES)('the page in %s', (language) => {
   const html = () => get('/ca', { 'accept-language': language }).text();
 

@@ -20,6 +20,7 @@ interface Guide {
   readonly steps: readonly string[];
 }
 
+/** The sentences of the page in one language; what a language lacks does not compile. */
 export interface Words {
   readonly title: string;
   readonly lead: string;

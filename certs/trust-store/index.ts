@@ -28,6 +28,12 @@ export function installRoots(
   });
 }
 
+/** Whether the system's own store trusts `root`; null where FLM cannot say. Browsers' databases are not asked. */
+export async function isTrustedBySystem(machine: TrustMachine, root: TrustRoot): Promise<boolean | null> {
+  const [store] = storesOf(machine, false);
+  return store === undefined || 'reason' in store ? null : store.has(root);
+}
+
 /** Takes the roots out of every store. One report for each store. */
 export function uninstallRoots(
   machine: TrustMachine,

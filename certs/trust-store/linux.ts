@@ -1,7 +1,17 @@
 /** The system stores of Linux: a folder for roots of one's own, and a program that makes bundles of it (FLM-096, C20). */
-import { accessSync, chmodSync, constants, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import { FlmError } from '../../src/lib/errors';
+import {
+  accessSync,
+  chmodSync,
+  constants,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
+import { FlmError, reasonOf } from '../../src/lib/errors';
+import { writeFileAtomic } from '../../src/lib/files';
 import { pemBlocks, pemOf } from '../certificate';
 import { type ClosedStore, runOrThrow, type TrustMachine, type TrustRoot, type TrustStore } from './machine';
 
@@ -12,8 +22,8 @@ interface Layout {
   /** What programs read, made of it. */
   readonly bundle: string;
   readonly update: readonly [string, ...string[]];
-  /** After something was taken out, where that is another command. */
-  readonly updateWithout?: readonly [string, ...string[]];
+  /** Where the program leaves links to files that were taken out, and programs that it would have to tell of that. */
+  readonly leavings?: { readonly links: string; readonly hooks: string };
 }
 
 /** The first whose folder and program are there is the one. */
@@ -41,11 +51,12 @@ const LAYOUTS: readonly Layout[] = [
     anchors: 'usr/local/share/ca-certificates',
     bundle: 'etc/ssl/certs/ca-certificates.crt',
     update: ['update-ca-certificates'],
-    // Otherwise links to the file stay behind, which lead nowhere.
-    updateWithout: ['update-ca-certificates', '--fresh'],
+    // With --fresh the links would go, those that the owner has laid with them, and Java would not be told.
+    leavings: { links: 'etc/ssl/certs', hooks: 'etc/ca-certificates/update.d' },
   },
 ];
 
+/** The store of the system that is found, or why there is none. */
 export function systemStore(machine: TrustMachine): TrustStore | ClosedStore {
   const at = (path: string) => join(machine.root, path);
   const layout = LAYOUTS.find(({ anchors, update }) => existsSync(at(anchors)) && machine.has(update[0]));
@@ -56,9 +67,21 @@ export function systemStore(machine: TrustMachine): TrustStore | ClosedStore {
       result: 'skipped',
       reason: 'this system keeps its roots where FLM does not know; import the file by hand',
     };
-  const { name, update, updateWithout = update } = layout;
+  const { name, update, leavings } = layout;
   const folder = at(layout.anchors);
   const fileOf = ({ id }: TrustRoot) => join(folder, `flm-local-ca-${id.slice(0, 16)}.crt`);
+
+  /** Takes the file out, and all that was made of it. */
+  async function forget(root: TrustRoot): Promise<void> {
+    rmSync(fileOf(root), { force: true });
+    const link = `${basename(fileOf(root), '.crt')}.pem`;
+    const hadLinks = leavings !== undefined && removeLinks(at(leavings.links), link);
+    await runOrThrow(machine, update);
+    if (leavings === undefined || !hadLinks) return;
+    for (const hook of hooksIn(at(leavings.hooks)))
+      await runOrThrow(machine, [hook], `-${join(at(leavings.links), link)}\n`);
+  }
+
   const isInBundle = (root: TrustRoot) => holds(at(layout.bundle), root);
   return {
     name,
@@ -75,8 +98,7 @@ export function systemStore(machine: TrustMachine): TrustStore | ClosedStore {
         if (!isInBundle(root)) throw new Error(`${update.join(' ')} ran, and has not taken the root`);
       } catch (error) {
         // What does not work must not lie around, to be taken by the next update of something else.
-        rmSync(fileOf(root), { force: true });
-        await machine.run(updateWithout);
+        await forget(root).catch(() => {});
         throw error;
       }
     },
@@ -84,12 +106,31 @@ export function systemStore(machine: TrustMachine): TrustStore | ClosedStore {
     async remove(root) {
       if (!existsSync(fileOf(root)) && !isInBundle(root)) return false;
       requireWritable(machine, folder);
-      rmSync(fileOf(root), { force: true });
-      await runOrThrow(machine, updateWithout);
+      await forget(root);
       if (isInBundle(root)) throw new Error('it was put there in another way, too; FLM removes only its own');
       return true;
     },
   };
+}
+
+/** Removes the link of that name in `folder`, and those that lead to it by its hash. False when it was not there. */
+function removeLinks(folder: string, name: string): boolean {
+  if (!existsSync(folder)) return false;
+  const links = readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isSymbolicLink())
+    .map((entry) => entry.name)
+    .filter((entry) => entry === name || readlinkSync(join(folder, entry)) === name);
+  for (const link of links) rmSync(join(folder, link), { force: true });
+  return links.includes(name);
+}
+
+/** The programs that update-ca-certificates runs at its end, by the names that run-parts(8) takes. */
+function hooksIn(folder: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => /^[a-zA-Z0-9_-]+$/.test(name))
+    .sort()
+    .map((name) => join(folder, name));
 }
 
 /** Whether a file of PEM blocks has this very certificate: by its bytes, which is the only thing that two files of it share. */
@@ -113,10 +154,11 @@ function requireWritable({ uid, asRoot }: TrustMachine, folder: string): void {
 /** Everybody has to be able to read it, whatever the umask. @throws IO_ERROR */
 function writePublic(path: string, text: string): void {
   try {
-    writeFileSync(path, text);
+    // On Debian a group may write to that folder: a link that lies there must not lead root elsewhere.
+    writeFileAtomic(path, text);
     chmodSync(path, 0o644);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new FlmError('IO_ERROR', { meta: { path, reason }, cause: error });
+    if (error instanceof FlmError) throw error;
+    throw new FlmError('IO_ERROR', { meta: { path, reason: reasonOf(error) }, cause: error });
   }
 }

@@ -1,5 +1,6 @@
 /** What the stores of trusted roots need of a machine, so that tests can put another one in its place. */
 
+/** A machine with stores: where they are, who asks, and how programs are run there. */
 export interface TrustMachine {
   readonly platform: NodeJS.Platform;
   readonly uid: number;
@@ -10,8 +11,8 @@ export interface TrustMachine {
   /** How this command is run again by root, for people: `sudo flm security install-ca --cert-path …`. */
   readonly asRoot: string;
   has(program: string): boolean;
-  /** Runs a program without a shell and without input. Its words hold names and paths, never a secret. */
-  run(words: readonly string[]): Promise<{ readonly code: number; readonly output: string }>;
+  /** Runs a program without a shell. Its words and its input hold names and paths, never a secret. */
+  run(words: readonly string[], input?: string): Promise<{ readonly code: number; readonly output: string }>;
 }
 
 /** A root as stores want it. */
@@ -57,8 +58,12 @@ export interface ClosedStore {
 }
 
 /** Runs a program of a store. @throws Error with the first line of what it said */
-export async function runOrThrow(machine: TrustMachine, words: readonly string[]): Promise<string> {
-  const { code, output } = await machine.run(words);
+export async function runOrThrow(
+  machine: TrustMachine,
+  words: readonly string[],
+  input?: string,
+): Promise<string> {
+  const { code, output } = await machine.run(words, input);
   if (code === 0) return output;
   const said = output.split('\n').find((line) => line.trim() !== '') ?? `exit code ${code}`;
   throw new Error(`${words[0] ?? 'the program'} says: ${said.trim()}`);

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { runOrThrow, type TrustMachine, type TrustRoot, type TrustStore } from './machine';
 
+/** The keychain of the system for root, the user's own for anybody else. */
 export function keychainStore(machine: TrustMachine): TrustStore {
   const { uid, home } = machine;
   const isSystem = uid === 0;

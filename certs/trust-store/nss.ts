@@ -1,5 +1,5 @@
 /** The databases of Firefox and Chromium on Linux (NSS): one per profile, also inside Snap and Flatpak. */
-import { existsSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pemBlocks } from '../certificate';
 import { type ClosedStore, runOrThrow, type TrustMachine, type TrustRoot, type TrustStore } from './machine';
@@ -65,7 +65,10 @@ function databasesOf(machine: TrustMachine, mayMake: boolean): Database[] {
   const { home } = machine;
   const shared = SHARED.map(([name, path]) => ({ name, path: join(home, path) })).filter(isDatabase);
   const profiles = PROFILES.flatMap(([name, path]) =>
-    foldersIn(join(home, path)).map((folder) => ({ name: `${name} ${basename(folder)}`, path: folder })),
+    [...new Set([...foldersIn(join(home, path)), ...profilesElsewhere(join(home, path))])].map((folder) => ({
+      name: `${name} ${basename(folder)}`,
+      path: folder,
+    })),
   ).filter(isDatabase);
   const isMissing = mayMake && !shared.some(({ name }) => name === 'Chromium') && CHROMIUMS.some(machine.has);
   const own = isMissing ? [{ name: 'Chromium', path: join(home, '.pki/nssdb') }] : [];
@@ -83,19 +86,40 @@ function foldersIn(path: string): string[] {
     .filter((entry) => statSync(entry, { throwIfNoEntry: false })?.isDirectory() === true);
 }
 
+/** Profiles that lie where their owner wants them: `IsRelative=0` in profiles.ini, with an absolute path. */
+function profilesElsewhere(path: string): string[] {
+  const file = join(path, 'profiles.ini');
+  if (!existsSync(file)) return [];
+  return readFileSync(file, 'utf8')
+    .split(/^\[/m)
+    .filter((section) => /^IsRelative=0\s*$/m.test(section))
+    .flatMap((section) => /^Path=(\/.*)$/m.exec(section)?.[1]?.trim() ?? []);
+}
+
 function storeOf(machine: TrustMachine, { name, path }: Database): TrustStore {
   const certutil = (...words: readonly string[]) => ['certutil', ...words, '-d', `sql:${path}`];
   const isThere = () => isDatabase({ name, path });
+  const isAt = async (nickname: string, root: TrustRoot) => {
+    const { code, output } = await machine.run(certutil('-L', '-a', '-n', nickname));
+    return code === 0 && isSame(output, root);
+  };
+
+  /** Under its own name, or under another one where somebody has put it there by hand; null: it is not there. */
+  async function find(root: TrustRoot): Promise<Listed | null> {
+    if (!isThere()) return null;
+    const entries = listedIn((await machine.run(certutil('-L'))).output);
+    const own = entries.filter(({ nickname }) => nickname === nicknameOf(root));
+    for (const entry of [...own, ...entries.slice(0, MAX_LOOKED_AT)])
+      if (await isAt(entry.nickname, root)) return entry;
+    return null;
+  }
+
   return {
     name,
     path,
 
     async has(root) {
-      if (!isThere()) return false;
-      const { code, output } = await machine.run(certutil('-L', '-a', '-n', nicknameOf(root)));
-      if (code !== 0 || !isSame(output, root)) return false;
-      const list = await machine.run(certutil('-L'));
-      return list.output.split('\n').some((line) => line.startsWith(nicknameOf(root)) && /\sCT?,/.test(line));
+      return /^CT?,/.test((await find(root))?.trust ?? '');
     },
 
     async add(root) {
@@ -109,14 +133,31 @@ function storeOf(machine: TrustMachine, { name, path }: Database): TrustStore {
     },
 
     async remove(root) {
-      if (!isThere()) return false;
-      const { code, output } = await machine.run(certutil('-L', '-a', '-n', nicknameOf(root)));
-      // Somebody else's may have that name.
-      if (code !== 0 || !isSame(output, root)) return false;
+      const found = await find(root);
+      if (found === null) return false;
+      if (found.nickname !== nicknameOf(root))
+        throw new Error(`it was put there by hand, as "${found.nickname}"; FLM removes only its own`);
       await runOrThrow(machine, certutil('-D', '-n', nicknameOf(root)));
       return true;
     },
   };
+}
+
+/** A line of certutil's list. */
+interface Listed {
+  readonly nickname: string;
+  /** For servers, mail and code: `C,,`. */
+  readonly trust: string;
+}
+
+/** Each is looked at by a program of its own. */
+const MAX_LOOKED_AT = 50;
+
+function listedIn(output: string): Listed[] {
+  return output.split('\n').flatMap((line) => {
+    const [, nickname, trust] = /^(\S.*?)\s+([a-zA-Z]*,[a-zA-Z]*,[a-zA-Z]*)\s*$/.exec(line) ?? [];
+    return nickname === undefined || trust === undefined ? [] : [{ nickname, trust }];
+  });
 }
 
 /** Unlike any other certificate's: two roots have two names, and one of FLM's never takes the place of another. */

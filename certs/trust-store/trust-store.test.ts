@@ -2,11 +2,13 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -127,9 +129,7 @@ describe.each(LAYOUTS)('%s', (name, anchors, bundle, update) => {
     expect(names()).toEqual(['company.crt']);
     expect(readFileSync(join(dir, anchors, 'company.crt'), 'utf8')).toBe('what was there\n');
     expect(results(await uninstallRoots(machine, [root]))).toEqual([[name, 'absent']]);
-    // Debian's leaves links behind that lead nowhere, unless it is told to make all of them anew.
-    const without = name === 'system (Debian)' ? `${update} --fresh` : update;
-    expect(ran).toEqual([update, without]);
+    expect(ran).toEqual([update, update]);
   });
 
   test('of another root, which has ended, is rid at the same time', async () => {
@@ -173,6 +173,19 @@ describe('a system store', () => {
     const [report] = await installRoots(machine, root, []);
     expect(report).toMatchObject({ result: 'failed', message: expect.stringContaining(machine.asRoot) });
     expect(readdirSync(join(dir, anchors))).toEqual(['company.crt']);
+  });
+
+  test('does not write where a link leads that somebody has laid there', async () => {
+    const machine = layout(anchors, bundle, update);
+    const victim = join(dir, 'victim');
+    writeFileSync(victim, 'untouched');
+    const own = join(dir, anchors, `flm-local-ca-${root.id.slice(0, 16)}.crt`);
+    symlinkSync(victim, own);
+    symlinkSync(victim, `${own}.${process.pid}.tmp`);
+    expect(results(await installRoots(machine, root, []))).toEqual([['system (Debian)', 'added']]);
+    expect(readFileSync(victim, 'utf8')).toBe('untouched');
+    expect([lstatSync(own).isFile(), lstatSync(own).mode & 0o777]).toEqual([true, 0o644]);
+    expect(readdirSync(join(dir, anchors)).length).toBe(2);
   });
 
   test('that is not there is left out, in words', async () => {
@@ -302,6 +315,20 @@ describe.skipIf(NO_CERTUTIL)('databases of browsers', () => {
     expect(browsersIn(await uninstallRoots(machine, [root]))).toEqual(NAMES.map((name) => [name, 'absent']));
   });
 
+  test('are found where their owner has put them', async () => {
+    database('.mozilla/firefox/near.default');
+    const far = database('../elsewhere/my profile');
+    writeFileSync(
+      join(dir, 'home/.mozilla/firefox/profiles.ini'),
+      `[Profile1]\nName=far\nIsRelative=0\nPath=${far}\nDefault=1\n\n[Profile0]\nName=near\nIsRelative=1\nPath=near.default\n`,
+    );
+    expect(browsersIn(await installRoots(realMachine(), root, []))).toEqual([
+      ['Firefox near.default', 'added'],
+      ['Firefox my profile', 'added'],
+    ]);
+    expect(listOf(far)).toContain(root.commonName);
+  });
+
   test('of Chromium is made where it has not started yet, and not for taking something out', async () => {
     const machine = realMachine((program) => program === 'certutil' || program === 'chromium');
     expect(browsersIn(await uninstallRoots(machine, [root]))).toEqual([]);
@@ -336,6 +363,36 @@ describe.skipIf(NO_CERTUTIL)('databases of browsers', () => {
     expect(browsersIn(await uninstallRoots(realMachine(), [root]))).toEqual([['Chromium', 'absent']]);
     expect(listOf(folder)).toBe(before);
     expect(before).toContain(root.commonName);
+  });
+
+  test('that got the root by hand, under another name, say so and are not called empty', async () => {
+    const folder = database('.pki/nssdb');
+    Bun.spawnSync(['certutil', '-A', '-t', 'C,,', '-n', 'by hand', '-i', root.file, '-d', `sql:${folder}`]);
+    const before = listOf(folder);
+    expect(browsersIn(await installRoots(realMachine(), root, []))).toEqual([['Chromium', 'present']]);
+    const [, report] = await uninstallRoots(realMachine(), [root]);
+    expect(report).toMatchObject({ result: 'failed', message: expect.stringContaining('as "by hand"') });
+    expect(listOf(folder)).toBe(before);
+  });
+
+  test('may lie in folders with spaces and letters of any kind, and may have distrusted the root', async () => {
+    const folder = database('.mozilla/firefox/ab cd.日本 -n profile');
+    Bun.spawnSync([
+      'certutil',
+      '-A',
+      '-t',
+      'p,,',
+      '-n',
+      root.commonName,
+      '-i',
+      root.file,
+      '-d',
+      `sql:${folder}`,
+    ]);
+    const name = 'Firefox ab cd.日本 -n profile';
+    expect(browsersIn(await installRoots(realMachine(), root, []))).toEqual([[name, 'added']]);
+    expect(browsersIn(await installRoots(realMachine(), root, []))).toEqual([[name, 'present']]);
+    expect(browsersIn(await uninstallRoots(realMachine(), [root]))).toEqual([[name, 'removed']]);
   });
 
   test('of another user are left to that user', async () => {

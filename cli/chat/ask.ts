@@ -1,4 +1,5 @@
 /** One question through the proxy, as any client would ask it: the answer piece by piece, and what it cost. */
+import { OWN_NAME } from '../../certs';
 import { type Egress, EgressError, type EgressRequest } from '../../src/egress';
 import { errorFromWire, FlmError } from '../../src/lib/errors';
 import { isRecord, parseJson } from '../../src/lib/json';
@@ -144,11 +145,11 @@ function errorIn(json: unknown): FlmError {
   return errorFromWire({ code, message, hint: null }, 'ENGINE_API_ERROR');
 }
 
-/** A root that is limited to addresses is known by name alone: every certificate of FLM holds this one. */
+/** By a name that only FLM's own authority is asked for: one that the owner brought has a root that is not known here. */
 function targetOf(
   { baseUrl, roots }: Place,
   path: string,
 ): Pick<EgressRequest, 'url' | 'tlsName' | 'tlsRoots'> {
   const url = `${baseUrl}${path}`;
-  return roots === null ? { url } : { url, tlsName: 'localhost', tlsRoots: roots };
+  return roots === null ? { url } : { url, tlsName: OWN_NAME, tlsRoots: roots };
 }

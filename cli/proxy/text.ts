@@ -44,7 +44,7 @@ export function startedText(proxy: ProxyView | null): string {
   if (proxy === null) return 'FLM runs, but none of its proxies does yet: flm proxy status';
   return [
     `FLM serves on port ${proxy.port} (process ${proxy.pid}).`,
-    columns([...endpointRows(proxy), ...onionRow(proxy), ['Listens', listensText(proxy)]]),
+    columns([...endpointRows(proxy, proxy.uncertified), ...onionRow(proxy), ['Listens', listensText(proxy)]]),
     `Stop it with: flm proxy stop --port ${proxy.port}`,
   ].join('\n');
 }

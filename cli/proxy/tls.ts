@@ -1,5 +1,5 @@
 /** What the command line says of HTTPS, wherever proxies are started. */
-import type { ProxyView } from '../../src/listeners';
+import { type ProxyView, uncertifiedAdvice } from '../../src/listeners';
 
 export const TLS_ARGS = {
   mode: {
@@ -20,14 +20,18 @@ export function trustHint({
   mode,
   port,
   endpoints,
-}: Pick<ProxyView, 'mode' | 'port' | 'endpoints'>): string | null {
+  uncertified,
+}: Pick<ProxyView, 'mode' | 'port' | 'endpoints' | 'uncertified'>): string | null {
   if (mode === 'local-http') return null;
   const here =
     mode === 'packaged-ca'
       ? 'flm security install-ca'
       : `flm security ca export --mode ${mode}, and import it where it is needed`;
   const near = URL.parse(endpoints.local_network ?? '')?.hostname;
-  const there =
-    near === undefined ? '' : `\nOther devices learn how to trust it at http://${near}:${port}/ca`;
-  return `Clients have to trust FLM's certificates. On this machine: ${here}${there}`;
+  const lines = [
+    `Clients have to trust FLM's certificates. On this machine: ${here}`,
+    ...(near === undefined ? [] : [`Other devices learn how to trust it at http://${near}:${port}/ca`]),
+    ...(uncertified.length === 0 ? [] : [uncertifiedAdvice(uncertified)]),
+  ];
+  return lines.join('\n');
 }

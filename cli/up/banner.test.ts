@@ -159,6 +159,38 @@ describe('what flm up shows', () => {
   });
 });
 
+test('where no certificate holds the address, there is no request to paste, but what to do', () => {
+  const endpoints = { localhost: null, local_network: null, local_networks: [], public: [] };
+  const [proxy] = [
+    {
+      id: 'proxy-8080',
+      pid: 1,
+      port: 8080,
+      https_port: 8081,
+      mode: 'packaged-ca' as const,
+      listen_addr: '203.0.114.5:8080',
+      status: 'running' as const,
+      running: true,
+      last_error: null,
+      endpoints,
+      uncertified: ['203.0.114.5'],
+      acme_domain: null,
+      egress: { mode: 'direct' as const, fail_open: false, socks5_endpoint: null },
+      onion: null,
+      trusted_proxies: [],
+      allow_plaintext: false,
+      saved: false,
+      started_at: null,
+      requests: 0,
+    },
+  ];
+  const text = banner([engine(['small'])], key, { endpoints, proxies: [proxy] });
+  expect(text).toMatch(/^ {2}API +nowhere yet: no certificate holds 203\.0\.114\.5$/m);
+  expect(text).not.toContain('curl');
+  expect(text).not.toMatch(/https?:\/\/203/);
+  expect(text.match(/No certificate of FLM holds 203\.0\.114\.5/g)?.length).toBe(1);
+});
+
 describe('the request to paste', () => {
   /** The arguments that curl gets when a shell runs the line. */
   async function pasted(command: string, env: Record<string, string> = {}): Promise<string[]> {

@@ -15,11 +15,14 @@ export interface UpResult {
 
 export function upText({ status, engines, key }: UpResult): string {
   const { localhost, local_network: lan, public: open } = status.endpoints;
-  const base = localhost ?? lan ?? open[0] ?? `http://${status.listen_addr}`;
+  const [proxy] = status.proxies;
+  const isTls = proxy !== undefined && proxy.mode !== 'local-http';
+  // Where no certificate holds the address, a request that is pasted would be refused.
+  const base = localhost ?? lan ?? open[0] ?? (isTls ? null : `http://${status.listen_addr}`);
   const running = engines.items.filter((engine) => engine.status.status === 'running-healthy');
   const model = running[0]?.models[0];
   const rows: (readonly [string, string])[] = [
-    ...endpointRows(status),
+    ...endpointRows(status, proxy?.uncertified),
     ...(running.length === 0
       ? [['Engines', 'none yet: start one, or try one with "flm engines try"'] as const]
       : []),
@@ -34,11 +37,10 @@ export function upText({ status, engines, key }: UpResult): string {
     ],
   ];
   const sections = [`FLM ${status.version} is up.`, columns(rows)];
-  if (model !== undefined) {
+  if (model !== undefined && base !== null) {
     const request = curlFor(base, model, key?.plain_key ?? '$FLM_API_KEY');
     sections.push(`${key === null ? `Try it, with your own key:\n\n${EXPORT}\n` : 'Try it:\n\n'}${request}`);
   }
-  const [proxy] = status.proxies;
   const hint = proxy === undefined ? null : trustHint(proxy);
   if (hint !== null) sections.push(hint);
   return `${sections.join('\n\n')}\n\nStop it with Ctrl-C.`;

@@ -63,8 +63,8 @@ export const ERRORS = {
     status: 403,
     type: 'permission_error',
     exit: 1,
-    message: 'No certificate of FLM holds the name "{host}".',
-    hint: 'Use a name or an address of this machine, or add the name: flm config set certs.names {host}',
+    message: 'No certificate of FLM holds "{host}".',
+    hint: 'Use a name or an address that one holds ("flm security ca status"), bring a certificate for it, or add it to the setting certs.names and run "flm security ca rotate".',
   },
   MODEL_NOT_ALLOWED: {
     status: 403,

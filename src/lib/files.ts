@@ -39,7 +39,7 @@ export function ensurePrivateDir(path: string): void {
 export function writeFileAtomic(path: string, content: string | Uint8Array): void {
   const temporary = `${path}.${process.pid}.tmp`;
   try {
-    const file = openSync(temporary, 'w', 0o600);
+    const file = openNew(temporary);
     try {
       // Not writeSync: on a full disk that writes what fits and is content.
       writeFileSync(file, content);
@@ -64,7 +64,7 @@ export async function writePiecesAtomic(path: string, pieces: AsyncIterable<stri
   const temporary = `${path}.${process.pid}.tmp`;
   let bytes = 0;
   try {
-    const file = openSync(temporary, 'w', 0o600);
+    const file = openNew(temporary);
     try {
       for await (const piece of pieces) {
         writeFileSync(file, piece);
@@ -119,6 +119,15 @@ function lstatDirectory(path: string): Stats {
   const stats = lstatSync(path);
   if (!stats.isDirectory()) throw new Error('it is not a directory');
   return stats;
+}
+
+/**
+ * What lies there already is of a process that died, or a link that somebody has laid: neither is written into. Its folder may
+ * be one that others write to.
+ */
+function openNew(temporary: string): number {
+  rmSync(temporary, { force: true });
+  return openSync(temporary, 'wx', 0o600);
 }
 
 /** Half a file may hold half a key; the error that is told is the one that came first. */

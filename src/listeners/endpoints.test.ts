@@ -1,6 +1,6 @@
 /** Which addresses are shown, and in which order, on machines with these networks. */
 import { describe, expect, test } from 'bun:test';
-import { defaultInterfaceIn, endpointsOf, type Machine, machineAddresses } from './endpoints';
+import { certifiedOf, defaultInterfaceIn, endpointsOf, type Machine, machineAddresses } from './endpoints';
 
 function machine(defaultInterface: string | null, ...addresses: readonly [string, string][]): Machine {
   return { defaultInterface, addresses: addresses.map(([interfaceName, ip]) => ({ interfaceName, ip })) };
@@ -116,5 +116,31 @@ describe('machineAddresses', () => {
     const addresses = machineAddresses();
     expect(addresses).toContain('127.0.0.1');
     expect(addresses.filter((address) => /[%[\]]/.test(address))).toEqual([]);
+  });
+});
+
+test('with TLS, only what a certificate holds is shown as a URL, and the rest is named', () => {
+  const all = endpointsOf(
+    '::',
+    8081,
+    machine('eth0', ['lo', '::1'], ['eth0', '203.0.114.5'], ['eth0', 'fd00::5'], ['eth0', '2001:db8::5']),
+    'https',
+  );
+  const held = ['localhost', 'fd00::5'];
+  expect(certifiedOf(all, (host) => held.includes(host))).toEqual({
+    endpoints: {
+      localhost: 'https://localhost:8081',
+      local_network: 'https://[fd00::5]:8081',
+      local_networks: ['https://[fd00::5]:8081'],
+      public: [],
+    },
+    uncertified: ['203.0.114.5', '2001:db8::5'],
+  });
+  expect(certifiedOf(all, () => true)).toEqual({ endpoints: all, uncertified: [] });
+  expect(certifiedOf(all, () => false).endpoints).toEqual({
+    localhost: null,
+    local_network: null,
+    local_networks: [],
+    public: [],
   });
 });

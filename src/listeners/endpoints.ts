@@ -59,6 +59,37 @@ export function endpointsOf(
   };
 }
 
+/** Those at which clients are shown a certificate that holds the host, and the other hosts. */
+export function certifiedOf(
+  { localhost, local_networks: networks, public: strangers }: Endpoints,
+  certifies: (host: string) => boolean,
+): { readonly endpoints: Endpoints; readonly uncertified: string[] } {
+  const isCertified = (url: string) => certifies(hostOf(url));
+  const [all, near] = [
+    [...(localhost === null ? [] : [localhost]), ...networks, ...strangers],
+    networks.filter(isCertified),
+  ];
+  return {
+    endpoints: {
+      localhost: localhost !== null && isCertified(localhost) ? localhost : null,
+      local_network: near[0] ?? null,
+      local_networks: near,
+      public: strangers.filter(isCertified),
+    },
+    uncertified: all.filter((url) => !isCertified(url)).map(hostOf),
+  };
+}
+
+function hostOf(url: string): string {
+  return new URL(url).hostname.replace(/^\[(.*)\]$/, '$1');
+}
+
+/** What to do about hosts that no certificate holds. */
+export function uncertifiedAdvice(hosts: readonly string[]): string {
+  const list = hosts.join(', ');
+  return `No certificate of FLM holds ${list}, so clients refuse to connect there. Bring a certificate for it (flm security certificates import), or add ${list} to the setting certs.names and run "flm security ca rotate".`;
+}
+
 /** Smaller is likelier: what others in the same network would type. */
 function rank({ ip, interfaceName }: MachineAddress, { defaultInterface }: Machine): number {
   const place = interfaceName === defaultInterface ? 0 : BRIDGE.test(interfaceName) ? 4 : 2;

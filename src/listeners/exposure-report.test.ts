@@ -31,6 +31,7 @@ function proxy(listenAddr: string, more: Partial<ProxyView> = {}): ProxyView {
     status: 'running',
     running: true,
     last_error: null,
+    uncertified: [],
     endpoints: { localhost: null, local_network: null, local_networks: [], public: [] },
     acme_domain: null,
     egress: { mode: 'direct', fail_open: false, socks5_endpoint: null },
@@ -96,6 +97,20 @@ describe('listeners', () => {
         verdict: 'ok',
       });
     },
+  );
+});
+
+test('an address that no certificate holds is said once, with what to do, and no URL leads there', async () => {
+  const found = await report({
+    proxies: () => [
+      proxy('0.0.0.0:8080', { mode: 'packaged-ca', https_port: 8081, uncertified: ['203.0.114.5'] }),
+    ],
+    addresses: () => SERVER,
+  });
+  const [first] = found.listeners;
+  expect(first).toMatchObject({ tls: true, verdict: 'warning', urls: [] });
+  expect(first?.advice).toMatch(
+    /^No certificate of FLM holds 203\.0\.114\.5,.*certificates import.*certs\.names.*ca rotate/,
   );
 });
 

@@ -5,7 +5,7 @@
 import type { EngineKind, EngineState } from '../contract';
 import { ipReach, parseIp } from '../lib/ip';
 import { mapAtOnce } from '../lib/map-at-once';
-import { type MachineAddress, UNSPECIFIED } from './endpoints';
+import { type MachineAddress, UNSPECIFIED, uncertifiedAdvice } from './endpoints';
 import { exposureOf } from './exposure';
 import {
   type ExposedEngine,
@@ -152,7 +152,7 @@ function listenerOf(proxy: ProxyView, { hasKey, addresses }: ExposureOptions): E
     reach: REACH[exposure],
     urls: [...(localhost === null ? [] : [localhost]), ...networks, ...strangers],
     tls,
-    ...judge(REACH[exposure], { allowPlaintext: proxy.allow_plaintext, tls }, hasKey()),
+    ...judge(REACH[exposure], proxy, hasKey()),
   };
 }
 
@@ -185,11 +185,19 @@ const REACH = { loopback: 'this-machine', private: 'this-network', public: 'inte
 
 function judge(
   reach: Reach,
-  { allowPlaintext, tls }: { readonly allowPlaintext: boolean; readonly tls: boolean },
+  {
+    allow_plaintext: allowPlaintext,
+    mode,
+    uncertified,
+  }: Pick<ProxyView, 'allow_plaintext' | 'mode' | 'uncertified'>,
   hasKey: boolean,
 ): Pick<ExposedListener, 'verdict' | 'advice'> {
   if (reach === 'this-machine') return { verdict: 'ok', advice: null };
-  if (tls) return hasKey ? { verdict: 'ok', advice: null } : { verdict: 'warning', advice: NO_KEY };
+  if (isTls(mode)) {
+    if (!hasKey) return { verdict: 'warning', advice: NO_KEY };
+    if (uncertified.length === 0) return { verdict: 'ok', advice: null };
+    return { verdict: 'warning', advice: uncertifiedAdvice(uncertified) };
+  }
   if (reach === 'internet' && !allowPlaintext)
     return {
       verdict: 'open',

@@ -1,6 +1,6 @@
 /** The listeners room: the sockets of the proxies, who may reach them, and which of them run. */
 export { type Connections, type CutReason, createConnections } from './connections';
-export { type Endpoints, endpointsOf, interfaceAddresses } from './endpoints';
+export { type Endpoints, endpointsOf, interfaceAddresses, uncertifiedAdvice } from './endpoints';
 export { checkExposure, type Exposure, exposureOf } from './exposure';
 export { type ExposureApi, ExposureReport } from './exposure-model';
 export { reportExposure } from './exposure-report';

@@ -115,6 +115,10 @@ export const ProxyView = Type.Object(
       local_networks: Type.Array(Type.String()),
       public: Type.Array(Type.String()),
     }),
+    uncertified: Type.Array(Type.String(), {
+      description:
+        'Hosts at which it listens with TLS and that none of its certificates holds: clients refuse them.',
+    }),
     acme_domain: Type.Null(),
     egress: Type.Object(
       {

@@ -96,6 +96,8 @@ async function start(): Promise<Proxies> {
     policyVersion: async () => 7,
     certificates: (mode) => certs.certs.source(mode),
     trustPage: (mode) => certs.certs.trustPage(mode),
+    certifies: (mode, host) => certs.certs.certifies(mode, host),
+    onTlsListening: (mode) => told.push(`TLS ${mode}`),
   });
   opened.push(proxies);
   return proxies;

@@ -8,7 +8,7 @@ import { FlmError, reasonOf, toFlmError } from '../lib/errors';
 import { parseIp } from '../lib/ip';
 import type { Log } from '../lib/log';
 import { checkNetworks } from '../lib/networks';
-import { endpointsOf, thisMachine } from './endpoints';
+import { certifiedOf, endpointsOf, thisMachine } from './endpoints';
 import { checkExposure, type Exposure, requireKeyFor } from './exposure';
 import { isShared } from './hand-on';
 import {
@@ -59,6 +59,10 @@ export interface ProxiesOptions {
   /** The certificates of a mode: made when a proxy first needs them. */
   readonly certificates: (mode: TlsMode) => Promise<TlsContextSource>;
   readonly trustPage: (mode: TlsMode) => TrustPage;
+  /** Whether clients that come to `host` are shown a certificate that holds it. */
+  readonly certifies: (mode: TlsMode, host: string) => boolean;
+  /** Called when a proxy with TLS has begun to listen. Returns at once. */
+  readonly onTlsListening: (mode: TlsMode) => void;
   /** Reads the security policy again, and says which version is in force; null when it cannot be read. */
   readonly policyVersion: () => Promise<number | null>;
 }
@@ -202,6 +206,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     if (isExposed && httpsPort === null)
       log.warn('FLM listens beyond this machine, without TLS', { bind, exposure });
     log.info('FLM listens', { listenAddr: handle.listenAddr, httpsPort, pid: handle.pid });
+    if (isTls(mode)) options.onTlsListening(mode);
     return viewOf(opened);
   }
 
@@ -298,7 +303,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
   function viewOf({ handle, profile, isWanted, stopping, entrance, onion }: Running): ProxyView {
     const clients = profile.onion?.clients.length ?? 0;
     return {
-      ...descriptionOf(profile),
+      ...descriptionOf(profile, options),
       onion: onion === null ? null : { ...onion.publication.view(), clients },
       egress: egress(),
       pid: handle.pid,
@@ -316,7 +321,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     const clients = profile.onion?.clients.length ?? 0;
     const isHidden = profile.onion !== undefined && profile.onion !== null;
     return {
-      ...descriptionOf(profile),
+      ...descriptionOf(profile, options),
       onion: isHidden ? { address: null, published: false, reason: 'the proxy does not run', clients } : null,
       egress: egress(),
       pid: null,
@@ -548,22 +553,21 @@ type Described = Exclude<
   'pid' | 'status' | 'running' | 'last_error' | 'saved' | 'started_at' | 'requests' | 'egress' | 'onion'
 >;
 
-function descriptionOf({
-  mode,
-  bind,
-  port,
-  trustedProxies,
-  allowPlaintext,
-  httpsPort: https,
-}: ProxyProfile): Pick<ProxyView, Described> {
+function descriptionOf(
+  { mode, bind, port, trustedProxies, allowPlaintext, httpsPort: https }: ProxyProfile,
+  { certifies }: Pick<ProxiesOptions, 'certifies'>,
+): Pick<ProxyView, Described> {
+  const places =
+    https === undefined || !isTls(mode)
+      ? { endpoints: endpointsOf(bind, port), uncertified: [] }
+      : certifiedOf(endpointsOf(bind, https, thisMachine(), 'https'), (host) => certifies(mode, host));
   return {
     id: idOf(port),
     port,
     https_port: https ?? null,
     mode,
     listen_addr: addressOf(bind, port),
-    endpoints:
-      https === undefined ? endpointsOf(bind, port) : endpointsOf(bind, https, thisMachine(), 'https'),
+    ...places,
     acme_domain: null,
     trusted_proxies: [...trustedProxies],
     allow_plaintext: allowPlaintext,

@@ -3,15 +3,19 @@
  * Chromium on a database of its own, and clients that trust one root or the other while it is rotated.
  */
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
-import type { StoreReport } from '../../certs';
+import { createCertStore, type StoreReport } from '../../certs';
+import { loadIssue } from '../../certs/authority/load';
+import { pemOf } from '../../certs/certificate';
+import { openDatabases } from '../../db';
 import { type App, openApp } from '../../src/app';
 import { systemClock } from '../../src/lib/clock';
 import { isRecord } from '../../src/lib/json';
 import { silentLog } from '../../src/lib/log';
+import { auditSpy } from '../support/audit';
 import type { TestDir } from '../support/data-dir';
 import { dataOf, errorOf, executable, flm, leftovers, parseResult, startFlm } from '../support/executable';
 import { testHome } from '../support/home';
@@ -23,6 +27,12 @@ import { listenTls } from '../support/tls';
 const NO_STORE =
   isImpossible('the store of roots of a system', lacksMounts()) ||
   isMissing('the store of roots of Debian', lacksProgram('update-ca-certificates'));
+const NO_JAVA = isMissing(
+  "Java's store",
+  existsSync('/etc/ca-certificates/update.d/jks-keystore')
+    ? lacksProgram('keytool')
+    : 'ca-certificates-java is not installed',
+);
 const NO_NSS = isMissing('databases of browsers', lacksProgram('certutil'));
 const NO_CHROMIUM = NO_NSS || isMissing('the certificate in a browser', lacksProgram('chromium'));
 
@@ -64,6 +74,15 @@ async function open(home: TestDir): Promise<App> {
   });
 }
 
+/** The keys that lie in its security.db. */
+async function keysOf({ paths, env }: TestDir) {
+  const databases = await openDatabases({ paths, env, clock: systemClock, lockWaitMs: 3_000 });
+  return {
+    store: createCertStore(databases.security, auditSpy()),
+    [Symbol.asyncDispose]: async () => databases.close(),
+  };
+}
+
 /** A server with the certificates that a listener would show: by name, and to who comes to an address. */
 async function serve(home: TestDir) {
   const app = await open(home);
@@ -90,6 +109,11 @@ describe.skipIf(NO_STORE)('the store of this system', () => {
   let mounts: OwnMounts;
   beforeAll(async () => {
     mounts = await ownMounts();
+    // What it changes by itself, whoever runs it, has nothing to do with FLM.
+    await mounts.sh('update-ca-certificates');
+    await mounts.sh(
+      'ln -s /usr/share/ca-certificates/mozilla/ISRG_Root_X1.crt /etc/ssl/certs/laid-by-hand.pem',
+    );
   });
   afterAll(() => mounts[Symbol.asyncDispose]());
 
@@ -102,7 +126,7 @@ describe.skipIf(NO_STORE)('the store of this system', () => {
   const content = async () =>
     (
       await mounts.sh(
-        'cd /etc/ssl && find . /usr/local/share/ca-certificates \\( -type f -o -type l \\) ! -path "*/java/*" | sort | xargs sha256sum',
+        'cd /etc/ssl && find . /usr/local/share/ca-certificates /etc/ca-certificates.conf ! -path "*/java/*" -printf "%p %y %m %u %l\\n" | sort && find . /usr/local/share/ca-certificates /etc/ca-certificates.conf -type f ! -path "*/java/*" | sort | xargs sha256sum',
       )
     ).output;
 
@@ -127,6 +151,23 @@ describe.skipIf(NO_STORE)('the store of this system', () => {
     expect((await curl(server.port, 'localhost')).output).toContain('unable to get local issuer certificate');
     expect(await content()).toBe(before);
   }, 60_000);
+
+  test.skipIf(NO_JAVA)(
+    'Java trusts the root after install-ca, too, and no longer after uninstall-ca',
+    async () => {
+      using home = place();
+      const list = () =>
+        mounts.sh(
+          'keytool -list -keystore /etc/ssl/certs/java/cacerts -storepass changeit 2>/dev/null | grep -c flm-local-ca',
+        );
+      expect((await list()).output.trim()).toBe('0');
+      await run(home, 'install-ca');
+      expect((await list()).output.trim()).toBe('1');
+      expect((await run(home, 'uninstall-ca', '--yes')).code).toBe(0);
+      expect((await list()).output.trim()).toBe('0');
+    },
+    60_000,
+  );
 
   test('a rotation is followed by install-ca: the root that has ended goes, the new one comes', async () => {
     using home = place();
@@ -178,39 +219,41 @@ describe.skipIf(NO_STORE)('the store of this system', () => {
   }, 60_000);
 });
 
-describe.skipIf(NO_CHROMIUM)('headless Chromium', () => {
-  async function visit(home: Place, port: number, host = 'localhost'): Promise<string> {
-    const words = [
-      '--headless=new',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--no-first-run',
-      '--disable-background-networking',
-    ];
-    const child = Bun.spawn(
-      [
-        'chromium',
-        ...words,
-        `--user-data-dir=${join(home.home, 'chromium')}`,
-        '--dump-dom',
-        `https://${host}:${port}/`,
-      ],
-      {
-        env: { PATH: process.env.PATH, HOME: home.home },
-        stdin: 'ignore',
-        stdout: 'pipe',
-        stderr: 'pipe',
-      },
-    );
-    // The page, or on stderr why there is none.
-    const [dom, said] = await Promise.all([
-      new Response(child.stdout).text(),
-      new Response(child.stderr).text(),
-    ]);
-    await child.exited;
-    return dom === '' ? said : dom;
-  }
+/** The page, or why there is none; names lead to this machine. */
+async function visitWith(home: Place, port: number, host = 'localhost'): Promise<string> {
+  const words = [
+    '--headless=new',
+    '--no-sandbox',
+    '--disable-gpu',
+    '--no-first-run',
+    '--disable-background-networking',
+    '--host-resolver-rules=MAP * 127.0.0.1',
+  ];
+  const child = Bun.spawn(
+    [
+      'chromium',
+      ...words,
+      `--user-data-dir=${join(home.home, 'chromium')}`,
+      '--dump-dom',
+      `https://${host}:${port}/`,
+    ],
+    {
+      env: { PATH: process.env.PATH, HOME: home.home },
+      stdin: 'ignore',
+      stdout: 'pipe',
+      stderr: 'pipe',
+    },
+  );
+  // The page, or on stderr why there is none.
+  const [dom, said] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+  ]);
+  await child.exited;
+  return dom === '' ? said : dom;
+}
 
+describe.skipIf(NO_CHROMIUM)('headless Chromium', () => {
   /** Only the browser's database: the system's store is left alone. */
   const env = (home: Place) => ({ ...home.env, PATH: programsIn(home) });
 
@@ -218,26 +261,73 @@ describe.skipIf(NO_CHROMIUM)('headless Chromium', () => {
     using home = place();
     await dataOf(home.env, ['security', 'ca', 'export']);
     await using server = await serve(home);
-    expect(await visit(home, server.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
+    expect(await visitWith(home, server.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
     const installed = await dataOf(env(home), ['security', 'install-ca']);
     expect(results(installed)).toEqual([
       ['system', 'skipped'],
       ['Chromium', 'added'],
     ]);
-    const dom = await visit(home, server.port);
+    const dom = await visitWith(home, server.port);
     expect(dom).toContain('it works');
     expect(dom).not.toContain('ERR_CERT');
-    expect(await visit(home, server.port, '127.0.0.1')).toContain('it works');
+    expect(await visitWith(home, server.port, '127.0.0.1')).toContain('it works');
     // During a rotation it knows the old root only, and after install-ca the new one, too.
     await dataOf(home.env, ['security', 'ca', 'rotate']);
     await using rotated = await serve(home);
-    expect(await visit(home, rotated.port)).toContain('it works');
+    expect(await visitWith(home, rotated.port)).toContain('it works');
     await dataOf(env(home), ['security', 'install-ca']);
-    expect(await visit(home, rotated.port)).toContain('it works');
+    expect(await visitWith(home, rotated.port)).toContain('it works');
     await dataOf(env(home), ['security', 'uninstall-ca', '--yes']);
-    expect(await visit(home, rotated.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
-    expect(await visit(home, server.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
+    expect(await visitWith(home, rotated.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
+    expect(await visitWith(home, server.port)).toContain('ERR_CERT_AUTHORITY_INVALID');
   }, 120_000);
+});
+
+describe.skipIf(NO_CHROMIUM)('a root whose key was stolen', () => {
+  /** What the thief makes with it. */
+  async function forge(home: TestDir, names: readonly string[]) {
+    const app = await open(home);
+    await app.certs.createCa({});
+    await app.close();
+    await using databases = await keysOf(home);
+    const [root] = await databases.store.roots();
+    if (root?.privateKey == null) throw new Error('there is no root');
+    const nowMs = Date.now();
+    const { makeLeaf } = await loadIssue();
+    const made = await makeLeaf({ certificate: root.certificate, privateKey: root.privateKey }, names, {
+      notBeforeMs: nowMs - 3_600_000,
+      notAfterMs: nowMs + 86_400_000,
+    });
+    return {
+      cert: pemOf('CERTIFICATE', made.certificate),
+      key: pemOf('PRIVATE KEY', made.privateKey),
+    };
+  }
+
+  test.each([
+    [['evil.example.com'], 'evil.example.com', false],
+    [['localhost', 'evil.example.com'], 'localhost', false],
+    [['*.com'], 'evil.com', false],
+    [['local.evil.com'], 'local.evil.com', false],
+    [['a.localhost'], 'a.localhost', true],
+  ])(
+    'opens no other name to Chromium that trusts it: %j for %s',
+    async (names, host, isTaken) => {
+      using home = place();
+      const { cert, key } = await forge(home, names);
+      await using server = await listenTls({ cert, key }, (socket) =>
+        socket.end('HTTP/1.1 200 OK\r\nContent-Length: 8\r\nConnection: close\r\n\r\nit works'),
+      );
+      await dataOf({ ...home.env, PATH: programsIn(home) }, ['security', 'install-ca']);
+      const seen = await visitWith(home, server.port, host);
+      if (isTaken) expect(seen).toContain('it works');
+      else {
+        expect(seen).not.toContain('it works');
+        expect(seen).toContain('ERR_CERT');
+      }
+    },
+    60_000,
+  );
 });
 
 /** A folder with the programs that the browser's database takes, and not those of the system's store. */
@@ -352,7 +442,7 @@ describe('certificates of the owner', () => {
     expect(await errorOf(home.env, words)).toMatchObject({ code: 'CERTIFICATE_INVALID', exit: 1 });
     const p12 = at('c.p12', '\u0030\u0082xxxx');
     const refused = await errorOf(home.env, ['security', 'certificates', 'import', '--cert', p12]);
-    expect(refused.hint).toContain('openssl pkcs12');
+    expect(refused.message).toContain('neither PEM nor PKCS#12');
     const report = await flm(home.env, ['check', '--json']);
     expect(report.stdout).toContain('the certificate of llm.example.com ends on');
     const id = isRecord(brought) ? String(brought.id) : '';

@@ -1,9 +1,8 @@
 /** `flm egress login set` */
-import { password as askPassword, isCancel } from '@clack/prompts';
 import { FlmError } from '../../../src/lib/errors';
 import { withBackend } from '../../backend';
-import type { Cli } from '../../cli';
 import { command } from '../../command';
+import { readPassword } from '../../password';
 import { egressText } from '../text';
 
 export default command({
@@ -41,23 +40,6 @@ export default command({
     cli.result(status, () => egressText(status));
   },
 });
-
-/** Never from an argument: other users of this machine can read those. */
-async function readPassword(cli: Cli, variable: string | undefined): Promise<string> {
-  if (variable !== undefined) {
-    const value = cli.env[variable];
-    if (value) return value;
-    throw invalid('--password-env', `the environment variable ${variable} is not set`);
-  }
-  const piped = (await cli.readStdin())?.replace(/\r?\n$/, '') ?? null;
-  if (piped !== null && piped !== '') return piped;
-  if (!cli.interactive)
-    throw invalid('password', 'give it on stdin, or name its variable with --password-env');
-  const typed = await askPassword({ message: 'Password:', signal: cli.interrupted });
-  if (isCancel(typed)) throw invalid('password', 'none was given');
-  if (typed) return typed;
-  throw invalid('password', 'it is empty');
-}
 
 function invalid(field: string, reason: string): FlmError {
   return new FlmError('INVALID_INPUT', { meta: { field, reason } });

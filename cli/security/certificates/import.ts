@@ -1,39 +1,56 @@
 /** `flm security certificates import` */
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
+import { type GivenFile, unlock } from '../../../certs';
 import { FlmError, reasonOf } from '../../../src/lib/errors';
 import { withBackend } from '../../backend';
 import { command } from '../../command';
+import { readPassword } from '../../password';
 import { localTime } from '../../time';
 
 export default command({
   about: 'Bring a certificate of your own. It is shown to clients that ask for one of its names.',
   args: {
+    file: {
+      type: 'positional',
+      required: false,
+      description: 'PKCS#12 (.p12, .pfx), or what --cert takes.',
+    },
     cert: {
       type: 'string',
-      required: true,
       valueHint: 'file',
       description: 'The certificate and those between it and its root, as PEM.',
     },
     key: {
       type: 'string',
       valueHint: 'file',
-      description: 'Its private key, as PEM, not encrypted. Default: it is in the same file.',
+      description: 'Its private key, as PEM. Default: it is in the same file.',
+    },
+    'password-env': {
+      type: 'string',
+      valueHint: 'NAME',
+      description:
+        'Environment variable with the password of an encrypted key or of PKCS#12. Default: asked for, or read from stdin.',
     },
   },
   details: [
-    'FLM keeps a copy of both in its encrypted database. It checks that they belong',
-    'together, the chain, the dates, the names and the strength of the key.',
+    'FLM keeps a copy of both in its encrypted database, and no password. It checks',
+    'that they belong together, the chain, the dates, the names and the key.',
   ],
   examples: [
     'flm security certificates import --cert fullchain.pem --key privkey.pem',
-    'flm security certificates import --cert bundle.pem',
+    'flm security certificates import llm.p12',
+    'pass show llm | flm security certificates import llm.p12',
   ],
   async run({ cli, args }) {
-    const certificate = readPem(args.cert, '--cert');
-    const key = args.key === undefined ? certificate : readPem(args.key, '--key');
-    const view = await withBackend(cli, ({ certs }) =>
-      certs.import({ certificate_pem: certificate, private_key_pem: key }),
+    const path = args.cert ?? args.file;
+    if (path === undefined || (args.cert !== undefined && args.file !== undefined))
+      throw new FlmError('USAGE_ERROR', { meta: { reason: 'it takes one file with a certificate' } });
+    const input = await unlock(
+      readGiven(path, '--cert'),
+      args.key === undefined ? null : readGiven(args.key, '--key'),
+      () => readPassword(cli, args['password-env'], { mayBeEmpty: true }),
     );
+    const view = await withBackend(cli, ({ certs }) => certs.import(input));
     cli.result(
       view,
       () =>
@@ -42,25 +59,25 @@ export default command({
   },
 });
 
-/** @throws INVALID_INPUT */
-function readPem(path: string, field: string): string {
-  const bytes = readBytes(path, field);
-  const text = bytes.toString('latin1');
-  if (text.includes('-----BEGIN ')) return text;
-  // A SEQUENCE: DER, or what Windows and Java export.
-  const isBinary = bytes[0] === 0x30;
-  throw new FlmError('INVALID_INPUT', {
-    meta: { field, reason: `${path} is not PEM` },
-    ...(isBinary
-      ? { hint: `For PKCS#12 (.p12, .pfx): openssl pkcs12 -in ${path} -nodes -out bundle.pem` }
-      : {}),
-  });
-}
+/** Ten certificates with long keys have 30 kB. */
+const MAX_BYTES = 1_000_000;
 
-function readBytes(path: string, field: string): Buffer {
+/** A pipe is as good as a file: `<(...)` leaves no key lying around. @throws INVALID_INPUT */
+function readGiven(path: string, field: string): GivenFile {
+  const buffer = Buffer.alloc(MAX_BYTES + 1);
+  let length = 0;
   try {
-    return readFileSync(path);
+    const file = openSync(path, 'r');
+    try {
+      for (let read = -1; read !== 0 && length < buffer.length; length += read)
+        read = readSync(file, buffer, length, buffer.length - length, null);
+    } finally {
+      closeSync(file);
+    }
   } catch (error) {
     throw new FlmError('INVALID_INPUT', { meta: { field, reason: reasonOf(error) }, cause: error });
   }
+  if (length > MAX_BYTES)
+    throw new FlmError('INVALID_INPUT', { meta: { field, reason: `${path} has more than 1 MB` } });
+  return { path, bytes: buffer.subarray(0, length) };
 }

@@ -5,6 +5,7 @@
 import type { TlsContextSource, TrustPage } from '../../contract';
 import { FlmError } from '../../lib/errors';
 import { hostIn, isLocalName } from '../../lib/host';
+import { parseIp } from '../../lib/ip';
 import type { Handler } from '../proxy';
 
 export interface RedirectOptions {
@@ -19,14 +20,18 @@ export interface RedirectOptions {
 const HEADERS = { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' } as const;
 
 export function createRedirect({ httpsPort, source, trustPage, allowedHosts }: RedirectOptions): Handler {
-  /** @throws INVALID_REQUEST, HOST_NOT_ALLOWED: whoever names any other host would be sent there with what they have. */
+  /** @throws INVALID_REQUEST */
   function requireHost(header: string): string {
     const host = hostIn(header);
     if (host === null)
       throw new FlmError('INVALID_REQUEST', { meta: { reason: 'its Host header is not one host name' } });
+    return host;
+  }
+
+  /** Whoever names any other host would be sent there with what they have, and to a certificate that is not for it. */
+  function isKnown(host: string): boolean {
     const { names } = source.contextFor(host, null);
-    if (isLocalName(host) || covers(names, host) || allowedHosts().includes(host)) return host;
-    throw new FlmError('HOST_NOT_CERTIFIED', { meta: { host } });
+    return covers(names, parseIp(host) ?? host) || allowedHosts().includes(host);
   }
 
   function answer(request: Request): Response {
@@ -34,8 +39,11 @@ export function createRedirect({ httpsPort, source, trustPage, allowedHosts }: R
     if (url === null || request.method === 'CONNECT')
       throw new FlmError('INVALID_REQUEST', { meta: { reason: 'its target is not a path' } });
     const host = requireHost(request.headers.get('host') ?? '');
-    const page = trustPage.answer(request, url.pathname);
+    const isCertified = isKnown(host);
+    // The page says how to trust what there is, and an address cannot be somebody else's name (DNS rebinding).
+    const page = isCertified || isLocalName(host) ? trustPage.answer(request, url.pathname) : null;
     if (page !== null) return page;
+    if (!isCertified) throw new FlmError('HOST_NOT_CERTIFIED', { meta: { host } });
     const port = httpsPort();
     const location = `https://${host}${port === 443 ? '' : `:${port}`}${url.pathname}${url.search}`;
     const text = `FLM speaks HTTPS: ${location}\nHow to trust its certificate: ${url.origin}/ca\n`;

@@ -293,6 +293,12 @@ describe('the HTTP port', () => {
     ['[::1]:8080', '/x', 308, 'https://[::1]:PORT/x'],
     ['box7.local', '/health', 308, 'https://box7.local:PORT/health'],
     ['llm.lan', '/', 308, 'https://llm.lan:PORT/'],
+    // Addresses that the root may not vouch for, or that are not this machine's: a client would refuse what it is shown.
+    ['203.0.114.5:8080', '/v1/models', 403, null],
+    ['[2001:db8::5]', '/', 403, null],
+    ['10.9.8.7', '/', 403, null],
+    ['other.localhost', '/', 403, null],
+    ['203.0.114.5:8080', '/ca', 200, null],
     ['evil.example', '/v1/models', 403, null],
     ['localhost.evil.example', '/', 403, null],
     ['localhost, evil.example', '/', 400, null],
