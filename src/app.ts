@@ -3,7 +3,7 @@
  * command needs; `serve` adds what makes it a running proxy. Both are undone by `close`, in reverse order.
  */
 import { hostname } from 'node:os';
-import { type Certs, createCertStore, createCerts, thisMachine } from '../certs';
+import { type Certs, createCertStore, createCerts, openClientTrust, thisMachine } from '../certs';
 import { openDatabases } from '../db';
 import type { ActivityApi } from './activity';
 import {
@@ -329,6 +329,14 @@ export async function openApp(options: AppOptions): Promise<App> {
       whoListens: (bind, port) => whoListens(egress, bind, port),
       certificates: certs.source,
       trustPage: certs.trustPage,
+      clientTrust: ({ caFile, crlFile }) =>
+        openClientTrust({
+          authoritiesFile: caFile,
+          revocationFile: crlFile,
+          revoked: () => config.current()['proxy.revoked_client_certificates'],
+          clock,
+          log,
+        }),
       policyVersion: policy.refresh,
     });
     const connections = createConnections({
@@ -336,7 +344,8 @@ export async function openApp(options: AppOptions): Promise<App> {
       isExposed: proxies.isExposed,
       config: config.current,
       ports: proxies.ports,
-      tlsPorts: proxies.tlsPorts,
+      frontPorts: proxies.frontPorts,
+      clientAt: proxies.clientAt,
       onionPorts: proxies.onionPorts,
       trustedProxies: proxies.trustedProxies,
       mayServe: (port) => gateway.current()?.mayServe(port) ?? false,

@@ -49,6 +49,7 @@ const key: CreatedKey = {
   expires_at: null,
   cidrs: null,
   origins: null,
+  client_certificates: null,
   requests_per_minute: null,
   burst: null,
   tokens_per_minute: null,

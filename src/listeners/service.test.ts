@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { writeFileSync } from 'node:fs';
+import { openClientTrust } from '../../certs';
 import { type Databases, openDatabases } from '../../db';
 import { auditSpy } from '../../test/support/audit';
 import { openTestCerts, type TestCerts } from '../../test/support/certs';
@@ -16,8 +17,9 @@ import { FlmError } from '../lib/errors';
 import { isLoopback } from '../lib/ip';
 import { silentLog } from '../lib/log';
 import { machineAddresses } from './endpoints';
-import { createProxies, type Entrance, type Proxies } from './service';
+import { createProxies, type Proxies } from './service';
 import { createProxyStore } from './store';
+import type { Entrance } from './ways-in';
 
 const hasNetwork = machineAddresses().some((ip) => !isLoopback(ip));
 
@@ -96,6 +98,14 @@ async function start(): Promise<Proxies> {
     policyVersion: async () => 7,
     certificates: (mode) => certs.certs.source(mode),
     trustPage: (mode) => certs.certs.trustPage(mode),
+    clientTrust: ({ caFile, crlFile }) =>
+      openClientTrust({
+        authoritiesFile: caFile,
+        revocationFile: crlFile,
+        revoked: () => [],
+        clock: systemClock,
+        log: silentLog,
+      }),
   });
   opened.push(proxies);
   return proxies;

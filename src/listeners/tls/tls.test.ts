@@ -9,9 +9,10 @@ import { freePort } from '../../../test/support/ports';
 import { createTestCa } from '../../../test/support/test-ca';
 import { errorOf } from '../../../test/support/thrown';
 import type { TlsContextSource } from '../../contract';
+import { type Front, openFront } from '../front';
 import { listen, type Visitor } from '../proxy';
 import { listenTls, type TlsListener, type TlsOptions } from '.';
-import { type Front, openFront } from './front';
+import { createTlsSpeech } from './speech';
 
 setDefaultTimeout(30_000);
 
@@ -331,7 +332,7 @@ describe('handshakes that do not end', () => {
       bind: '127.0.0.1',
       port: 0,
       reusePort: false,
-      source,
+      speech: createTlsSpeech(source, null),
       innerPort: () => inner.port,
       ...(handshakeMs === undefined ? {} : { handshakeMs }),
     });
