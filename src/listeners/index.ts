@@ -6,6 +6,7 @@ export { type ExposureApi, ExposureReport } from './exposure-model';
 export { reportExposure } from './exposure-report';
 export {
   CLIENT_CERTIFICATES,
+  type ClientCertificates,
   MODES,
   type Mode,
   modeNamed,
