@@ -79,7 +79,8 @@ function keyOf({ address, port }: Peer): string {
   return `${address} ${port}`;
 }
 
-function peerFrom(source: Peer | 'self' | 'unknown', outer: Peer): Peer {
+/** Whom a trusted proxy at `outer` speaks for. */
+export function peerFrom(source: Peer | 'self' | 'unknown', outer: Peer): Peer {
   if (source === 'self') return outer;
   if (source === 'unknown' || !isSomewhere(source.address, outer.address))
     return { address: UNTOLD_PEER, port: outer.port };
