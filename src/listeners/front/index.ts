@@ -82,6 +82,7 @@ async function openAt(options: FrontedOptions, innerPort: () => number): Promise
     // Two that looked at the same moment both found the port free.
     if (tenancy === 'shareable' && isShared(front.port)) {
       front.leave();
+      await front.end(0);
       throw inUse(bind, port);
     }
     if (tenancy === 'shared') steerToLatest(sockets);

@@ -115,6 +115,41 @@ describe('what clients are shown', () => {
   });
 
   test.each([
+    // what is said before the handshake, what the certificate has to hold; whether it does
+    ['the right name', ['-servername', 'localhost', '-verify_hostname', 'localhost'], true],
+    ['another name of this machine', ['-servername', 'box7.local', '-verify_hostname', 'box7.local'], true],
+    ['a name that nobody has', ['-servername', 'no.example', '-verify_hostname', 'no.example'], false],
+    // Whoever asks for a wrong name is shown what there is, and may go on if that will do.
+    ['a wrong name', ['-servername', 'no.example', '-verify_hostname', 'localhost'], true],
+    ['no name', ['-noservername', '-verify_hostname', 'localhost'], true],
+    ['no name, the address', ['-noservername', '-verify_ip', '127.0.0.1'], true],
+    ['the address as a name', ['-servername', '127.0.0.1', '-verify_ip', '127.0.0.1'], true],
+    ['another address', ['-noservername', '-verify_ip', '203.0.113.9'], false],
+    ['an IPv6 address', ['-noservername', '-verify_ip', '::1'], true],
+  ])('openssl s_client asks for %s', async (_, words, holds) => {
+    const listener = await start(() => new Response('here'));
+    for (const version of ['-tls1_2', '-tls1_3']) {
+      const place = [
+        '-connect',
+        `127.0.0.1:${listener.httpsPort}`,
+        '-CAfile',
+        rootFile,
+        '-no-CApath',
+        '-no-CAstore',
+      ];
+      const child = Bun.spawn(['openssl', 's_client', version, '-verify_return_error', ...place, ...words], {
+        stdin: 'ignore',
+        stdout: 'pipe',
+        stderr: 'pipe',
+      });
+      const output = (await new Response(child.stdout).text()) + (await new Response(child.stderr).text());
+      expect([await child.exited, /(?:hostname|IP address) mismatch/i.test(output)]).toEqual(
+        holds ? [0, false] : [1, true],
+      );
+    }
+  });
+
+  test.each([
     ['TLS 1.0', ['-tls1', '-cipher', 'ALL:@SECLEVEL=0'], null],
     ['TLS 1.1', ['-tls1_1', '-cipher', 'ALL:@SECLEVEL=0'], null],
     ['TLS 1.2', ['-tls1_2'], 'TLSv1.2'],
