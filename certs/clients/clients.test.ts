@@ -19,6 +19,7 @@ let tool: Openssl;
 let clock: ManualClock;
 let revoked: readonly string[];
 let errors: string[];
+let warnings: string[];
 const open: (Disposable | ClientTrust)[] = [];
 
 beforeEach(() => {
@@ -27,6 +28,7 @@ beforeEach(() => {
   clock = manualClock(Date.now());
   revoked = [];
   errors = [];
+  warnings = [];
   open.push(ca, tool);
 });
 afterEach(() => {
@@ -39,7 +41,11 @@ async function trusting(authorities: string, lists: string | null = null): Promi
     revocationFile: lists === null ? null : tool.file('lists.pem', lists),
     revoked: () => revoked,
     clock,
-    log: { ...silentLog, error: (message) => void errors.push(message) },
+    log: {
+      ...silentLog,
+      error: (message) => void errors.push(message),
+      warn: (message) => void warnings.push(message),
+    },
     lookMs: 5,
   });
   open.push(trust);
@@ -121,6 +127,22 @@ describe('a revocation list', () => {
     expect(await reasonOf(trust, ca.issue('laptop'))).toBe(
       'the revocation list of its authority is out of date',
     );
+  });
+
+  test('that is about to run out is told of, once', async () => {
+    const trust = await trusting(ca.pem, ca.list(3));
+    const readAgain = async (days: number): Promise<void> => {
+      const told = Promise.withResolvers<void>();
+      trust.onChange(told.resolve);
+      replace('lists.pem', ca.list(days));
+      await told.promise;
+    };
+    await readAgain(4);
+    expect(warnings).toEqual([]);
+    clock.advance(3.5 * DAY_MS);
+    await eventually(() => warnings.length > 0);
+    await readAgain(30);
+    expect(warnings).toEqual([expect.stringContaining('runs out')]);
   });
 
   test('of a root refuses what an authority below it has issued, once that one is revoked', async () => {

@@ -7,7 +7,7 @@ import { readFile, stat } from 'node:fs/promises';
 import type { ClientCertificate, ClientTrust, Clock } from '../../src/contract';
 import { FlmError, reasonOf } from '../../src/lib/errors';
 import type { Log } from '../../src/lib/log';
-import { datesOf, idOf, readCertificate } from '../certificate';
+import { commonNameOf, datesOf, idOf, readCertificate } from '../certificate';
 import { loadRevocationLists } from './load';
 import { type Link, linksOf, objectionTo, readAuthorities, type Trust } from './trust';
 
@@ -31,6 +31,8 @@ interface Walked {
 
 /** As soon as a key that is revoked stops working. */
 const LOOK_MS = 2_000;
+/** A day is enough to write a list, and less than most are good for. */
+const SOON_MS = 24 * 3_600_000;
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 const MAX_SUBJECT = 300;
 const MAX_NAMES = 20;
@@ -47,6 +49,7 @@ export async function openClientTrust(options: ClientTrustOptions): Promise<Clie
   let seen = told;
   let revokedIds: ReadonlySet<string> = new Set(seen);
   let problem: string | null = null;
+  const warned = new Set<number>();
   let isClosed = false;
 
   async function read(): Promise<Trust> {
@@ -70,7 +73,21 @@ export async function openClientTrust(options: ClientTrustOptions): Promise<Clie
     return (await Promise.all(marks)).join();
   }
 
+  /** Whoever forgets to write a new list shuts everybody out. */
+  function warn(): void {
+    for (const [authority, { nextUpdateMs }] of trust.lists ?? []) {
+      const isSoon = nextUpdateMs !== null && nextUpdateMs - clock.nowMs() <= SOON_MS;
+      if (!isSoon || warned.has(nextUpdateMs)) continue;
+      warned.add(nextUpdateMs);
+      log.warn('a revocation list of client certificates runs out, and then nobody is let in by it', {
+        authority: commonNameOf(authority),
+        expiresAt: new Date(nextUpdateMs).toISOString(),
+      });
+    }
+  }
+
   async function look(): Promise<void> {
+    warn();
     const now = await marksOf();
     const isSame = now === marks;
     if (isSame && revoked() === told) return;

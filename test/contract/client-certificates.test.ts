@@ -12,9 +12,9 @@ import {
   setDefaultTimeout,
   test,
 } from 'bun:test';
-import { rmSync, writeFileSync } from 'node:fs';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { type ClientCa, type ClientIdentity, createClientCa } from '../support/client-ca';
 import { eventually } from '../support/eventually';
@@ -47,8 +47,11 @@ afterEach(async () => {
   for (const file of [listFile, sessionFile]) rmSync(file, { force: true });
 });
 
-async function start(demand: 'optional' | 'required'): Promise<void> {
-  const clientCertificates = { demand, caFile: ca.file, crlFile: listFile };
+async function start(
+  demand: 'optional' | 'required',
+  files: { caFile: string; crlFile: string | null } = { caFile: ca.file, crlFile: listFile },
+): Promise<void> {
+  const clientCertificates = { demand, ...files };
   gateway = await startGateway({ mode: 'packaged-ca', clients: { clientCertificates } });
   port = Number(new URL(gateway.url).port);
 }
@@ -161,6 +164,27 @@ describe.each(VERSIONS)('openssl s_client %s', (version) => {
     // It shows a good one now, but a session that is resumed asks for none.
     expect((await ask(ca.issue('good'), version, '-sess_in', sessionFile)).code).toBe(REQUIRED);
   });
+});
+
+test('with other authorities, those of before are strangers, and so are their sessions', async () => {
+  const caFile = join(dirname(listFile), `flm-client-ca-${process.pid}.pem`);
+  writeFileSync(caFile, ca.pem);
+  await gateway[Symbol.asyncDispose]();
+  await start('required', { caFile, crlFile: null });
+  const [old, next] = [ca.issue('old'), foreign.issue('next')];
+  for (const version of VERSIONS)
+    expect((await ask(old, version, '-sess_out', `${sessionFile}${version}`)).status).toBe(200);
+  expect((await ask(next)).code).toBe(REFUSED);
+  writeFileSync(`${caFile}.new`, foreign.pem);
+  renameSync(`${caFile}.new`, caFile);
+  await eventually(async () => (await ask(next)).status === 200, 10_000, 200);
+  expect((await ask(old)).code).toBe(REFUSED);
+  for (const version of VERSIONS) {
+    const resumed = await ask(null, version, '-sess_in', `${sessionFile}${version}`);
+    expect([resumed.code, resumed.text.includes('Reused, TLS')]).toEqual([REQUIRED, false]);
+    rmSync(`${sessionFile}${version}`);
+  }
+  rmSync(caFile);
 });
 
 test('what is said by headers is not looked at', async () => {
