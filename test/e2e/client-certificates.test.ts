@@ -44,7 +44,18 @@ async function encrypted(home: TestDir, ...words: readonly string[]): Promise<En
     async get(who, url = `${daemon.url}/v1/models`) {
       const shown = who === null ? [] : ['--cert', who.cert, '--key', who.key];
       const key = ['-H', `Authorization: Bearer ${daemon.key}`];
-      const rest = ['--interface', '127.0.0.7', '--cacert', rootFile, '--noproxy', '*', '-m', '20', '-w', '%{http_code}'];
+      const rest = [
+        '--interface',
+        '127.0.0.7',
+        '--cacert',
+        rootFile,
+        '--noproxy',
+        '*',
+        '-m',
+        '20',
+        '-w',
+        '%{http_code}',
+      ];
       const child = Bun.spawn(['curl', '-sS', ...rest, ...shown, ...key, url], {
         stdout: 'pipe',
         stderr: 'pipe',
