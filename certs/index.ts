@@ -1,5 +1,6 @@
 /** The certs room: private authorities, certificates that the owner brings, and the stores of those who have to trust them. */
 export { fingerprintOf } from './certificate';
+export { type ClientTrustOptions, openClientTrust } from './clients';
 export { qrText } from './export/qr';
 export { type Given as GivenFile, unlock } from './manual/unlock';
 export {

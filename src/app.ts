@@ -9,6 +9,7 @@ import {
   createCerts,
   createTrustCheck,
   isAutoInstall,
+  openClientTrust,
   thisMachine,
   thisTrustMachine,
 } from '../certs';
@@ -348,6 +349,14 @@ export async function openApp(options: AppOptions): Promise<App> {
       trustPage: certs.trustPage,
       certifies: certs.certifies,
       onTlsListening: trustCheck.begin,
+      clientTrust: ({ caFile, crlFile }) =>
+        openClientTrust({
+          authoritiesFile: caFile,
+          revocationFile: crlFile,
+          revoked: () => config.current()['proxy.revoked_client_certificates'],
+          clock,
+          log,
+        }),
       policyVersion: policy.refresh,
     });
     const connections = createConnections({
@@ -355,7 +364,8 @@ export async function openApp(options: AppOptions): Promise<App> {
       isExposed: proxies.isExposed,
       config: config.current,
       ports: proxies.ports,
-      tlsPorts: proxies.tlsPorts,
+      frontPorts: proxies.frontPorts,
+      clientAt: proxies.clientAt,
       onionPorts: proxies.onionPorts,
       trustedProxies: proxies.trustedProxies,
       mayServe: (port) => gateway.current()?.mayServe(port) ?? false,

@@ -22,6 +22,11 @@ export const TERM_ARGS = {
     valueHint: 'https://app.example',
     description: `A web page's origin it may be used by (repeatable; "${NO_ORIGIN}": programs too; "${ANY}": all).`,
   },
+  'client-certificate': {
+    type: 'string',
+    valueHint: 'FINGERPRINT',
+    description: `SHA-256 of a client certificate it may be used with (repeatable; "${ANY}": without, too).`,
+  },
   rpm: {
     type: 'string',
     valueHint: '60',
@@ -58,6 +63,7 @@ export const TERM_ARGS = {
 export const TERM_FLAGS = {
   cidrs: '--cidr',
   origins: '--origin',
+  client_certificates: '--client-certificate',
   requests_per_minute: '--rpm',
   burst: '--burst',
   tokens_per_minute: '--tpm',
@@ -67,15 +73,20 @@ export const TERM_FLAGS = {
 } as const satisfies { readonly [Field in keyof KeyChange]?: string };
 
 /** Options of these that may be given more than once. */
-export const TERM_LISTS = ['cidr', 'origin'] as const;
+export const TERM_LISTS = ['cidr', 'origin', 'client-certificate'] as const;
 
 type TermArgs = { readonly [Name in keyof typeof TERM_ARGS]?: string | undefined };
 
 /** What was given, and nothing else. @throws INVALID_INPUT naming the option */
-export function termsIn(args: TermArgs, all: (name: 'cidr' | 'origin') => readonly string[]): KeyChange {
+export function termsIn(
+  args: TermArgs,
+  all: (name: (typeof TERM_LISTS)[number]) => readonly string[],
+): KeyChange {
   const given: { -readonly [Name in keyof KeyChange]?: KeyChange[Name] } = {};
   if (all('cidr').length > 0) given.cidrs = listOf('--cidr', all('cidr'));
   if (all('origin').length > 0) given.origins = listOf('--origin', all('origin'));
+  if (all('client-certificate').length > 0)
+    given.client_certificates = listOf('--client-certificate', all('client-certificate'));
   if (args.rpm !== undefined) given.requests_per_minute = limitIn('--rpm', args.rpm);
   if (args.burst !== undefined) given.burst = wholeIn('--burst', args.burst, 1);
   if (args.tpm !== undefined) given.tokens_per_minute = limitIn('--tpm', args.tpm);

@@ -13,6 +13,7 @@ const KEY: CreatedKey = {
   expires_at: null,
   cidrs: null,
   origins: null,
+  client_certificates: null,
   requests_per_minute: null,
   burst: null,
   tokens_per_minute: null,

@@ -32,6 +32,9 @@ export function termsText(key: Omit<CreatedKey, 'plain_key'> & Pick<ApiKey, 'is_
     ...(key.models === null ? [] : [`only ${key.models.join(', ')}`]),
     ...(key.cidrs === null ? [] : [`only from ${key.cidrs.join(', ')}`]),
     ...(key.origins === null ? [] : [`only for ${key.origins.join(', ')}`]),
+    ...(key.client_certificates === null
+      ? []
+      : [`only with certificate ${key.client_certificates.map((id) => `${id.slice(0, 16)}…`).join(', ')}`]),
     ...(limits.length === 0 ? [] : [limits.join('; ')]),
     ...(every === null
       ? []

@@ -211,7 +211,8 @@ describe('a proxy that has gone', () => {
         return answer(request);
       },
     });
-    const proxy = { running: true, mode: 'local-http', https_port: null } as const;
+    const open = { client_certificates: 'off', proxy_protocol: false } as const;
+    const proxy = { running: true, mode: 'local-http', https_port: null, ...open } as const;
     const proxies = [{ ...proxy, listen_addr: `${bind}:${everywhere.port}` }];
     const place = await findPlace({ proxies }, { status: () => Promise.reject(new Error('no TLS here')) });
     if (place === null) throw new Error('no place');

@@ -10,15 +10,19 @@ export interface Place {
 }
 
 interface Proxies {
-  readonly proxies: readonly Pick<ProxyView, 'running' | 'listen_addr' | 'https_port' | 'mode'>[];
+  readonly proxies: readonly Pick<
+    ProxyView,
+    'running' | 'listen_addr' | 'https_port' | 'mode' | 'client_certificates' | 'proxy_protocol'
+  >[];
 }
 
-/** The first proxy that runs; null where none does. */
+/** The first proxy that runs, of those that take whoever comes if there is one; null where none runs. */
 export async function findPlace(
   { proxies }: Proxies,
   certs: Pick<CertsApi, 'status'>,
 ): Promise<Place | null> {
-  const first = proxies.find(({ running }) => running);
+  const running = proxies.filter((proxy) => proxy.running);
+  const first = running.find(isOpen) ?? running[0];
   if (first === undefined) return null;
   const { listen_addr: listenAddr, https_port: httpsPort, mode } = first;
   const address = reachable(listenAddr);
@@ -28,6 +32,11 @@ export async function findPlace(
     baseUrl: `https://${address.slice(0, address.lastIndexOf(':'))}:${httpsPort}`,
     roots: roots.filter((root) => root.mode === mode).map((root) => root.certificate_pem),
   };
+}
+
+/** The owner's own commands have no certificate, and speak for nobody else. */
+function isOpen(proxy: Proxies['proxies'][number]): boolean {
+  return proxy.client_certificates !== 'required' && !proxy.proxy_protocol;
 }
 
 /** A proxy on every network is reached on this machine's own. */

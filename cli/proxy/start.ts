@@ -7,6 +7,7 @@ import type { Cli } from '../cli';
 import { command } from '../command';
 import { startDaemon } from '../daemon/start';
 import { EGRESS_ARGS, egressInput } from '../egress/flags';
+import { CLIENT_ARGS, clientInput } from './clients';
 import { parsePort } from './selector';
 import { othersText, startedText } from './text';
 import { TLS_ARGS, trustHint } from './tls';
@@ -34,6 +35,7 @@ export default command({
       valueHint: 'IP|CIDR',
       description: 'A reverse proxy whose X-Forwarded-For is believed (repeatable).',
     },
+    ...CLIENT_ARGS,
     'allow-plaintext': { type: 'boolean', description: 'Bind a public address although there is no TLS.' },
     'allow-no-key': {
       type: 'boolean',
@@ -62,6 +64,8 @@ export default command({
     'flm proxy start --port 9000 --bind 0.0.0.0',
     'flm proxy start --mode packaged-ca --bind 0.0.0.0',
     'flm proxy start --trusted-proxy 10.0.0.0/8',
+    'flm proxy start --trusted-proxy 10.0.0.5 --proxy-protocol',
+    'flm proxy start --mode packaged-ca --client-ca clients.pem --client-crl revoked.pem',
     'flm proxy start --egress-mode tor',
     'flm proxy start --onion',
   ],
@@ -76,6 +80,7 @@ export default command({
         ? {}
         : { https_port: parsePort(args['https-port'], '--https-port') }),
       ...(trusted.length === 0 ? {} : { trusted_proxies: [...trusted] }),
+      ...clientInput(args),
       ...(args['allow-plaintext'] === true ? { allow_plaintext: true } : {}),
       ...(args['allow-no-key'] === true ? { allow_no_key: true } : {}),
       ...egressInput(args),

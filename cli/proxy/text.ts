@@ -2,6 +2,7 @@
 import type { ProxyView } from '../../src/listeners';
 import { endpointRows, listensText } from '../endpoints';
 import { columns, table } from '../table';
+import { clientRows } from './clients';
 
 export function proxiesText(proxies: readonly ProxyView[]): string {
   return table(
@@ -44,7 +45,12 @@ export function startedText(proxy: ProxyView | null): string {
   if (proxy === null) return 'FLM runs, but none of its proxies does yet: flm proxy status';
   return [
     `FLM serves on port ${proxy.port} (process ${proxy.pid}).`,
-    columns([...endpointRows(proxy, proxy.uncertified), ...onionRow(proxy), ['Listens', listensText(proxy)]]),
+    columns([
+      ...endpointRows(proxy, proxy.uncertified),
+      ...onionRow(proxy),
+      ['Listens', listensText(proxy)],
+      ...clientRows(proxy),
+    ]),
     `Stop it with: flm proxy stop --port ${proxy.port}`,
   ].join('\n');
 }

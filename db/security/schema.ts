@@ -30,6 +30,8 @@ export const apiKeys = sqliteTable(
     /** JSON arrays: from which networks and which web origins it may be used; null = any. */
     cidrsJson: text('cidrs_json'),
     originsJson: text('origins_json'),
+    /** JSON array of SHA-256: with which client certificates alone; null = with any, and without. */
+    clientCertificatesJson: text('client_certificates_json'),
     /** Limits of its own; null: those of the policy. 0 = none at all. */
     requestsPerMinute: integer('requests_per_minute'),
     burst: integer('burst'),

@@ -26,6 +26,17 @@ const Origins = Type.Array(Type.String({ minLength: 1, maxLength: 300 }), {
   description: 'Origins of web pages that alone may use it. "none": programs that send no Origin, too.',
   examples: [['https://app.example', 'none']],
 });
+const Certificates = Type.Array(
+  Type.String({ minLength: 64, maxLength: 95, pattern: '^(?:[0-9a-fA-F]{2}:?){31}[0-9a-fA-F]{2}$' }),
+  {
+    minItems: 1,
+    maxItems: 1_000,
+    uniqueItems: true,
+    description:
+      'SHA-256 of client certificates with one of which alone it may be used, over HTTPS of a proxy that asks for them.',
+    examples: [['4f5e0a1b2c3d'.padEnd(64, '0')]],
+  },
+);
 const PerMinute = Type.Integer({
   minimum: 0,
   maximum: 1_000_000_000,
@@ -57,6 +68,7 @@ const RotateGrace = Type.Integer({
 const Terms = {
   cidrs: nullable(Networks, { description: 'null = from anywhere.' }),
   origins: nullable(Origins, { description: 'null = any web page, and any program.' }),
+  client_certificates: nullable(Certificates, { description: 'null = with any, and without.' }),
   requests_per_minute: nullable(PerMinute, { description: 'null = as the policy has it; 0 = no limit.' }),
   burst: nullable(Burst, { description: 'null = as many as per minute.' }),
   tokens_per_minute: nullable(PerMinute, { description: 'null = as the policy has it; 0 = no limit.' }),
@@ -137,6 +149,7 @@ export const KeyInput = Type.Object(
     expires_in_s: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_SECONDS })),
     cidrs: Type.Optional(Networks),
     origins: Type.Optional(Origins),
+    client_certificates: Type.Optional(Certificates),
     requests_per_minute: Type.Optional(PerMinute),
     burst: Type.Optional(Burst),
     tokens_per_minute: Type.Optional(PerMinute),
@@ -154,6 +167,7 @@ export const KeyChange = Type.Object(
     models: Type.Optional(nullable(Models)),
     cidrs: Type.Optional(nullable(Networks)),
     origins: Type.Optional(nullable(Origins)),
+    client_certificates: Type.Optional(nullable(Certificates)),
     requests_per_minute: Type.Optional(nullable(PerMinute)),
     burst: Type.Optional(nullable(Burst)),
     tokens_per_minute: Type.Optional(nullable(PerMinute)),

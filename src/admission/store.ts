@@ -160,8 +160,9 @@ function rowOf({ scopes, models, terms, isUncollected, ...key }: StoredKey): Row
   };
 }
 
-function termColumns({ cidrs, origins, ...numbers }: KeyTerms) {
-  return { ...numbers, cidrsJson: jsonOf(cidrs), originsJson: jsonOf(origins) };
+function termColumns({ cidrs, origins, certificates, ...numbers }: KeyTerms) {
+  const places = { cidrsJson: jsonOf(cidrs), originsJson: jsonOf(origins) };
+  return { ...numbers, ...places, clientCertificatesJson: jsonOf(certificates) };
 }
 
 function jsonOf(list: readonly string[] | null): string | null {
@@ -173,12 +174,20 @@ type Selected = Omit<typeof securitySchema.apiKeys.$inferSelect, 'uncollected'> 
   readonly isUncollected: number;
 };
 
-function keyOf({ scopesJson, modelsJson, cidrsJson, originsJson, ...row }: Selected): StoredKey {
+function keyOf({
+  scopesJson,
+  modelsJson,
+  cidrsJson,
+  originsJson,
+  clientCertificatesJson,
+  ...row
+}: Selected): StoredKey {
   const { id, label, hash, createdAtMs, expiresAtMs, revokedAtMs, rotatedFrom } = row;
   const { requestsPerMinute, burst, tokensPerMinute, parallelRequests, rotateEveryMs, rotateGraceMs } = row;
   const terms = {
     cidrs: cidrsJson === null ? null : wordsIn(cidrsJson),
     origins: originsJson === null ? null : wordsIn(originsJson),
+    certificates: clientCertificatesJson === null ? null : wordsIn(clientCertificatesJson),
     ...{ requestsPerMinute, burst, tokensPerMinute, parallelRequests, rotateEveryMs, rotateGraceMs },
   };
   return {

@@ -38,6 +38,7 @@ describe('where a key may be used', () => {
   const visit = (ip: string, origin: string | null = null) => ({
     ip,
     request: new Request('http://localhost/', { headers: origin === null ? {} : { origin } }),
+    certificate: null,
   });
 
   test.each<[KeyChange, string, string | null, string | null]>([
@@ -57,5 +58,33 @@ describe('where a key may be used', () => {
     const enter = () => rules?.checkPlace(visit(ip, origin));
     if (code === null) expect(enter()).toBeUndefined();
     else expect<string>(await codeOf(async () => enter())).toBe(code);
+  });
+});
+
+describe('with which client certificate a key may be used', () => {
+  const mine = 'a1'.repeat(32);
+  const enter = (input: KeyChange, fingerprint: string | null, headers: Record<string, string> = {}) => {
+    const certificate =
+      fingerprint === null ? null : { fingerprint, subject: 'CN=laptop', names: [], notAfterMs: 1 };
+    const request = new Request('http://localhost/', { headers });
+    rulesFor('k', termsOf(input))?.checkPlace({ ip: '192.0.2.9', request, certificate });
+  };
+
+  test('one of those that were laid down for it, however they were written', () => {
+    const colons = mine.toUpperCase().match(/../g)?.join(':') ?? '';
+    enter({ client_certificates: ['00'.repeat(32), colons] }, mine);
+    enter({ client_certificates: null }, null);
+  });
+
+  test('with another one, with none, or with the word of a header, it may not', async () => {
+    const pinned = { client_certificates: [mine] };
+    const headers = { 'x-client-cert': mine, 'x-forwarded-client-cert': `Hash=${mine}`, 'client-cert': mine };
+    for (const attempt of [
+      () => enter(pinned, 'b2'.repeat(32)),
+      () => enter(pinned, null),
+      () => enter(pinned, null, headers),
+      () => enter(pinned, ''),
+    ])
+      expect(await codeOf(async () => attempt())).toBe('KEY_CERTIFICATE_REFUSED');
   });
 });

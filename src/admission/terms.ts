@@ -2,7 +2,7 @@
  * What the owner of a key lays down beside its scopes and models: from where it may be used, how much, and when it is
  * replaced. As it is stored, as it is told, and as it is obeyed.
  */
-import type { Entrant } from '../contract';
+import type { Visit } from '../contract';
 import { FlmError } from '../lib/errors';
 import { type IpSet, parseIpSet } from '../lib/ip';
 import { checkNetworks } from '../lib/networks';
@@ -14,6 +14,8 @@ export interface KeyTerms {
   readonly cidrs: readonly string[] | null;
   /** Origins of web pages, and NO_ORIGIN; null = any. */
   readonly origins: readonly string[] | null;
+  /** SHA-256 of client certificates, 64 hexadecimal digits each; null = with any, and without. */
+  readonly certificates: readonly string[] | null;
   /** Null: those of the policy; 0: no limit. */
   readonly requestsPerMinute: number | null;
   readonly burst: number | null;
@@ -28,6 +30,7 @@ export interface KeyTerms {
 export const NO_TERMS: KeyTerms = {
   cidrs: null,
   origins: null,
+  certificates: null,
   requestsPerMinute: null,
   burst: null,
   tokensPerMinute: null,
@@ -43,6 +46,7 @@ type TermsInput = Pick<
   KeyChange,
   | 'cidrs'
   | 'origins'
+  | 'client_certificates'
   | 'requests_per_minute'
   | 'burst'
   | 'tokens_per_minute'
@@ -76,6 +80,10 @@ export function termsOf(input: TermsInput | KeyInput, before: KeyTerms = NO_TERM
   return {
     cidrs: input.cidrs === undefined ? before.cidrs : networksOf(input.cidrs),
     origins: input.origins === undefined ? before.origins : originsOf(input.origins),
+    certificates:
+      input.client_certificates === undefined
+        ? before.certificates
+        : (input.client_certificates?.map(idOf) ?? null),
     requestsPerMinute,
     burst: isLimited ? or(input.burst, before.burst) : null,
     tokensPerMinute: or(input.tokens_per_minute, before.tokensPerMinute),
@@ -110,6 +118,11 @@ function originOf(text: string): string {
   return url.origin;
 }
 
+/** With colons, as openssl shows it, or without. */
+function idOf(fingerprint: string): string {
+  return fingerprint.replaceAll(':', '').toLowerCase();
+}
+
 function invalid(field: string, reason: string): FlmError {
   return new FlmError('INVALID_INPUT', { meta: { field, reason } });
 }
@@ -120,6 +133,7 @@ export function termsView(terms: KeyTerms) {
   return {
     cidrs: terms.cidrs === null ? null : [...terms.cidrs],
     origins: terms.origins === null ? null : [...terms.origins],
+    client_certificates: terms.certificates === null ? null : [...terms.certificates],
     requests_per_minute: terms.requestsPerMinute,
     burst: terms.burst,
     tokens_per_minute: terms.tokensPerMinute,
@@ -134,8 +148,8 @@ export interface KeyRules {
   readonly requests: Limit | 'none' | 'policy';
   readonly tokens: Limit | 'none' | 'policy';
   readonly parallel: number | null;
-  /** @throws KEY_ADDRESS_REFUSED, KEY_ORIGIN_REFUSED */
-  checkPlace(visit: Pick<Entrant, 'ip'> & { readonly request: Request }): void;
+  /** @throws KEY_ADDRESS_REFUSED, KEY_ORIGIN_REFUSED, KEY_CERTIFICATE_REFUSED */
+  checkPlace(visit: Pick<Visit, 'ip' | 'request' | 'certificate'>): void;
 }
 
 /** Of the owner's own keys, which nobody limits. */
@@ -143,8 +157,9 @@ export const OWNER_RULES: KeyRules = { requests: 'none', tokens: 'none', paralle
 
 /** Null for a key that nothing was laid down for: the policy's limits hold. */
 export function rulesFor(keyId: string, terms: KeyTerms): KeyRules | null {
-  const { cidrs, origins, requestsPerMinute, burst, tokensPerMinute, parallelRequests } = terms;
-  if ([cidrs, origins, requestsPerMinute, tokensPerMinute, parallelRequests].every((term) => term === null))
+  const { cidrs, origins, certificates, requestsPerMinute, burst, tokensPerMinute, parallelRequests } = terms;
+  const places = [cidrs, origins, certificates];
+  if ([...places, requestsPerMinute, tokensPerMinute, parallelRequests].every((term) => term === null))
     return null;
   const isNear = cidrs === null ? null : remembered(parseIpSet(cidrs));
   const pages = origins === null ? null : new Set(origins);
@@ -152,7 +167,9 @@ export function rulesFor(keyId: string, terms: KeyTerms): KeyRules | null {
     requests: ownLimit(requestsPerMinute, burst),
     tokens: ownLimit(tokensPerMinute, null),
     parallel: parallelRequests,
-    checkPlace({ ip, request }) {
+    checkPlace({ ip, request, certificate }) {
+      if (certificates !== null && !certificates.includes(certificate?.fingerprint ?? ''))
+        throw new FlmError('KEY_CERTIFICATE_REFUSED', { meta: { key: keyId } });
       if (isNear !== null && !isNear(ip)) throw new FlmError('KEY_ADDRESS_REFUSED', { meta: { key: keyId } });
       if (pages === null) return;
       const origin = request.headers.get('origin') ?? NO_ORIGIN;

@@ -7,7 +7,15 @@ import type { Engines, Trial } from '../engines';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
-import type { Mode, Proxies, ProxiesApi, ProxyInput, ProxyProfile, ProxyView } from '../listeners';
+import type {
+  ClientCertificates,
+  Mode,
+  Proxies,
+  ProxiesApi,
+  ProxyInput,
+  ProxyProfile,
+  ProxyView,
+} from '../listeners';
 import type { Alerts } from '../telemetry';
 import { VERSION } from '../version';
 import type { AdminDoors } from './admin-doors';
@@ -24,6 +32,8 @@ export interface ServeOptions {
   /** Default: local-http. */
   readonly mode?: Mode;
   readonly httpsPort?: number;
+  readonly clientCertificates?: ClientCertificates;
+  readonly proxyProtocol?: boolean;
 }
 
 export interface SavedOrder {

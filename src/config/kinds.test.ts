@@ -1,7 +1,7 @@
 /** Kinds of values: what each reads, what it refuses, and that what it writes reads back. */
 import { describe, expect, test } from 'bun:test';
 import fc from 'fast-check';
-import { boolean, choice, hostNames, integer, ipAddress, ipNetworks, type Kind } from './kinds';
+import { boolean, choice, fingerprints, hostNames, integer, ipAddress, ipNetworks, type Kind } from './kinds';
 
 /** `refused` for what the kind does not take. */
 function read<Value>(kind: Kind<Value>, input: unknown): unknown {
@@ -117,6 +117,20 @@ describe('lists', () => {
     [8, 'refused'],
   ])('networks: %p is %p', (input, value) => {
     expect(read(ipNetworks(), input)).toEqual(value);
+  });
+
+  const id = 'a1'.repeat(32);
+  test.each([
+    [id.toUpperCase(), [id]],
+    [`${'A1:'.repeat(31)}A1, ${id}`, [id, id]],
+    ['', []],
+    [id.slice(2), 'refused'],
+    [`${id}00`, 'refused'],
+    [`sha256 Fingerprint=${id}`, 'refused'],
+    ['z'.repeat(64), 'refused'],
+    [7, 'refused'],
+  ])('fingerprints: %p is %p', (input, value) => {
+    expect(read(fingerprints(), input)).toEqual(value);
   });
 
   test.each([

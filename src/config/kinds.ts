@@ -121,6 +121,18 @@ export function serverNames(): Kind<readonly string[]> {
   return { ...names, parse };
 }
 
+export function fingerprints(): Kind<readonly string[]> {
+  const ids = list('SHA-256 fingerprints of certificates, separated by commas', (items) => {
+    const wrong = items.find((item) => !/^(?:[0-9a-f]{2}:?){31}[0-9a-f]{2}$/i.test(item));
+    if (wrong !== undefined)
+      throw new TypeError(
+        `"${wrong}" is no SHA-256 fingerprint: 64 hexadecimal digits, with colons or without`,
+      );
+  });
+  const bare = (text: string) => text.replaceAll(':', '').toLowerCase();
+  return { ...ids, parse: (input: unknown) => Object.freeze(ids.parse(input).map(bare)) };
+}
+
 function list(takes: string, check: (items: readonly string[]) => void): Kind<readonly string[]> {
   return {
     takes,

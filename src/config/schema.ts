@@ -6,6 +6,7 @@ import {
   boolean,
   choice,
   endpoint,
+  fingerprints,
   hostNames,
   integer,
   ipAddress,
@@ -51,7 +52,13 @@ export const SETTINGS = {
     ipNetworks(),
     [],
     'live',
-    'Reverse proxies whose X-Forwarded-For is believed. From anybody else the header is ignored.',
+    'Reverse proxies whose X-Forwarded-For is believed, and, at proxies that speak it, what they say by the PROXY protocol. From anybody else the header is ignored.',
+  ),
+  'proxy.revoked_client_certificates': setting(
+    fingerprints(),
+    [],
+    'live',
+    'Client certificates that are no longer accepted, whoever vouches for them. Connections that came with one are cut within two seconds.',
   ),
   'proxy.max_body_bytes': setting(
     integer(1_024, 1_073_741_824),

@@ -58,6 +58,12 @@ const SAMPLES = {
   'egress.private_addresses': ['direct', 'tunnel', 'direct', 'direct'],
   'egress.connect_timeout_ms': ['1001', '1002', '1003', '1004'],
   'egress.tor_control': ['127.0.0.1:2001', '127.0.0.1:2002', 'tor:2003', '[::1]:2004'],
+  'proxy.revoked_client_certificates': [
+    '1'.repeat(64),
+    '2'.repeat(64),
+    `${'3'.repeat(64)},${'4'.repeat(64)}`,
+    'a'.repeat(64),
+  ],
   'log.level': ['debug', 'warn', 'error', 'warn'],
 } as const satisfies Record<SettingKey, readonly [string, string, string, string]>;
 

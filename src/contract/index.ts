@@ -40,4 +40,4 @@ export type {
   TicketOutcome,
   Usage,
 } from './ticket';
-export type { TlsContextSource, TlsMaterial, TrustPage } from './tls';
+export type { ClientCertificate, ClientTrust, TlsContextSource, TlsMaterial, TrustPage } from './tls';

@@ -13,6 +13,8 @@ export interface RequestFacts {
   readonly path: string;
   /** `owner`, or the id of the key; null for somebody who was not recognised. */
   readonly principalId: string | null;
+  /** SHA-256 of the client certificate that was shown and verified, 64 hexadecimal digits; null: none. */
+  readonly certificate: string | null;
   /** The model as the client wrote it; null where the request did not come so far. */
   readonly model: string | null;
   /** The engine that was asked last. */

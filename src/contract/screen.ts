@@ -1,4 +1,5 @@
 /** Who guards the door before a key is looked at: the security room's work, called by the gateway. */
+import type { ClientCertificate } from './tls';
 
 /** A request that has come in. */
 export interface Visit {
@@ -7,6 +8,8 @@ export interface Visit {
   /** The client's address, as far as trusted proxies tell (FLM-086). */
   readonly ip: string;
   readonly request: Request;
+  /** What the client has shown in its handshake, verified; null: nothing. No header says it. */
+  readonly certificate: ClientCertificate | null;
 }
 
 /** Why somebody was not recognised (FLM-108). */

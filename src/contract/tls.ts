@@ -29,3 +29,30 @@ export interface TrustPage {
   /** The answer to a request for `/ca` or below it, whose path is `path`; null for any other. Never throws. */
   answer(request: Request, path: string): Response | null;
 }
+
+/** The certificate that a client has shown, verified: its holder has the key, and somebody vouches for it whom the owner named. */
+export interface ClientCertificate {
+  /** SHA-256 of the certificate, 64 hexadecimal digits: safe to log. */
+  readonly fingerprint: string;
+  /** The subject's distinguished name in one line, cut to 300 characters. */
+  readonly subject: string;
+  /** Subject alternative names as `DNS:…`, `URI:…`, `email:…`, at most twenty. */
+  readonly names: readonly string[];
+  readonly notAfterMs: number;
+}
+
+/** Whose certificates clients may show, as it is now. */
+export interface ClientTrust {
+  /** The authorities, PEM. Another text means that others count, and that no session of before may be resumed. */
+  authoritiesPem(): string;
+  /**
+   * What is known of the certificate (DER) of a client whose handshake succeeded under one of the authorities.
+   * @throws CLIENT_CERTIFICATE_REFUSED when it is revoked, or cannot be known not to be, or its time is not now
+   */
+  verify(certificate: Uint8Array): ClientCertificate;
+  /** What speaks against one that `verify` gave out before; null: nothing. Takes microseconds. */
+  objectionTo(certificate: ClientCertificate): string | null;
+  /** Calls `listener` after something has changed, until the returned function is called. */
+  onChange(listener: () => void): () => void;
+  close(): void;
+}

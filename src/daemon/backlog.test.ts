@@ -12,6 +12,7 @@ function facts(requestId: string): RequestFacts {
     method: 'POST',
     path: '/v1/chat/completions',
     principalId: 'k',
+    certificate: null,
     model: 'm',
     engineId: 'e',
     attempts: 1,

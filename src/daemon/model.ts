@@ -21,6 +21,16 @@ export const Legacy = Type.Object(
         allowNoKey: Type.Optional(Type.Boolean()),
         httpsPort: Type.Optional(Type.Integer()),
         onion: Type.Optional(nullable(Type.Object({ clients: Type.Array(Type.String()) }))),
+        clientCertificates: Type.Optional(
+          nullable(
+            Type.Object({
+              demand: oneOf(['optional', 'required']),
+              caFile: Type.String(),
+              crlFile: nullable(Type.String()),
+            }),
+          ),
+        ),
+        proxyProtocol: Type.Optional(Type.Boolean()),
       }),
     ),
     elders: Type.Array(Type.Integer(), {
@@ -44,6 +54,8 @@ const Facts = Type.Unsafe<RequestFacts>(
       method: Text,
       path: Text,
       principalId: nullable(Text),
+      // Not told by versions that did not know it.
+      certificate: Type.Optional(nullable(Text)),
       model: nullable(Type.String()),
       engineId: nullable(Text),
       engineModel: nullable(Text),

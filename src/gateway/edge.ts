@@ -4,7 +4,7 @@
  * has one Host, an absolute URL and a method some route could have.
  */
 import type { ConfigSnapshot } from '../config';
-import type { Clock, Entrant, Screen, Visit } from '../contract';
+import type { ClientCertificate, Clock, Entrant, Screen, Visit } from '../contract';
 import type { Bus } from '../lib/bus';
 import { FlmError } from '../lib/errors';
 import { hostIn, isLocalName } from '../lib/host';
@@ -30,6 +30,8 @@ export interface Door {
   stance: Stance;
   /** Whether clients speak TLS there. */
   readonly isTls?: boolean;
+  /** Reverse proxies of this listener, besides those of the settings. */
+  readonly trustedProxies?: readonly string[];
 }
 
 /** What the edge knows of a request before any route sees it. */
@@ -49,6 +51,8 @@ export interface RequestContext extends Visit, Entrant {
 export interface Connection {
   requestIP(request: Request): Peer | null;
   timeout(request: Request, seconds: number): void;
+  /** What the client has shown in its handshake, verified. */
+  readonly clientCertificate?: ClientCertificate | null;
 }
 
 export interface EdgeOptions {
@@ -128,12 +132,16 @@ export function createEdge(options: EdgeOptions): Edge {
     // Later the connection may be gone, and its address with it.
     const peer = connection.requestIP(request) ?? NOBODY;
     const ip = clientIp(peer.address, forwardedFor(request), trusted);
+    const certificate = connection.clientCertificate ?? null;
+    const record = new RequestRecord(id, request, ip, clock, bus, tracing);
+    record.certificate = certificate?.fingerprint ?? null;
     return {
       request,
       id,
       ip,
       quota: null,
-      record: new RequestRecord(id, request, ip, clock, bus, tracing),
+      certificate,
+      record,
       peer,
       door,
       keepOpen: () => connection.timeout(request, 0),

@@ -79,7 +79,8 @@ export function createGateway(options: GatewayOptions): Gateway {
 
   return {
     edge(entrance) {
-      const door: Door = { stance: 'open', isTls: entrance.isTls === true };
+      const { isTls = false, trustedProxies = [] } = entrance;
+      const door: Door = { stance: 'open', isTls, trustedProxies };
       const busy = () => exchanges.size;
       const edge = createEdge({
         screen,

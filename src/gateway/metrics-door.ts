@@ -21,11 +21,12 @@ export function admitToMetrics(context: RequestContext, deps: GatewayDeps): void
  * Whether a program of this machine asks for itself. Behind a reverse proxy on the same machine everybody comes from
  * loopback: it gives itself away by what it adds, by the public name it passes on, or because the owner named it.
  */
-function isFromHere({ request, peer }: RequestContext, { config }: GatewayDeps): boolean {
+function isFromHere({ request, peer, door }: RequestContext, { config }: GatewayDeps): boolean {
   const settings = config();
   const ip = parseIp(peer.address);
   if (!settings['metrics.open_to_loopback'] || ip === null || !isLoopback(ip)) return false;
-  if (parseIpSet(settings['proxy.trusted_proxies']).has(ip)) return false;
+  const proxies = [...settings['proxy.trusted_proxies'], ...(door.trustedProxies ?? [])];
+  if (parseIpSet(proxies).has(ip)) return false;
   for (const name of request.headers.keys()) if (BETWEEN.test(name)) return false;
   // An nginx that nobody configured says nothing else. Neither Prometheus nor curl says it.
   if (/\bclose\b/i.test(request.headers.get('connection') ?? '')) return false;

@@ -17,6 +17,7 @@ export class RequestRecord implements RequestFacts {
   readonly method: string;
   path: string;
   principalId: string | null = null;
+  certificate: string | null = null;
   model: string | null = null;
   engineId: string | null = null;
   engineModel: string | null = null;

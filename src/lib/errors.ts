@@ -208,6 +208,13 @@ export const ERRORS = {
     message: 'This key may not be used from this address.',
     hint: 'Its owner can change that: flm api-keys update {key} --cidr <network>',
   },
+  KEY_CERTIFICATE_REFUSED: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'This key may only be used with a client certificate that was laid down for it.',
+    hint: 'Connect by HTTPS with that certificate. Its owner can change that: flm api-keys update {key} --client-certificate <fingerprint>',
+  },
   KEY_ORIGIN_REFUSED: {
     status: 403,
     type: 'permission_error',
@@ -685,6 +692,20 @@ export const ERRORS = {
     type: 'invalid_request_error',
     exit: 1,
     message: 'This certificate cannot be used: {reason}.',
+    hint: null,
+  },
+  CLIENT_CERTIFICATE_REQUIRED: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'This FLM asks everybody for a client certificate, and there was none.',
+    hint: 'Give your client its certificate and key; with curl: --cert and --key.',
+  },
+  CLIENT_CERTIFICATE_REFUSED: {
+    status: 403,
+    type: 'permission_error',
+    exit: 1,
+    message: 'The client certificate is not accepted: {reason}.',
     hint: null,
   },
   CERTIFICATE_NOT_FOUND: {

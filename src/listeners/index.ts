@@ -5,6 +5,8 @@ export { checkExposure, type Exposure, exposureOf } from './exposure';
 export { type ExposureApi, ExposureReport } from './exposure-model';
 export { reportExposure } from './exposure-report';
 export {
+  CLIENT_CERTIFICATES,
+  type ClientCertificates,
   MODES,
   type Mode,
   modeNamed,
@@ -19,5 +21,6 @@ export {
   type TlsMode,
 } from './model';
 export { IDLE_SECONDS } from './proxy';
-export { createProxies, type Entrance, type Proxies } from './service';
+export { createProxies, type Proxies } from './service';
 export { createProxyStore, type ProxyStore } from './store';
+export type { Entrance } from './ways-in';

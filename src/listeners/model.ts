@@ -19,6 +19,17 @@ export function modeNamed(name: string): Mode | null {
 }
 export const EGRESS_MODES = ['direct', 'tor', 'socks5'] as const;
 
+/** Whether clients are asked for a certificate. `optional`: one that is shown has to be good. */
+export const CLIENT_CERTIFICATES = ['off', 'optional', 'required'] as const;
+
+/** Whose certificates clients show, by the paths of PEM files. */
+export interface ClientCertificates {
+  readonly demand: 'optional' | 'required';
+  readonly caFile: string;
+  /** Null: none is held against a revocation list. */
+  readonly crlFile: string | null;
+}
+
 export interface ProxyHandle {
   /** `proxy-<port>` */
   readonly id: string;
@@ -46,6 +57,10 @@ export interface ProxyProfile {
   readonly httpsPort?: number;
   /** The onion service that leads to it; null, or left out by older versions: none. */
   readonly onion?: { readonly clients: readonly string[] } | null;
+  /** Null, or left out by older versions: nobody is asked for a certificate. */
+  readonly clientCertificates?: ClientCertificates | null;
+  /** Whether trusted proxies first say who has come to them. */
+  readonly proxyProtocol?: boolean;
 }
 
 /** An x25519 key, as tor writes them. */
@@ -67,6 +82,31 @@ export const ProxyInput = Type.Object(
       Type.Array(Type.String({ maxLength: 100 }), {
         maxItems: 100,
         description: 'Addresses and networks, besides those of proxy.trusted_proxies.',
+      }),
+    ),
+    proxy_protocol: Type.Optional(
+      Type.Boolean({
+        description:
+          'Whether trusted proxies begin each connection with a PROXY header (version 1 or 2). One that does not is refused.',
+      }),
+    ),
+    client_certificates: Type.Optional(
+      oneOf(CLIENT_CERTIFICATES, {
+        description:
+          'Whether HTTPS clients are asked for a certificate. optional: one that is shown has to be good.',
+      }),
+    ),
+    client_ca_file: Type.Optional(
+      Type.String({
+        maxLength: 4_096,
+        description:
+          'Absolute path of the authorities that vouch for clients, PEM. Read again when it changes.',
+      }),
+    ),
+    client_crl_file: Type.Optional(
+      Type.String({
+        maxLength: 4_096,
+        description: 'Absolute path of a revocation list of each of them, PEM. Read again when it changes.',
       }),
     ),
     allow_plaintext: Type.Optional(
@@ -138,6 +178,10 @@ export const ProxyView = Type.Object(
       { description: 'The onion service that leads to it; null: none.' },
     ),
     trusted_proxies: Type.Array(Type.String()),
+    proxy_protocol: Type.Boolean(),
+    client_certificates: oneOf(CLIENT_CERTIFICATES),
+    client_ca_file: nullable(Type.String()),
+    client_crl_file: nullable(Type.String()),
     allow_plaintext: Type.Boolean(),
     saved: Type.Boolean({ description: 'Whether it is started again with FLM.' }),
     started_at: nullable(Type.String({ format: 'date-time' })),

@@ -1,7 +1,7 @@
 import { expect, test } from 'bun:test';
 import { ONION_PEER, openOnionDoor, type PublishedOnion } from './onion';
 import type { Visitor } from './proxy';
-import type { Entrance } from './service';
+import type { Entrance } from './ways-in';
 
 const ADDRESS = `${'a'.repeat(56)}.onion`;
 

@@ -3,7 +3,7 @@
  * comes through it comes from far away, however near tor is: nothing that is open to this machine is open here.
  */
 import { type Handler, type Listener, listen, type Visitor } from './proxy';
-import type { Entrance } from './service';
+import type { Entrance } from './ways-in';
 
 /** What publishes onion services (the egress room). */
 export interface OnionPublisher {

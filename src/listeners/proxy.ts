@@ -1,4 +1,5 @@
 /** The plain HTTP listener of a proxy: binds a port, or says who has it. */
+import type { ClientCertificate } from '../contract';
 import { FlmError, reasonOf } from '../lib/errors';
 import { isShared, listeningSockets, steerToLatest, stopListeningOnly } from './hand-on';
 import { noticeTheVanished } from './vanished';
@@ -12,6 +13,8 @@ export interface Handler {
 export interface Visitor {
   requestIP(request: Request): { readonly address: string; readonly port: number } | null;
   timeout(request: Request, seconds: number): void;
+  /** What it has shown in the handshake, verified. Left out or null: nothing. */
+  readonly clientCertificate?: ClientCertificate | null;
 }
 
 export interface Listener {
@@ -101,11 +104,17 @@ export function listen({
       },
     };
   } catch (error) {
-    if (error instanceof FlmError) throw error;
-    if (isInUse(error)) throw inUse(bind, port, error);
-    const reason = `it cannot listen on ${bind} port ${port} (${reasonOf(error)})`;
-    throw new FlmError('PROXY_INVALID_CONFIG', { meta: { reason }, cause: error });
+    throw bindError(bind, port, error);
   }
+}
+
+/** Why a port cannot be had, from what the system says. */
+export function bindError(bind: string, port: number, error: unknown): FlmError {
+  if (error instanceof FlmError) return error;
+  if (error instanceof Error && 'code' in error && error.code === 'EADDRINUSE')
+    return inUse(bind, port, error);
+  const reason = `it cannot listen on ${bind} port ${port} (${reasonOf(error)})`;
+  return new FlmError('PROXY_INVALID_CONFIG', { meta: { reason }, cause: error });
 }
 
 /** Throws when somebody listens there, which a listener that shares would not notice. */
@@ -115,8 +124,4 @@ export function probe(bind: string, port: number): void {
 
 export function inUse(bind: string, port: number, cause?: unknown): FlmError {
   return new FlmError('PROXY_PORT_IN_USE', { meta: { port, bind, by: 'another program' }, cause });
-}
-
-export function isInUse(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'EADDRINUSE';
 }

@@ -2,6 +2,7 @@
 
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { writeFileSync } from 'node:fs';
+import { openClientTrust } from '../../certs';
 import { type Databases, openDatabases } from '../../db';
 import { auditSpy } from '../../test/support/audit';
 import { openTestCerts, type TestCerts } from '../../test/support/certs';
@@ -16,8 +17,9 @@ import { FlmError } from '../lib/errors';
 import { isLoopback } from '../lib/ip';
 import { silentLog } from '../lib/log';
 import { machineAddresses } from './endpoints';
-import { createProxies, type Entrance, type Proxies } from './service';
+import { createProxies, type Proxies } from './service';
 import { createProxyStore } from './store';
+import type { Entrance } from './ways-in';
 
 const hasNetwork = machineAddresses().some((ip) => !isLoopback(ip));
 
@@ -98,6 +100,14 @@ async function start(): Promise<Proxies> {
     trustPage: (mode) => certs.certs.trustPage(mode),
     certifies: (mode, host) => certs.certs.certifies(mode, host),
     onTlsListening: (mode) => told.push(`TLS ${mode}`),
+    clientTrust: ({ caFile, crlFile }) =>
+      openClientTrust({
+        authoritiesFile: caFile,
+        revocationFile: crlFile,
+        revoked: () => [],
+        clock: systemClock,
+        log: silentLog,
+      }),
   });
   opened.push(proxies);
   return proxies;

@@ -2,19 +2,14 @@
  * The proxies of this FLM: several at once, each on a port of its own, started, stopped and read anew while it runs. Those
  * that the owner started run again after the next start of FLM, until the owner stops them.
  */
-import type { Config } from '../config';
-import type { Clock, TlsContextSource, TrustPage } from '../contract';
-import { FlmError, reasonOf, toFlmError } from '../lib/errors';
-import { parseIp } from '../lib/ip';
+import type { Clock } from '../contract';
+import { FlmError, toFlmError } from '../lib/errors';
 import type { Log } from '../lib/log';
-import { checkNetworks } from '../lib/networks';
-import { certifiedOf, endpointsOf, thisMachine } from './endpoints';
 import { checkExposure, type Exposure, requireKeyFor } from './exposure';
+import type { Peer } from './front';
 import { isShared } from './hand-on';
 import {
   isTls,
-  MODES,
-  modeNamed,
   type ProxiesApi,
   type ProxyHandle,
   type ProxyInput,
@@ -23,44 +18,22 @@ import {
   type ProxyView,
   type TlsMode,
 } from './model';
-import { joinDoors, type OnionDoor, type OnionPublisher, openOnionDoor } from './onion';
-import { type Handler, type Listener, type ListenOptions, listen, type Tenancy } from './proxy';
+import type { OnionDoor } from './onion';
+import { addressOf, checkProfile, idOf, portsOf, profileFrom } from './profile';
+import type { Tenancy } from './proxy';
 import type { ProxyStore } from './store';
-import { listenTls, type TlsListener } from './tls';
+import { type Certifies, restingView, runningView } from './views';
+import { createWaysIn, type Opened, type WaysInOptions } from './ways-in';
 
-/** What answers the requests of one proxy, and what stopping it needs. */
-export interface Entrance extends Handler {
-  /** `leaving`: connections are closed after their answer. `draining`: new requests are refused. */
-  become(stance: 'leaving' | 'draining'): void;
-  /** Requests under way. */
-  busy(): number;
-  /** Ends them. */
-  abort(): void;
-}
-
-export interface ProxiesOptions {
+export interface ProxiesOptions extends WaysInOptions {
   readonly store: ProxyStore;
-  readonly config: Config;
   readonly clock: Clock;
   readonly log: Log;
-  readonly openEntrance: (options: {
-    readonly loopback: boolean;
-    readonly isTls: boolean;
-    readonly trustedProxies: readonly string[];
-  }) => Entrance;
   /** Whether anybody has a key that can be used. */
   readonly hasKey: () => boolean;
   /** How requests leave this machine: a proxy's profile does not say, because all of them leave the same way. */
   readonly egress: () => ProxyView['egress'];
-  /** Publishes onion services. */
-  readonly onions: OnionPublisher;
-  /** Names the program that listens there, for an error. */
-  readonly whoListens: (bind: string, port: number) => Promise<string>;
-  /** The certificates of a mode: made when a proxy first needs them. */
-  readonly certificates: (mode: TlsMode) => Promise<TlsContextSource>;
-  readonly trustPage: (mode: TlsMode) => TrustPage;
-  /** Whether clients that come to `host` are shown a certificate that holds it. */
-  readonly certifies: (mode: TlsMode, host: string) => boolean;
+  readonly certifies: Certifies;
   /** Called when a proxy with TLS has begun to listen. Returns at once. */
   readonly onTlsListening: (mode: TlsMode) => void;
   /** Reads the security policy again, and says which version is in force; null when it cannot be read. */
@@ -90,8 +63,10 @@ export interface Proxies extends ProxiesApi {
   isEmpty(): boolean;
   /** The ports on which this FLM listens. */
   ports(): readonly number[];
-  /** Those of them that speak TLS. */
-  tlsPorts(): readonly number[];
+  /** Those of them that have a front: there a connection begins with more than a request. */
+  frontPorts(): readonly number[];
+  /** Who has come from that end of a connection to one of them; null: nobody knows yet. */
+  clientAt(outer: Peer, localPort: number): Peer | null;
   /** The ports of this machine to which a tor leads the visitors of onion services. */
   onionPorts(): readonly number[];
   /** Reverse proxies whose word is believed, at one of them or by the settings. */
@@ -117,12 +92,10 @@ type Legacy = Omit<ProxyProfile, 'trustedProxies' | 'onion'> & {
   onion?: { clients: string[] } | null;
 };
 
-interface Running {
+interface Running extends Opened {
   readonly handle: ProxyHandle;
   profile: ProxyProfile;
-  readonly listener: Listener;
   readonly exposure: Exposure;
-  readonly entrance: Entrance;
   readonly isWanted: boolean;
   onion: OnionDoor | null;
   stopping: Promise<void> | null;
@@ -140,8 +113,8 @@ const SOON_MS = 100;
 const SHARED_MS = 1_000;
 
 export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
-  const { store, config, clock, log, openEntrance, hasKey, whoListens } = options;
-  const { egress, onions, certificates, trustPage } = options;
+  const { store, config, clock, log, hasKey, egress, onions } = options;
+  const openWaysIn = createWaysIn(options);
   const running = new Map<string, Running>();
   /** Why wanted ones do not run. */
   const failed = new Map<string, string>();
@@ -163,18 +136,13 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     profile: ProxyProfile,
     { isWanted, tenancy, isPatient = false }: StartOptions,
   ): Promise<ProxyView> {
-    const { bind, port, mode, trustedProxies } = profile;
+    const { bind, port, mode } = profile;
     if (running.has(idOf(port))) throw new FlmError('PROXY_EXISTS', { meta: { port, id: idOf(port) } });
     const exposure = checkExposure(bind, profile);
+    checkProfile(profile, config.current());
     const isExposed = exposure !== 'loopback';
-    const main = openEntrance({ loopback: !isExposed, isTls: isTls(mode), trustedProxies });
-    const front = await listenOrExplain(profile, { bind, port, handler: main, tenancy, isExposed });
-    const httpsPort = 'httpsPort' in front ? front.httpsPort : null;
-    const { entrance, listener, onion } = await withOnion(
-      profile,
-      { entrance: main, listener: front },
-      isPatient,
-    );
+    const ways = await openWaysIn(profile, { tenancy, isExposed, isPatient });
+    const { listener, httpsPort } = ways;
     const handle: ProxyHandle = {
       id: idOf(listener.port),
       pid: process.pid,
@@ -185,13 +153,11 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       startedAtMs: clock.nowMs(),
     };
     const opened: Running = {
+      ...ways,
       handle,
       profile: { ...profile, port: listener.port, ...(httpsPort === null ? {} : { httpsPort }) },
-      listener,
       exposure,
-      entrance,
       isWanted,
-      onion,
       stopping: null,
     };
     try {
@@ -210,62 +176,6 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     return viewOf(opened);
   }
 
-  /** What visitors of an onion service come through, beside the others, where the profile wants one. */
-  async function withOnion(
-    { port, onion }: ProxyProfile,
-    main: Pick<Running, 'entrance' | 'listener'>,
-    isPatient: boolean,
-  ): Promise<Pick<Running, 'entrance' | 'listener' | 'onion'>> {
-    if (onion === undefined || onion === null) return { ...main, onion: null };
-    try {
-      const door = await openOnionDoor({
-        proxyId: idOf(port),
-        clients: onion.clients,
-        entrance: openEntrance({ loopback: false, isTls: false, trustedProxies: [] }),
-        publisher: onions,
-        isPatient,
-      });
-      return { ...joinDoors(main, door), onion: door };
-    } catch (error) {
-      await main.listener.stop(async () => {}, 0);
-      throw error;
-    }
-  }
-
-  function profileOf(input: ProxyInput): ProxyProfile {
-    const settings = config.current();
-    const { mode = 'local-http', trusted_proxies: trustedProxies = [] } = input;
-    const known = modeNamed(mode);
-    if (known === null)
-      throw invalid(`there is no mode "${mode}" in this version; there is ${MODES.join(', ')}`);
-    const place = input.bind ?? settings['proxy.bind'];
-    const bind = parseIp(place === 'localhost' ? '127.0.0.1' : place);
-    if (bind === null) throw invalid(`"${place}" is no IP address`);
-    try {
-      checkNetworks(trustedProxies);
-    } catch (error) {
-      throw invalid(`a trusted proxy is not usable: ${reasonOf(error)}`);
-    }
-    const port = input.port ?? settings['proxy.port'];
-    const clients = input.onion_clients ?? [];
-    if (clients.length > 0 && input.onion !== true)
-      throw invalid('only an onion service has clients; say --onion, too');
-    if (input.onion === true && isTls(known))
-      throw invalid('an onion service leads to a proxy of mode local-http');
-    const onion = input.onion === true ? { onion: { clients } } : {};
-    const profile: ProxyProfile = {
-      mode: known,
-      bind,
-      port,
-      trustedProxies,
-      allowPlaintext: input.allow_plaintext ?? false,
-      ...onion,
-      ...(input.allow_no_key === true ? { allowNoKey: true } : {}),
-    };
-    const https = httpsPortFor(profile, input.https_port ?? null);
-    return https === null ? profile : { ...profile, httpsPort: https };
-  }
-
   /** As open, where nobody is about to make the first key. */
   async function openGuarded(profile: ProxyProfile, isPatient: boolean): Promise<ProxyView> {
     checkExposure(profile.bind, profile);
@@ -273,69 +183,19 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     return open(profile, { isWanted: true, tenancy: 'shareable', isPatient });
   }
 
-  /** Binds, and says who has the port where somebody does. */
-  async function listenOrExplain(
-    profile: ProxyProfile,
-    options: ListenOptions,
-  ): Promise<Listener | TlsListener> {
-    try {
-      const { mode } = profile;
-      if (!isTls(mode)) return listen(options);
-      return await listenTls({
-        ...options,
-        // Where the system chooses one port, it chooses both.
-        httpsPort: options.port === 0 ? 0 : (httpsPortFor(profile, profile.httpsPort ?? null) ?? 0),
-        source: await certificates(mode),
-        trustPage: trustPage(mode),
-        allowedHosts: () => config.current()['proxy.allowed_hosts'],
-      });
-    } catch (error) {
-      // Whoever looks for a free port says by itself who has the first.
-      const isTaken = error instanceof FlmError && error.code === 'PROXY_PORT_IN_USE';
-      if (!isTaken || options.tenancy === 'alone') throw error;
-      const { bind } = options;
-      const port = typeof error.meta.port === 'number' ? error.meta.port : options.port;
-      const by = await whoListens(bind, port);
-      throw new FlmError('PROXY_PORT_IN_USE', { meta: { port, bind, by }, cause: error });
-    }
-  }
-
-  function viewOf({ handle, profile, isWanted, stopping, entrance, onion }: Running): ProxyView {
-    const clients = profile.onion?.clients.length ?? 0;
-    return {
-      ...descriptionOf(profile, options),
-      onion: onion === null ? null : { ...onion.publication.view(), clients },
-      egress: egress(),
-      pid: handle.pid,
-      status: stopping === null ? 'running' : 'stopping',
-      running: true,
-      last_error: null,
-      saved: isWanted,
-      started_at: new Date(handle.startedAtMs).toISOString(),
-      requests: entrance.busy(),
-    };
-  }
-
-  function restingView(profile: ProxyProfile): ProxyView {
-    const error = failed.get(idOf(profile.port)) ?? null;
-    const clients = profile.onion?.clients.length ?? 0;
-    const isHidden = profile.onion !== undefined && profile.onion !== null;
-    return {
-      ...descriptionOf(profile, options),
-      onion: isHidden ? { address: null, published: false, reason: 'the proxy does not run', clients } : null,
-      egress: egress(),
-      pid: null,
-      status: error === null ? 'stopped' : 'failed',
-      running: false,
-      last_error: error,
-      saved: true,
-      started_at: null,
-      requests: 0,
-    };
+  function viewOf({ stopping, entrance, ...rest }: Running): ProxyView {
+    return runningView(
+      { ...rest, isStopping: stopping !== null, requests: entrance.busy() },
+      egress(),
+      options.certifies,
+    );
   }
 
   function all(): ProxyView[] {
-    return [...[...running.values()].map(viewOf), ...resting().map(restingView)];
+    const others = resting().map((profile) =>
+      restingView(profile, failed.get(idOf(profile.port)) ?? null, egress(), options.certifies),
+    );
+    return [...[...running.values()].map(viewOf), ...others];
   }
 
   /** Those that are wanted and do not run. */
@@ -411,7 +271,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     all,
 
     async start(input) {
-      const profile = profileOf(input);
+      const profile = profileFrom(input, config.current());
       return inTurn(() => openGuarded(profile, false));
     },
 
@@ -474,7 +334,15 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
     forgetDead: store.clear,
     isEmpty: () => running.size === 0 && resting().length === 0,
     ports: () => [...running.values()].flatMap(({ handle }) => portsOf(handle)),
-    tlsPorts: () => [...running.values()].flatMap(({ handle }) => handle.httpsPort ?? []),
+    frontPorts: () =>
+      [...running.values()].flatMap(({ profile, handle }) =>
+        profile.proxyProtocol ? portsOf(handle) : (handle.httpsPort ?? []),
+      ),
+    clientAt(outer, localPort) {
+      for (const { front, handle } of running.values())
+        if (front !== null && portsOf(handle).includes(localPort)) return front.clientAt(outer, localPort);
+      return outer;
+    },
     onionPorts: () => [...running.values()].flatMap(({ onion }) => onion?.listener.port ?? []),
     trustedProxies: () => [
       ...config.current()['proxy.trusted_proxies'],
@@ -492,7 +360,7 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       return first === undefined ? null : viewOf(first);
     },
 
-    profileOf,
+    profileOf: (input) => profileFrom(input, config.current()),
 
     leave() {
       isLeft = true;
@@ -546,62 +414,4 @@ export async function createProxies(options: ProxiesOptions): Promise<Proxies> {
       log.warn('that FLM stopped could not be written down', { error });
     }
   }
-}
-
-type Described = Exclude<
-  keyof ProxyView,
-  'pid' | 'status' | 'running' | 'last_error' | 'saved' | 'started_at' | 'requests' | 'egress' | 'onion'
->;
-
-function descriptionOf(
-  { mode, bind, port, trustedProxies, allowPlaintext, httpsPort: https }: ProxyProfile,
-  { certifies }: Pick<ProxiesOptions, 'certifies'>,
-): Pick<ProxyView, Described> {
-  const places =
-    https === undefined || !isTls(mode)
-      ? { endpoints: endpointsOf(bind, port), uncertified: [] }
-      : certifiedOf(endpointsOf(bind, https, thisMachine(), 'https'), (host) => certifies(mode, host));
-  return {
-    id: idOf(port),
-    port,
-    https_port: https ?? null,
-    mode,
-    listen_addr: addressOf(bind, port),
-    ...places,
-    acme_domain: null,
-    trusted_proxies: [...trustedProxies],
-    allow_plaintext: allowPlaintext,
-  };
-}
-
-/** @throws PROXY_INVALID_CONFIG */
-function httpsPortFor(
-  { mode, port }: Pick<ProxyProfile, 'mode' | 'port'>,
-  wanted: number | null,
-): number | null {
-  if (!isTls(mode)) {
-    if (wanted === null) return null;
-    throw invalid(`an HTTPS port goes with a mode that has HTTPS, and ${mode} has none`);
-  }
-  const httpsPort = wanted ?? port + 1;
-  if (httpsPort > 65_535)
-    throw invalid('there is no port after 65535 for HTTPS; choose one with --https-port');
-  if (httpsPort === port) throw invalid(`port ${port} cannot speak HTTP and HTTPS at once`);
-  return httpsPort;
-}
-
-function portsOf({ port, httpsPort }: ProxyHandle): number[] {
-  return httpsPort === null ? [port] : [port, httpsPort];
-}
-
-function idOf(port: number): string {
-  return `proxy-${port}`;
-}
-
-function addressOf(bind: string, port: number): string {
-  return bind.includes(':') ? `[${bind}]:${port}` : `${bind}:${port}`;
-}
-
-function invalid(reason: string): FlmError {
-  return new FlmError('PROXY_INVALID_CONFIG', { meta: { reason } });
 }

@@ -83,3 +83,29 @@ test('what is wanted is what its owner started and did not stop; each change is 
   expect(await store.wanted()).toEqual([]);
   db.close();
 });
+
+test('who may connect is kept with a proxy; one of which that cannot be read is not started', async () => {
+  using data = testDir();
+  const db = await openDatabases({ paths: data.paths, env: data.env, clock: manualClock(), lockWaitMs: 0 });
+  const store = createProxyStore(db.config, { write() {} });
+  const guarded: ProxyProfile = {
+    ...profile(8080),
+    mode: 'packaged-ca',
+    clientCertificates: { demand: 'required', caFile: '/etc/clients.pem', crlFile: null },
+    proxyProtocol: true,
+  };
+  await store.started(handle(8080, 1), guarded, true);
+  expect(await store.wanted()).toEqual([guarded]);
+  for (const clientCertificates of [
+    'required',
+    [],
+    { demand: 'sometimes', caFile: '/etc/clients.pem', crlFile: null },
+    { demand: 'required', crlFile: null },
+    { demand: 'required', caFile: '/etc/clients.pem', crlFile: 7 },
+  ]) {
+    const configJson = JSON.stringify({ ...guarded, clientCertificates });
+    db.config.update(configSchema.proxyProfiles).set({ configJson }).run();
+    expect(await store.wanted()).toEqual([]);
+  }
+  db.close();
+});

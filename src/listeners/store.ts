@@ -3,7 +3,7 @@ import { asc, eq } from 'drizzle-orm';
 import { type ConfigDb, configSchema } from '../../db';
 import type { AuditWriter } from '../contract';
 import { isRecord, parseJson } from '../lib/json';
-import { modeNamed, type ProxyHandle, type ProxyProfile } from './model';
+import { type ClientCertificates, modeNamed, type ProxyHandle, type ProxyProfile } from './model';
 
 export interface ProxyStore {
   /** Records a start: its handle, and its profile as the latest of that id; `isWanted`: to be started again with FLM. */
@@ -87,13 +87,16 @@ export function createProxyStore(db: ConfigDb, audit: AuditWriter): ProxyStore {
 function profileIn(text: string): ProxyProfile[] {
   const json = parseJson(text);
   if (!isRecord(json)) return [];
-  const { bind, port, trustedProxies, allowPlaintext, allowNoKey, httpsPort, onion } = json;
+  const { bind, port, trustedProxies, allowPlaintext, allowNoKey, httpsPort, onion, proxyProtocol } = json;
   const mode = typeof json.mode === 'string' ? modeNamed(json.mode) : null;
   if (mode === null) return [];
   if (typeof bind !== 'string' || typeof port !== 'number') return [];
   const trusted = Array.isArray(trustedProxies)
     ? trustedProxies.filter((entry) => typeof entry === 'string')
     : [];
+  const clientCertificates = clientCertificatesIn(json.clientCertificates);
+  // Whom it kept out, it would let in.
+  if (clientCertificates === null) return [];
   const clients = isRecord(onion) && Array.isArray(onion.clients) ? onion.clients : null;
   return [
     {
@@ -105,6 +108,18 @@ function profileIn(text: string): ProxyProfile[] {
       ...(allowNoKey === true ? { allowNoKey } : {}),
       ...(typeof httpsPort === 'number' ? { httpsPort } : {}),
       ...(clients === null ? {} : { onion: { clients: clients.filter((key) => typeof key === 'string') } }),
+      ...(clientCertificates === 'none' ? {} : { clientCertificates }),
+      ...(proxyProtocol === true ? { proxyProtocol } : {}),
     },
   ];
+}
+
+/** Null for what cannot be read. */
+function clientCertificatesIn(json: unknown): ClientCertificates | 'none' | null {
+  if (json === undefined || json === null) return 'none';
+  if (!isRecord(json)) return null;
+  const { demand, caFile, crlFile } = json;
+  if (demand !== 'optional' && demand !== 'required') return null;
+  if (typeof caFile !== 'string' || !(crlFile === null || typeof crlFile === 'string')) return null;
+  return { demand, caFile, crlFile };
 }

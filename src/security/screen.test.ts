@@ -74,7 +74,8 @@ function screenWith({ document = {}, scarce = null, admitStranger = () => {}, ma
 
 let ids = 0;
 function visit(target: string, ip = '203.0.113.1', headers: Record<string, string> = {}): Visit {
-  return { id: String(++ids), ip, request: new Request(`http://flm.example${target}`, { headers }) };
+  const request = new Request(`http://flm.example${target}`, { headers });
+  return { id: String(++ids), ip, request, certificate: null };
 }
 
 describe('a machine at its limit (FLM-115)', () => {

@@ -89,6 +89,7 @@ function visit(ip: string, target = '/v1/models', headers: Record<string, string
     id: `request-${++requests}`,
     ip,
     request: new Request(`http://flm.example${target}`, { headers }),
+    certificate: null,
   };
 }
 

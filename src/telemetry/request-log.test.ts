@@ -11,6 +11,7 @@ export const FACTS: RequestFacts = {
   method: 'POST',
   path: '/v1/chat/completions',
   principalId: 'Ab12Cd34',
+  certificate: null,
   model: 'fast',
   engineId: 'vllm',
   engineModel: 'smollm2',

@@ -28,6 +28,7 @@ const facts = Array.from({ length: ENGINES * MODELS }, (_, index): RequestFacts 
     method: 'POST',
     path: '/v1/chat/completions',
     principalId: 'Ab12Cd34',
+    certificate: null,
     model: engineModel,
     engineId: `engine-${index % ENGINES}`,
     engineModel,

@@ -10,6 +10,7 @@ export function factsOf(n: number, more: Partial<RequestFacts> = {}): RequestFac
     method: 'POST',
     path: '/v1/chat/completions',
     principalId: `Key0000${n % 9}`,
+    certificate: null,
     model: `model-${n % 7}`,
     engineId: `engine-${n % 3}`,
     engineModel: `model-${n % 7}`,

@@ -7,6 +7,7 @@ import type { Bus } from '../../lib/bus';
 import { ipBucket, parseIpSet } from '../../lib/ip';
 import type { Log } from '../../lib/log';
 import type { CurrentPolicy } from '../../policy';
+import type { Peer } from '../front';
 import { ONION_PEER } from '../onion';
 import type { Connection } from './connection';
 import { createLimits } from './limits';
@@ -24,8 +25,10 @@ export interface ConnectionsOptions {
   readonly trustedProxies: () => readonly string[];
   /** The ports of the proxies, and those to which a tor leads the visitors of onion services. */
   readonly ports: () => readonly number[];
-  /** Those of them that speak TLS. */
-  readonly tlsPorts: () => readonly number[];
+  /** Those of them that have a front. */
+  readonly frontPorts: () => readonly number[];
+  /** Who has come from that end of a connection to one of them; null: nobody knows yet. */
+  readonly clientAt: (outer: Peer, localPort: number) => Peer | null;
   readonly onionPorts: () => readonly number[];
   /** False when no request from that port is under way. */
   readonly mayServe: (port: number) => boolean;
@@ -55,15 +58,15 @@ const MAX_TOLD = 4_096;
 const RESERVED = 256;
 
 export function createConnections(options: ConnectionsOptions): Connections {
-  const { clock, bus, config, ports, tlsPorts, onionPorts, mayServe, visitServed, log } = options;
+  const { clock, bus, config, ports, frontPorts, clientAt, onionPorts, mayServe, visitServed, log } = options;
   const limits = createLimits(options);
   const sockets = openSockets();
   const cut = Object.fromEntries(CUT_REASONS.map((reason) => [reason, 0])) as Record<CutReason, number>;
   const told = new Map<string, { atMs: number; cut: number; total: number }>();
 
-  /** Each request under way needs a second one, to its engine, and two more between the TLS front and the gateway. */
+  /** Each request under way needs a second one, to its engine, and two more between a front and the gateway. */
   function maxOpen(most: number): number {
-    const each = tlsPorts().length > 0 ? 4 : 2;
+    const each = frontPorts().length > 0 ? 4 : 2;
     return Math.min(config()['proxy.max_connections'], Math.max(1, Math.floor((most - RESERVED) / each)));
   }
 
@@ -101,9 +104,12 @@ export function createConnections(options: ConnectionsOptions): Connections {
       sockets,
       limits,
       maxOpen: () => maxOpen(sockets.most),
-      tlsPorts,
+      frontPorts,
       ports: () => [...ports(), ...onionPorts()],
-      addressOf: ({ address, localPort }) => (onionPorts().includes(localPort) ? ONION_PEER : address),
+      clientOf: ({ address, peerPort: port, localPort }) =>
+        onionPorts().includes(localPort)
+          ? { address: ONION_PEER, port }
+          : clientAt({ address, port }, localPort),
       // Many who have nothing to do with each other; with everything they have, half of the room is left to the others.
       maxFrom: ({ address }, { maxPerAddress }) =>
         address === ONION_PEER ? Math.max(maxPerAddress, maxOpen(sockets.most) / 2) : maxPerAddress,

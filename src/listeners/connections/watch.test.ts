@@ -24,6 +24,8 @@ function start({ maxPerAddress = 256, maxOpen = 10_000 } = {}) {
   const cuts: { descriptor: number; reason: CutReason }[] = [];
   const farewells: (string | null | undefined)[] = [];
   const served = new Set<number>();
+  /** Who has come, by the port of the proxy that speaks for them; null: it has not said yet. */
+  const announced = new Map<number, { address: string; port: number } | null>();
   let identities = 0;
   let nowMs = 0;
   let ports = [PORT];
@@ -50,9 +52,12 @@ function start({ maxPerAddress = 256, maxOpen = 10_000 } = {}) {
     limits: () => limits,
     maxOpen: () => maxOpen,
     ports: () => ports,
-    tlsPorts: () => [TLS_PORT],
+    frontPorts: () => [TLS_PORT],
     trusted: () => ({ has: () => false }),
-    addressOf: ({ address }) => address,
+    clientOf: ({ address, peerPort }) => {
+      const told = announced.get(peerPort);
+      return told === undefined ? { address, port: peerPort } : told;
+    },
     maxFrom: () => maxPerAddress,
     bucketOf: (ip) => ip,
     mayServe: (port) => served.has(port),
@@ -67,6 +72,7 @@ function start({ maxPerAddress = 256, maxOpen = 10_000 } = {}) {
     cuts,
     farewells,
     served,
+    announced,
     setPorts: (next: number[]) => {
       ports = next;
     },
@@ -174,4 +180,21 @@ test('of thousands, a few at a time are cut; ten times as many when there are fa
     flood.open(descriptor, { address: `192.0.2.${descriptor % 100}` });
   flood.run(4_000);
   expect(flood.table.size).toBeLessThanOrEqual(550);
+});
+
+test('whom a proxy speaks for is waited for, and then is whoever it said, by address and port', () => {
+  const { run, open, cuts, watch, announced, served } = start({ maxPerAddress: 1 });
+  const [first, second] = [open(9), open(10)];
+  announced.set(first.peerPort, null);
+  announced.set(second.peerPort, null);
+  run(60_000);
+  expect([cuts, watch.open()]).toEqual([[], 0]);
+  announced.set(first.peerPort, { address: '192.0.2.1', port: 7 });
+  announced.set(second.peerPort, { address: '203.0.113.9', port: 8 });
+  // The gateway knows them as they were told.
+  served.add(7);
+  run(9_000);
+  expect([cuts, watch.open()]).toEqual([[], 2]);
+  run(3_000);
+  expect(cuts).toEqual([{ descriptor: 10, reason: 'slow_request' }]);
 });

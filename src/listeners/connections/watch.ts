@@ -26,10 +26,10 @@ export interface WatchOptions {
   readonly maxOpen: () => number;
   /** The ports of the proxies. */
   readonly ports: () => readonly number[];
-  /** Those of them where a word in the open would mean nothing. */
-  readonly tlsPorts: () => readonly number[];
-  /** Who has come, for the other end of a connection as the system tells it. */
-  readonly addressOf: (ends: Ends) => string;
+  /** Those of them where a word in the open would mean nothing, or bytes that come are not only those of requests. */
+  readonly frontPorts: () => readonly number[];
+  /** Who has come, for the other end of a connection as the system tells it; null: nobody knows yet. */
+  readonly clientOf: (ends: Ends) => { readonly address: string; readonly port: number } | null;
   /** How many connections one source may have. */
   readonly maxFrom: (source: Source, limits: Limits) => number;
   /** Who may have any number of connections, besides those that the policy names. */
@@ -124,12 +124,15 @@ export function createWatch(options: WatchOptions): Watch {
       entries[descriptor] = { identity, source: null };
       return null;
     }
-    const address = options.addressOf(ends);
+    const client = options.clientOf(ends);
+    // Whoever is to say it has a time of its own for that. Nobody is blamed meanwhile.
+    if (client === null) return null;
+    const { address, port: peerPort } = client;
     const bucket = bucketOf(address);
     const source = sources.get(bucket) ?? { bucket, address, open: 0 };
     sources.set(bucket, source);
-    const isPlain = !options.tlsPorts().includes(ends.localPort);
-    const from = { address, peerPort: ends.peerPort, source, isPlain };
+    const isPlain = !options.frontPorts().includes(ends.localPort);
+    const from = { address, peerPort, source, isPlain };
     const connection = new Connection({ descriptor, identity }, from, nowMs, nowMs + limits.headerTimeoutMs);
     entries[descriptor] = connection;
     open++;

@@ -17,10 +17,19 @@ export const PROTOCOLS = ['http/1.1'];
 /** The context for a client that asked for `serverName` (null: for none) at `address` of this machine. */
 export type ContextFor = (serverName: string | null, address: string | null) => SecureContext;
 
-/** Contexts cost a millisecond, so each certificate has one for as long as it is shown. */
-export function createContexts(source: TlsContextSource): ContextFor {
-  const kept = new WeakMap<TlsMaterial, SecureContext>();
+/**
+ * Contexts cost a millisecond, so each certificate has one for as long as it is shown. Each has keys of its own for the
+ * sessions that clients resume: with other authorities, none that began under those of before.
+ */
+export function createContexts(source: TlsContextSource, authoritiesPem: (() => string) | null): ContextFor {
+  let kept = new WeakMap<TlsMaterial, SecureContext>();
+  let authorities = '';
   return (serverName, address) => {
+    const ca = authoritiesPem?.() ?? '';
+    if (ca !== authorities) {
+      authorities = ca;
+      kept = new WeakMap();
+    }
     const material = source.contextFor(serverName, address);
     const known = kept.get(material);
     if (known !== undefined) return known;
@@ -29,6 +38,7 @@ export function createContexts(source: TlsContextSource): ContextFor {
       key: material.privateKeyPem,
       minVersion: 'TLSv1.2',
       ciphers: CIPHERS,
+      ...(ca === '' ? {} : { ca }),
     });
     kept.set(material, context);
     return context;

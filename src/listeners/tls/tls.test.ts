@@ -9,9 +9,10 @@ import { freePort } from '../../../test/support/ports';
 import { createTestCa } from '../../../test/support/test-ca';
 import { errorOf } from '../../../test/support/thrown';
 import type { TlsContextSource } from '../../contract';
+import { type Front, openFront } from '../front';
 import { listen, type Visitor } from '../proxy';
 import { listenTls, type TlsListener, type TlsOptions } from '.';
-import { type Front, openFront } from './front';
+import { createTlsSpeech } from './speech';
 
 setDefaultTimeout(30_000);
 
@@ -111,6 +112,41 @@ describe('what clients are shown', () => {
     const listener = await start(() => new Response('here'), { bind: '::1' }).catch(() => null);
     if (listener === null) return console.warn('this machine has no IPv6');
     expect(await curl('-g', `https://[::1]:${listener.httpsPort}/`)).toEqual({ code: 0, text: 'here' });
+  });
+
+  test.each([
+    // what is said before the handshake, what the certificate has to hold; whether it does
+    ['the right name', ['-servername', 'localhost', '-verify_hostname', 'localhost'], true],
+    ['another name of this machine', ['-servername', 'box7.local', '-verify_hostname', 'box7.local'], true],
+    ['a name that nobody has', ['-servername', 'no.example', '-verify_hostname', 'no.example'], false],
+    // Whoever asks for a wrong name is shown what there is, and may go on if that will do.
+    ['a wrong name', ['-servername', 'no.example', '-verify_hostname', 'localhost'], true],
+    ['no name', ['-noservername', '-verify_hostname', 'localhost'], true],
+    ['no name, the address', ['-noservername', '-verify_ip', '127.0.0.1'], true],
+    ['the address as a name', ['-servername', '127.0.0.1', '-verify_ip', '127.0.0.1'], true],
+    ['another address', ['-noservername', '-verify_ip', '203.0.113.9'], false],
+    ['an IPv6 address', ['-noservername', '-verify_ip', '::1'], true],
+  ])('openssl s_client asks for %s', async (_, words, holds) => {
+    const listener = await start(() => new Response('here'));
+    for (const version of ['-tls1_2', '-tls1_3']) {
+      const place = [
+        '-connect',
+        `127.0.0.1:${listener.httpsPort}`,
+        '-CAfile',
+        rootFile,
+        '-no-CApath',
+        '-no-CAstore',
+      ];
+      const child = Bun.spawn(['openssl', 's_client', version, '-verify_return_error', ...place, ...words], {
+        stdin: 'ignore',
+        stdout: 'pipe',
+        stderr: 'pipe',
+      });
+      const output = (await new Response(child.stdout).text()) + (await new Response(child.stderr).text());
+      expect([await child.exited, /(?:hostname|IP address) mismatch/i.test(output)]).toEqual(
+        holds ? [0, false] : [1, true],
+      );
+    }
   });
 
   test.each([
@@ -337,7 +373,7 @@ describe('handshakes that do not end', () => {
       bind: '127.0.0.1',
       port: 0,
       reusePort: false,
-      source,
+      speech: createTlsSpeech(source, null),
       innerPort: () => inner.port,
       ...(handshakeMs === undefined ? {} : { handshakeMs }),
     });

@@ -56,6 +56,7 @@ function serverSpan(request: RequestFacts, operation: string | null, clientIp: s
       'url.path': path,
       'http.response.status_code': request.status,
       'client.address': clientIp,
+      'tls.client.hash.sha256': request.certificate?.toUpperCase() ?? null,
       'error.type': errorOf(request),
       'flm.request.id': request.requestId,
       'flm.api_key.id': request.principalId,

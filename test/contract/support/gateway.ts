@@ -4,7 +4,7 @@
  * exchange, and no error inside FLM.
  */
 import { expect } from 'bun:test';
-import { type App, openApp } from '../../../src/app';
+import { type App, openApp, type ServeOptions } from '../../../src/app';
 import type { ConfigSnapshot } from '../../../src/config';
 import type { Clock, EngineKind, RequestFacts } from '../../../src/contract';
 import type { EventOf } from '../../../src/lib/bus';
@@ -37,6 +37,8 @@ export interface GatewayOptions {
   readonly isExposed?: boolean;
   /** Default: local-http. */
   readonly mode?: Mode;
+  /** Who is asked for certificates, and who speaks for others. */
+  readonly clients?: Pick<ServeOptions, 'clientCertificates' | 'proxyProtocol'>;
 }
 
 export interface EngineOptions {
@@ -88,6 +90,7 @@ export async function startGateway({
   bind = '127.0.0.1',
   isExposed = false,
   mode = 'local-http',
+  clients = {},
 }: GatewayOptions = {}): Promise<Gateway> {
   const dir = testDir();
   const faults: unknown[] = [];
@@ -108,7 +111,7 @@ export async function startGateway({
     lockWaitMs: 0,
     ...(isExposed ? { isExposed: () => true } : {}),
   });
-  const handle = await app.serve({ bind, port: 0, mode, allowPlaintext: bind !== '127.0.0.1' });
+  const handle = await app.serve({ bind, port: 0, mode, allowPlaintext: bind !== '127.0.0.1', ...clients });
   const { port, https_port: httpsPort } = handle;
   const url = httpsPort === null ? `http://127.0.0.1:${port}` : `https://localhost:${httpsPort}`;
   const { id: keyId, plain_key: key } = await app.keys.create({ label: 'contract' });
