@@ -83,8 +83,10 @@ const swaggerUi: BunPlugin = {
 };
 
 const COMMON = {
-  // The Worker of the request log is a program of its own (src/activity/paths.ts knows where it ends up).
-  entrypoints: [join(ROOT, 'src', 'main.ts'), join(ROOT, 'src', 'activity', 'worker.ts')],
+  // Workers are programs of their own (src/activity/paths.ts and src/app/check-databases.ts know where they end up).
+  entrypoints: ['main.ts', 'activity/worker.ts', 'app/check-worker.ts'].map((path) =>
+    join(ROOT, 'src', path),
+  ),
   root: join(ROOT, 'src'),
   target: 'bun',
   format: 'esm',

@@ -5,13 +5,19 @@ import { VERSION } from '../src/version';
 import type { Cli } from './cli';
 
 /** From here on what nobody catches leaves a crash file and ends the process, so that whoever looks after it starts it again. */
-export function guardAgainstCrashes(app: App, { paths, clock }: Pick<Cli, 'paths' | 'clock'>): CrashHandler {
+export function guardAgainstCrashes(
+  app: App,
+  { paths, clock, lastWords }: Pick<Cli, 'paths' | 'clock'> & { lastWords?(): void },
+): CrashHandler {
   return installCrashHandler({
     crashDir: paths.crashDir,
     version: VERSION,
     clock,
     log: app.log,
     facts: () => ({ ...app.open() }),
-    exit: (code) => process.exit(code),
+    exit(code) {
+      lastWords?.();
+      process.exit(code);
+    },
   });
 }

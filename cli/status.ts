@@ -1,5 +1,8 @@
 /** `flm status` */
+import { existsSync } from 'node:fs';
 import type { Status } from '../src/admin/client';
+import type { Paths } from '../src/lib/paths';
+import { VERSION } from '../src/version';
 import { withBackend } from './backend';
 import { command } from './command';
 import { egressLine } from './egress/text';
@@ -13,12 +16,46 @@ export default command({
   about: 'Tell whether FLM runs, where it listens and what it has. Exit code 1 when it does not run.',
   examples: ['flm status', 'flm status --json'],
   async run({ cli }) {
-    const status = await withBackend(cli, (backend) => backend.status());
+    const { configDb, securityDb, adminSocket } = cli.paths;
+    const isThere = [configDb, securityDb, adminSocket].some((path) => existsSync(path));
+    const status = isThere ? await withBackend(cli, (backend) => backend.status()) : nothingIn(cli.paths);
     cli.result(status, () => textOf(status));
     // So that a script can ask: flm status > /dev/null && …
     if (!status.running) cli.fail(1);
   },
 });
+
+/** Where FLM has never run. Looking must not make what is not there. */
+function nothingIn({ dir }: Paths): Status {
+  return {
+    running: false,
+    id: null,
+    pid: null,
+    version: VERSION,
+    data_dir: dir,
+    mode: null,
+    listen_addr: null,
+    endpoints: { localhost: null, local_network: null, local_networks: [], public: [] },
+    admin: { url: null, reason: null },
+    run_by: null,
+    egress: {
+      mode: 'direct',
+      endpoint: null,
+      state: 'direct',
+      reason: null,
+      since: null,
+      fail_open: false,
+      private_addresses: 'direct',
+      has_login: false,
+    },
+    proxies: [],
+    started_at: null,
+    requests: 0,
+    engines: { running: 0, known: 0 },
+    models: 0,
+    security_db_key: null,
+  };
+}
 
 function listens(proxy: Status['proxies'][number]): string {
   const { status, last_error: error } = proxy;

@@ -1,10 +1,13 @@
-/** Examines both databases without changing them (FLM-038). */
+/** Examines both databases without changing them (FLM-038): those that are open, or the files of an FLM that serves. */
 import { getTableName, isTable } from 'drizzle-orm';
 import { reasonOf } from '../src/lib/errors';
 import { isRecord, parseJson } from '../src/lib/json';
+import type { Paths } from '../src/lib/paths';
+import { loadAddon } from './addon';
 import * as configSchema from './config/schema';
+import type { DaySeal } from './days';
 import * as securitySchema from './security/schema';
-import { type Db, foreignObjects, foreignReason, type Sqlite } from './sqlite';
+import { type Db, foreignObjects, foreignReason, openSqlite, type Sqlite, withSchema } from './sqlite';
 
 export interface DbFinding {
   /** `config.db: integrity` */
@@ -18,6 +21,38 @@ interface Checked {
   readonly security: Db<typeof securitySchema>;
 }
 
+/** What it takes to examine them on connections of one's own. Survives a message to a Worker. */
+export interface DatabaseFiles extends Pick<Paths, 'configDb' | 'securityDb'> {
+  /** Of security.db and of the days alike. */
+  readonly seal: DaySeal;
+}
+
+/** checkDatabases on the files themselves, while others use them. @throws as openSqlite; IO_ERROR */
+export async function checkDatabaseFiles({
+  configDb,
+  securityDb,
+  seal,
+}: DatabaseFiles): Promise<DbFinding[]> {
+  const addon = await loadAddon(seal.libDir);
+  const opened: Sqlite[] = [];
+  const open = (path: string, key: Parameters<typeof openSqlite>[1]['key']) => {
+    const sqlite = openSqlite(path, { key, addon });
+    opened.push(sqlite);
+    sqlite.pragma('query_only = ON');
+    return sqlite;
+  };
+  try {
+    const key = { bytes: Buffer.from(seal.keyBytes), source: seal.keySource };
+    return checkDatabases({
+      config: withSchema(open(configDb, null), configSchema),
+      security: withSchema(open(securityDb, key), securitySchema),
+    });
+  } finally {
+    for (const sqlite of opened) sqlite.close();
+  }
+}
+
+/** Blocks until all of both files is read: a second and more where they are large. */
 export function checkDatabases({ config, security }: Checked): DbFinding[] {
   return [
     ...checkFile('config.db', config.$client, configSchema),

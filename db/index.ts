@@ -19,7 +19,7 @@ import { type Keychain, openSeal, type SealSource } from './seal';
 import * as securitySchema from './security/schema';
 import { type CipherKey, type Db, openSqlite, refuseForeignObjects, type Sqlite, withSchema } from './sqlite';
 
-export { checkDatabases, type DbFinding } from './check';
+export { checkDatabases, type DatabaseFiles, type DbFinding } from './check';
 export type { DaySeal, SealSource };
 export { configSchema, securitySchema };
 export type ConfigDb = Db<typeof configSchema>;

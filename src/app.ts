@@ -393,13 +393,6 @@ export async function openApp(options: AppOptions): Promise<App> {
       bus,
       log,
     });
-    undo.push(
-      // After the last request has given back what it had taken.
-      () => limits.current()?.close(),
-      () => gateway.current()?.close(),
-      () => proxies.close(async () => gateway.current()?.drain(GOODBYE_MS), GOODBYE_MS),
-      security.close,
-    );
     const observers = createObservers({
       bus,
       clock,
@@ -418,8 +411,16 @@ export async function openApp(options: AppOptions): Promise<App> {
       egress,
       requestLog,
       security,
-      undo,
     });
+    undo.push(
+      // After the last request: what becomes of it when FLM closes is told, too.
+      observers.close,
+      // After the last request has given back what it had taken.
+      () => limits.current()?.close(),
+      () => gateway.current()?.close(),
+      () => proxies.close(async () => gateway.current()?.drain(GOODBYE_MS), GOODBYE_MS),
+      security.close,
+    );
 
     const doors = createAdminDoors({
       socket: paths.adminSocket,

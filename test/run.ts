@@ -6,7 +6,7 @@
  * when anything failed.
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 interface Outcome {
@@ -23,6 +23,10 @@ type Stage = () => Promise<Outcome>;
 
 const ROOT = join(import.meta.dir, '..');
 const BUN = process.execPath;
+/** Files of tests that run beside each other. They share the machine and nothing else: ports and directories are each one's own. */
+const LANES = Math.min(2, availableParallelism());
+/** Tests of FLM under a load that takes the whole machine: beside others they would measure those. */
+const ALONE = ['test/e2e/at-once.test.ts', 'test/e2e/crash.test.ts', 'test/e2e/handover.test.ts'];
 /** Everything a test starts, it closes: one that takes longer than this has a bug. */
 const TEST_TIMEOUT_MS = 30_000;
 
@@ -41,10 +45,17 @@ const stages = {
       'test/bench',
     ]),
   ],
-  e2e: [tool('build', [BUN, 'build.ts']), tests('executable, real engine', ['test/e2e', 'test/real'])],
+  e2e: [
+    tool('build', [BUN, 'build.ts']),
+    tests('executable, real engine', ['test/e2e', 'test/real'], { without: ALONE }),
+    tests('executable under load', ALONE, { lanes: 1 }),
+  ],
   real: [
     tool('build', [BUN, 'build.ts']),
-    tests('real engines, slow ones too', ['test/real', 'test/slow'], { FLM_TEST_SLOW: '1' }),
+    tests('real engines, slow ones too', ['test/real', 'test/slow'], {
+      lanes: 1,
+      env: { FLM_TEST_SLOW: '1' },
+    }),
   ],
 } as const satisfies Record<string, readonly Stage[]>;
 
@@ -59,8 +70,20 @@ function tool(name: string, command: readonly string[]): Stage {
   };
 }
 
-/** Tests in some folders; what counts is what the runner reports, and that it ended well. */
-function tests(name: string, folders: readonly string[], env: Readonly<Record<string, string>> = {}): Stage {
+interface TestOptions {
+  /** Files that another stage runs. */
+  readonly without?: readonly string[];
+  /** How many files run beside each other. Default: two, where there are processors for two. */
+  readonly lanes?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Tests in some folders or files; what counts is what the runner reports, and that it ended well. */
+function tests(
+  name: string,
+  places: readonly string[],
+  { without = [], lanes = LANES, env = {} }: TestOptions = {},
+): Stage {
   return async () => {
     console.log(`\n── tests: ${name}`);
     const dir = mkdtempSync(join(tmpdir(), 'flm-junit-'));
@@ -68,7 +91,8 @@ function tests(name: string, folders: readonly string[], env: Readonly<Record<st
     const missing = join(dir, 'missing.txt');
     try {
       writeFileSync(missing, '');
-      const paths = folders.map((folder) => `./${folder}/`);
+      const paths = places.map((place) => (place.endsWith('.ts') ? `./${place}` : `./${place}/`));
+      const beside = lanes > 1 ? [`--parallel=${lanes}`, '--no-isolate'] : [];
       const code = await run(
         [
           BUN,
@@ -76,6 +100,8 @@ function tests(name: string, folders: readonly string[], env: Readonly<Record<st
           `--timeout=${TEST_TIMEOUT_MS}`,
           '--reporter=junit',
           `--reporter-outfile=${report}`,
+          ...beside,
+          ...without.map((file) => `--path-ignore-patterns=${file}`),
           ...paths,
         ],
         { ...env, FLM_TEST_MISSING: missing },

@@ -1,11 +1,13 @@
 /** The process that serves in the background: a child of the supervisor, which hears through a pipe how it goes. */
-import { linkToSupervisor, openLogFile } from '../../src/daemon';
+import type { App } from '../../src/app';
+import { linkToSupervisor, openDaemonLog, UNLIMITED } from '../../src/daemon';
 import { createEgress } from '../../src/egress';
 import { systemClock } from '../../src/lib/clock';
 import { toFlmError } from '../../src/lib/errors';
 import { createLog } from '../../src/lib/log';
 import { dataDir, type Env, pathsIn } from '../../src/lib/paths';
 import { redact } from '../../src/lib/redact';
+import { logLimits } from '../../src/telemetry';
 import { parseOrder } from './order';
 import { startServing, untilOver } from './serving';
 
@@ -13,9 +15,12 @@ import { startServing, untilOver } from './serving';
 export async function serveInBackground(text: string, env: Env): Promise<number> {
   const order = parseOrder(text);
   const paths = pathsIn(dataDir(env));
-  const write = openLogFile(paths.logsDir);
+  let serving: App | null = null;
+  const file = openDaemonLog(paths, systemClock, () =>
+    serving === null ? UNLIMITED : logLimits(serving.config.current()),
+  );
   const egress = createEgress({ clock: systemClock });
-  const log = createLog(() => 'info', systemClock, write);
+  const log = createLog(() => 'info', systemClock, file.write);
   const link = linkToSupervisor(paths, log);
   // Stopped before it serves, it ends without having begun.
   const early = new AbortController();
@@ -28,13 +33,15 @@ export async function serveInBackground(text: string, env: Env): Promise<number>
       env,
       clock: systemClock,
       egress,
-      makeLog: (level: Parameters<typeof createLog>[0]) => createLog(level, systemClock, write),
+      makeLog: (level: Parameters<typeof createLog>[0]) => createLog(level, systemClock, file.write),
+      lastWords: file.writeNow,
     };
     const { app, proxy } = await startServing(place, order, {
       runBy: 'supervisor',
       // The next process has a supervisor of its own.
       onReplaced: () => void link.leave(),
     });
+    serving = app;
     try {
       if (early.signal.aborted) return 0;
       await link.tell({ type: 'ready', result: proxy });
@@ -54,5 +61,6 @@ export async function serveInBackground(text: string, env: Env): Promise<number>
     egress.close();
     process.off('SIGTERM', onEarly);
     process.off('SIGINT', onEarly);
+    await file.close();
   }
 }

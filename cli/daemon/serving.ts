@@ -13,6 +13,8 @@ import type { ServeOrder } from './order';
 export interface Place extends Pick<Cli, 'paths' | 'env' | 'clock' | 'egress'> {
   /** `level` says what is worth a line once the settings are known. */
   makeLog(level: () => ReturnType<App['config']['current']>['log.level']): Log;
+  /** Has that log written when the process breaks down and there is no time left. */
+  lastWords?(): void;
 }
 
 export interface Serving {

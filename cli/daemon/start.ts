@@ -1,8 +1,10 @@
 /** Starts FLM in the background and waits until it serves, or says why it does not. */
-import { logPathIn, type Message, readMessages, startSupervisor } from '../../src/daemon';
+
+import { type Message, readMessages, startSupervisor } from '../../src/daemon';
 import { ensureDataDir } from '../../src/lib/data-dir';
 import { errorFromWire, FlmError } from '../../src/lib/errors';
 import { ensurePrivateDir } from '../../src/lib/files';
+import { logPathIn } from '../../src/lib/paths';
 import type { ProxyView } from '../../src/listeners';
 import type { Cli } from '../cli';
 import type { ServeOrder } from './order';

@@ -1,5 +1,5 @@
 /** The supervisor's process: started detached by `flm proxy start`, or by a process that lost its supervisor. */
-import { adoptServer, createSupervisor, lineOf, openLogFile, startServer } from '../../src/daemon';
+import { adoptServer, createSupervisor, lineOf, openDaemonLog, startServer } from '../../src/daemon';
 import { systemClock } from '../../src/lib/clock';
 import { isRecord, parseJson } from '../../src/lib/json';
 import { createLog } from '../../src/lib/log';
@@ -12,7 +12,8 @@ export async function supervise(text: string, env: Env): Promise<number> {
   const order = parseJson(text);
   const adopted = isRecord(order) && typeof order.adopt === 'number' ? order.adopt : null;
   const paths = pathsIn(dataDir(env));
-  const log = createLog(() => 'info', systemClock, openLogFile(paths.logsDir));
+  const file = openDaemonLog(paths, systemClock);
+  const log = createLog(() => 'info', systemClock, file.write);
   // Whoever waited for the start reads one line and leaves.
   process.stdout.on('error', () => {});
   const supervisor = createSupervisor({
@@ -27,7 +28,11 @@ export async function supervise(text: string, env: Env): Promise<number> {
   });
   for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const)
     process.on(name, () => supervisor.signal(name === 'SIGHUP' ? 'SIGTERM' : name));
-  return supervisor.run();
+  try {
+    return await supervisor.run();
+  } finally {
+    await file.close();
+  }
 }
 
 function delay(ms: number, signal: AbortSignal): Promise<void> {

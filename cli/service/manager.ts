@@ -1,16 +1,9 @@
 /** systemd or launchd, whichever looks after this machine, as far as FLM needs them. */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import {
-  LAUNCHD_LABEL,
-  launchdPlist,
-  logPathIn,
-  type ServiceOptions,
-  systemdUnit,
-  UNIT_NAME,
-} from '../../src/daemon';
+import { LAUNCHD_LABEL, launchdPlist, type ServiceOptions, systemdUnit, UNIT_NAME } from '../../src/daemon';
 import { FlmError, reasonOf } from '../../src/lib/errors';
-import type { Env } from '../../src/lib/paths';
+import { type Env, logPathIn } from '../../src/lib/paths';
 
 /** Runs a program to its end. */
 export type Run = (words: readonly string[]) => Promise<{ readonly code: number; readonly output: string }>;

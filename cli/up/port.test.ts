@@ -3,6 +3,7 @@ import { createEgress, type Egress } from '../../src/egress';
 import { systemClock } from '../../src/lib/clock';
 import { FlmError } from '../../src/lib/errors';
 import { startFake } from '../../test/fake';
+import { freePort } from '../../test/support/ports';
 import { serveOnFreePort } from './port';
 
 let egress: Egress;
@@ -59,18 +60,20 @@ describe('a free port', () => {
 
 describe('the default port, when it is taken', () => {
   test('gives way to the next free one, and says so once', async () => {
-    const { tried, notes, error } = await attempt({ port: null, configured: 18_080, takenUpTo: 18_082 });
-    expect(tried).toEqual([18_080, 18_081, 18_082, 18_083]);
+    const port = await freePort(3);
+    const { tried, notes, error } = await attempt({ port: null, configured: port, takenUpTo: port + 2 });
+    expect(tried).toEqual([port, port + 1, port + 2, port + 3]);
     expect(notes).toEqual([
-      'Port 18080 on 127.0.0.1 is taken by another program. FLM takes the next free one.',
+      `Port ${port} on 127.0.0.1 is taken by another program. FLM takes the next free one.`,
     ]);
     expect(error).toBeNull();
   });
 
   test('is given up after twenty more', async () => {
-    const { tried, error } = await attempt({ port: null, configured: 18_080, takenUpTo: 65_535 });
+    const port = await freePort(20);
+    const { tried, error } = await attempt({ port: null, configured: port, takenUpTo: 65_535 });
     expect(tried).toHaveLength(21);
-    expect(error).toMatchObject({ code: 'PROXY_PORT_IN_USE', meta: { port: 18_100 } });
+    expect(error).toMatchObject({ code: 'PROXY_PORT_IN_USE', meta: { port: port + 20 } });
   });
 
   test('is not looked for beyond the last port there is', async () => {
@@ -82,14 +85,10 @@ describe('the default port, when it is taken', () => {
 
 describe('a port that was asked for', () => {
   test.each(['env', 'database', 'file'] as const)('by %s is refused when it is taken', async (source) => {
-    const { tried, notes, error } = await attempt({
-      port: null,
-      configured: 18_080,
-      source,
-      takenUpTo: 18_080,
-    });
-    expect({ tried, notes }).toEqual({ tried: [18_080], notes: [] });
-    expect(error).toMatchObject({ code: 'PROXY_PORT_IN_USE', meta: { port: 18_080 } });
+    const port = await freePort();
+    const { tried, notes, error } = await attempt({ port: null, configured: port, source, takenUpTo: port });
+    expect({ tried, notes }).toEqual({ tried: [port], notes: [] });
+    expect(error).toMatchObject({ code: 'PROXY_PORT_IN_USE', meta: { port } });
   });
 
   test('is refused when it is taken, and its owner is named: an engine', async () => {

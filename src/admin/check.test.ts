@@ -14,7 +14,7 @@ function optionsIn({ paths }: TestDir, more: Partial<CheckOptions> = {}): CheckO
   return {
     paths,
     sealedBy: 'file',
-    databases: () => [],
+    databases: async () => [],
     keys: { list: async () => ({ items: [], next: null }) },
     config: { list: async () => ({ items: [], next: null }) },
     engines: { refresh: async () => {}, states: () => [] },

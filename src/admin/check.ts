@@ -10,12 +10,10 @@ import type { CheckReport, Status } from './model';
 
 export interface CheckOptions {
   readonly paths: Paths;
-  readonly sealedBy: Status['security_db_key'];
-  readonly databases: () => readonly {
-    readonly name: string;
-    readonly ok: boolean;
-    readonly message: string;
-  }[];
+  readonly sealedBy: NonNullable<Status['security_db_key']>;
+  readonly databases: () => Promise<
+    readonly { readonly name: string; readonly ok: boolean; readonly message: string }[]
+  >;
   readonly keys: Pick<KeysApi, 'list'>;
   readonly config: Pick<ConfigApi, 'list'>;
   readonly engines: { refresh(maxAgeMs: number): Promise<void>; states(): readonly EngineState[] };
@@ -35,10 +33,11 @@ export async function runChecks(options: CheckOptions): Promise<CheckReport> {
   const { items: keys } = await options.keys.list();
   const { items: settings } = await options.config.list();
   await options.engines.refresh(FRESH_MS);
+  const databases = await options.databases();
   const active = keys.filter((key) => key.status === 'active').length;
   const changed = settings.filter((setting) => setting.source !== 'default');
   return reportOf([
-    ...options.databases().map(({ name, ok, message }) => check(name, ok ? 'ok' : 'error', message)),
+    ...databases.map(({ name, ok, message }) => check(name, ok ? 'ok' : 'error', message)),
     check('security.db: key', 'ok', `from the ${KEY_PLACES[options.sealedBy]}`),
     ...checkModes(options.paths),
     checkSpace(options.paths.dir),
@@ -82,7 +81,7 @@ export function reportOf(checks: readonly Check[]): CheckReport {
   return { status: has('error') ? 'error' : has('warning') ? 'warning' : 'ok', checks: [...checks] };
 }
 
-const KEY_PLACES: Readonly<Record<Status['security_db_key'], string>> = {
+const KEY_PLACES: Readonly<Record<CheckOptions['sealedBy'], string>> = {
   keychain: 'keychain of the operating system',
   file: 'file security.key beside it',
   passphrase: 'passphrase in FLM_DATABASE_PASSPHRASE',

@@ -43,8 +43,8 @@ export const Status = Type.Object(
     requests: Type.Integer({ description: 'Requests that engines work on, or that wait for one.' }),
     engines: Type.Object({ running: Type.Integer(), known: Type.Integer() }),
     models: Type.Integer(),
-    security_db_key: oneOf(['keychain', 'file', 'passphrase'], {
-      description: 'Where the key of security.db comes from.',
+    security_db_key: nullable(oneOf(['keychain', 'file', 'passphrase']), {
+      description: 'Where the key of security.db comes from; null where FLM has never run.',
     }),
   },
   { description: 'How FLM is.' },

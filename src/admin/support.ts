@@ -9,7 +9,7 @@ import type { KeysApi } from '../admission';
 import type { ConfigApi } from '../config';
 import type { Clock, EngineState } from '../contract';
 import { isLoopback, maskIp, parseIp } from '../lib/ip';
-import type { Env, Paths } from '../lib/paths';
+import { type Env, logPathIn, type Paths } from '../lib/paths';
 import { mask, redact, redactValue } from '../lib/redact';
 import type { CheckReport, Status, SupportBundle } from './model';
 
@@ -109,7 +109,7 @@ function machine() {
 
 /** The end of FLM's own log. The request log stays here: it says who did what. */
 function logFiles({ logsDir }: Paths, veil: Veil): SupportBundle['files'] {
-  const path = join(logsDir, 'flm.log');
+  const path = logPathIn(logsDir);
   if (!existsSync(path)) return [];
   const text = readFileSync(path).subarray(-MAX_LOG_BYTES).toString();
   const lines = text.split('\n').slice(-LOG_LINES - 1);

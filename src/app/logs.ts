@@ -1,11 +1,11 @@
 /** Where FLM's own words go: the log that was handed over, a file, stdout. */
-import { join } from 'node:path';
 import type { Config } from '../config';
 import type { Clock } from '../contract';
 import type { Bus } from '../lib/bus';
 import { createLog, type Log, type LogLevel } from '../lib/log';
-import type { Paths } from '../lib/paths';
-import { type LogFile, logLimits, openLogFile } from '../telemetry';
+import { type LogFile, openLogFile } from '../lib/log-file';
+import { logPathIn, type Paths } from '../lib/paths';
+import { logLimits } from '../telemetry';
 
 /** Lines of the request log that may wait for whoever reads stdout. */
 const MAX_STDOUT_CHARS = 8_388_608;
@@ -16,7 +16,7 @@ export function alsoToFile(
   config: Config,
 ): { readonly log: Log; readonly file: LogFile } {
   const file = openLogFile({
-    path: join(paths.logsDir, 'flm.log'),
+    path: logPathIn(paths.logsDir),
     limits: () => logLimits(config.current()),
     clock,
     // That it cannot be written to is told where it can be read.

@@ -8,15 +8,13 @@ import { postVia } from './collector';
 import { recordLimits } from './limits';
 import { boundedStdout } from './logs';
 import type { RequestLog } from './request-log';
-import type { Undo } from './undo';
+import { type Undo, undoAll } from './undo';
 
 export interface ObserversOptions extends Omit<TelemetryOptions, 'version' | 'activity' | 'post' | 'stdout'> {
   readonly audit: Audit;
   readonly egress: Egress;
   readonly requestLog: RequestLog;
   readonly security: Security;
-  /** Takes what undoes the start. */
-  readonly undo: Undo;
 }
 
 export interface Observers {
@@ -24,11 +22,14 @@ export interface Observers {
   start(): Promise<void>;
   /** Null before the start. */
   telemetry(): Telemetry | null;
+  /** Ends them, when the last request has: it, too, is told of. */
+  close(): Promise<void>;
 }
 
 export function createObservers(options: ObserversOptions): Observers {
-  const { audit, egress, requestLog, security, undo, bus, clock, log } = options;
+  const { audit, egress, requestLog, security, bus, clock, log } = options;
   let telemetry: Telemetry | null = null;
+  const undo: Undo = [];
   return {
     async start() {
       if (telemetry !== null) return;
@@ -51,5 +52,6 @@ export function createObservers(options: ObserversOptions): Observers {
       security.start();
     },
     telemetry: () => telemetry,
+    close: () => undoAll(undo, log),
   };
 }

@@ -35,6 +35,7 @@ import type { Security } from '../security';
 import type { Telemetry } from '../telemetry';
 import { VERSION } from '../version';
 import type { AdminDoors } from './admin-doors';
+import { checkInWorker } from './check-databases';
 import type { RequestLog } from './request-log';
 
 export interface ReportsOptions {
@@ -98,11 +99,16 @@ export function createReports(options: ReportsOptions): Reports {
       stayHome: (kind) => adapterOf(kind).stayHome,
     });
 
+  const { configDb, securityDb } = options.paths;
   const check = () =>
     runChecks({
       ...options,
       sealedBy: options.db.sealedBy,
-      databases: () => checkDatabases(options.db),
+      // Whoever serves has no second to spare; a command has nobody to hold up.
+      databases: async () =>
+        options.runBy() === null
+          ? checkDatabases(options.db)
+          : checkInWorker({ configDb, securityDb, seal: options.db.daySeal }),
       status,
       others: [
         () => checkAudit(audit),

@@ -15,6 +15,8 @@ interface World {
   readonly stop?: boolean;
   /** Requests under way, look after look. */
   readonly busy?: readonly number[];
+  /** Whether requests have ended that the heir has not heard of, look after look. */
+  readonly news?: readonly boolean[];
 }
 
 async function handOver(world: World, until: 'over' | 'serving') {
@@ -23,6 +25,8 @@ async function handOver(world: World, until: 'over' | 'serving') {
   let looks = 0;
   let locked = world.locked ?? 0;
   const busy = [...(world.busy ?? [0])];
+  const news = [...(world.news ?? [])];
+  const toldAtMs: number[] = [];
   const back = Promise.withResolvers<void>();
   const handing = createHandOver(
     {
@@ -42,9 +46,10 @@ async function handOver(world: World, until: 'over' | 'serving') {
         steps.push('keys');
         if (world.blind === true) throw new Error('no such table');
       },
-      hasNews: () => false,
+      hasNews: () => news.shift() ?? false,
       async tellHeir() {
         steps.push('tell');
+        toldAtMs.push(clock.monotonicMs());
         return { stop: world.stop === true };
       },
       busy: () => (busy.length > 1 ? (busy.shift() ?? 0) : (busy[0] ?? 0)),
@@ -68,7 +73,7 @@ async function handOver(world: World, until: 'over' | 'serving') {
     await back.promise;
     await eventually(() => handing.state() === 'serving');
   }
-  return { steps, state: handing.state(), elapsedMs: clock.monotonicMs() };
+  return { steps, toldAtMs, state: handing.state(), elapsedMs: clock.monotonicMs() };
 }
 
 describe('the old process', () => {
@@ -98,5 +103,17 @@ describe('the old process', () => {
     expect(blind.steps).toEqual(['pause', 'leave', 'keys', 'tell', 'keys', 'tell', 'drain', 'tell']);
     const stopped = await handOver({ heirAfter: 0, stop: true, busy: [1] }, 'over');
     expect(stopped.steps).toEqual(['pause', 'leave', 'keys', 'tell', 'drain', 'tell']);
+  });
+
+  test('tells what has ended within 25 ms, and without news once a second', async () => {
+    const quiet = await handOver({ heirAfter: 0 }, 'over');
+    const apart = (times: readonly number[]) => times.slice(1).map((ms, at) => ms - (times[at] ?? 0));
+    expect(apart(quiet.toldAtMs)).toEqual([1_000, expect.any(Number)]);
+    // It is asked for news from the second look on: the first tells in any case.
+    const busy = await handOver({ heirAfter: 0, news: [true, false, true, true] }, 'over');
+    expect(apart(busy.toldAtMs).slice(0, 4)).toEqual([25, 50, 25, 900]);
+    expect(busy.steps.filter((step) => step === 'keys').length).toBe(
+      quiet.steps.filter((step) => step === 'keys').length,
+    );
   });
 });

@@ -1,6 +1,6 @@
 /** The daemon room: FLM in the background, its supervisor, and how one process takes over from another. */
 export { canRaiseFetchCap, raiseFetchCap } from './fetch-cap';
-export { logPathIn, openLogFile } from './log-file';
+export { openDaemonLog, UNLIMITED } from './log-file';
 export { lineOf, readMessages } from './messages';
 export type { DaemonApi, ElderAnswer, ElderReport, Legacy, Message, RunBy, Stopping } from './model';
 export { RUN_BY } from './model';

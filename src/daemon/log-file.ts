@@ -1,30 +1,28 @@
-/** The log of an FLM in the background: logs/flm.log, for its owner alone, and never more than two files of a fixed size. */
-import { appendFileSync, renameSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+/** The log of an FLM in the background, logs/flm.log: the process that serves writes it, its supervisor, and one that is replaced. */
+import type { Clock } from '../contract';
 import { ensurePrivateDir } from '../lib/files';
+import { silentLog } from '../lib/log';
+import { type LogFile, type LogFileLimits, openLogFile } from '../lib/log-file';
+import { logPathIn, type Paths } from '../lib/paths';
 
-const MAX_BYTES = 10 * 1024 * 1024;
-
-export function logPathIn(logsDir: string): string {
-  return join(logsDir, 'flm.log');
-}
+/** For who serves: the settings say when the file is set aside, once they are known. */
+export const UNLIMITED: LogFileLimits = {
+  maxBytes: Number.POSITIVE_INFINITY,
+  maxAgeMs: Number.POSITIVE_INFINITY,
+  keepFiles: 0,
+};
 
 /**
- * A writer of whole lines. The full file becomes `flm.log.1`, in place of the one before it. A disk that takes nothing
- * loses lines: FLM goes on.
+ * Opens it. Without `limits` it is left to the process that serves to set a full file aside.
  * @throws IO_ERROR when the folder cannot be made
  */
-export function openLogFile(logsDir: string, maxBytes = MAX_BYTES): (line: string) => void {
+export function openDaemonLog(
+  { logsDir }: Pick<Paths, 'logsDir'>,
+  clock: Clock,
+  limits: () => LogFileLimits = () => UNLIMITED,
+): LogFile {
+  // What the runtime says when it dies goes there as well, and is opened before the first line is written.
   ensurePrivateDir(logsDir);
-  const path = logPathIn(logsDir);
-  return (line) => {
-    try {
-      // Looked at each time: the supervisor and the process that serves both write here.
-      const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-      if (size > 0 && size + Buffer.byteLength(line) > maxBytes) renameSync(path, `${path}.1`);
-      appendFileSync(path, line, { mode: 0o600 });
-    } catch {
-      // Nobody is left who could be told.
-    }
-  };
+  // Nobody else is left who could be told that it cannot be written.
+  return openLogFile({ path: logPathIn(logsDir), limits, clock, log: silentLog });
 }

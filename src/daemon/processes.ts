@@ -1,9 +1,8 @@
 /** The two processes of an FLM in the background, as each starts the other (design §1). */
 import { closeSync, constants, openSync } from 'node:fs';
 import type { Log } from '../lib/log';
-import type { Paths } from '../lib/paths';
+import { logPathIn, type Paths } from '../lib/paths';
 import { fetchCapEnv } from './fetch-cap';
-import { logPathIn } from './log-file';
 import { lineOf, readMessages } from './messages';
 import type { Message } from './model';
 import { ownProgram, SERVE, SUPERVISE } from './program';

@@ -59,6 +59,11 @@ export function pathsIn(dir: string, platform: NodeJS.Platform = process.platfor
   };
 }
 
+/** FLM's own log. */
+export function logPathIn(logsDir: string): string {
+  return join(logsDir, 'flm.log');
+}
+
 /** What a socket's path may take, in bytes (sun_path). */
 export const MAX_SOCKET_PATH = 100;
 

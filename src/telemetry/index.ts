@@ -6,10 +6,10 @@ import { join } from 'node:path';
 import type { Clock, EngineState } from '../contract';
 import type { Bus } from '../lib/bus';
 import type { Log } from '../lib/log';
+import { type LogFile, type LogFileLimits, openLogFile } from '../lib/log-file';
 import type { Env, Paths } from '../lib/paths';
 import { EXPOSITION_TYPE, exposition } from './exposition';
 import { sampleLoop, watchJournals, watchProcess } from './health';
-import { type LogFile, type LogFileLimits, openLogFile } from './log-file';
 import type { Otlp, Post } from './otlp';
 import { Counter, createRegistry, type Registry } from './registry';
 import { logRequests } from './request-log';
@@ -33,7 +33,6 @@ export {
 } from './alerts/model';
 export { type AlertStore, createAlertStore } from './alerts/store';
 export { type CrashFacts, type CrashHandler, installCrashHandler, writeCrashFile } from './crash';
-export { type LogFile, openLogFile } from './log-file';
 export type { Post } from './otlp';
 
 /** How the room that keeps the records of requests is doing. */

@@ -2,7 +2,7 @@
  * A client that goes away stops the engine in every state, and one that reads slowly slows it down: nothing is kept for
  * it that could grow, and nothing is lost.
  */
-import { describe, expect, test } from 'bun:test';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
 import type { InferenceRoute } from '../../src/contract';
 import type { FakeEngine, FakeKind, FakeOptions } from '../fake';
 import { chat, type Gateway, MODEL, startGateway, workOf } from './support/gateway';
@@ -92,11 +92,17 @@ const PLACES: readonly (readonly [FakeKind, InferenceRoute, ways: readonly ('clo
 ];
 
 describe.each(PLACES)('%s, %s: the client leaves', (kind, route, ways) => {
+  let gateway: Gateway;
+  beforeAll(async () => {
+    gateway = await startGateway({ settings: SETTINGS });
+  });
+  afterEach(() => gateway.afresh());
+  afterAll(() => gateway[Symbol.asyncDispose]());
+
   // Reranking is not streamed.
   const states = STATES.filter(({ stream }) => route !== RERANK || !stream);
   const cells = states.flatMap((state) => ways.map((leave) => [state.name, leave, state] as const));
   test.each(cells)('%s (%s)', async (_, leave, state) => {
-    await using gateway = await startGateway({ settings: SETTINGS });
     const fake = await gateway.addFake(kind, { ...ALL_ROUND, ...state.fake });
     const client = await gateway.start(route, bodyFor(route, ALL, state.stream ? { stream: true } : {}));
     await state.reached(client, fake);

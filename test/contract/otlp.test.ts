@@ -134,6 +134,31 @@ describe('metrics', () => {
 });
 
 describe('a collector', () => {
+  test('that takes spans and never answers does not keep FLM from ending', async () => {
+    let asked = 0;
+    await using hanging = Bun.serve({
+      port: 0,
+      hostname: '127.0.0.1',
+      idleTimeout: 0,
+      fetch() {
+        asked++;
+        return new Promise<Response>(() => {});
+      },
+    });
+    const OTEL_EXPORTER_OTLP_ENDPOINT = `http://127.0.0.1:${hanging.port}`;
+    await using gateway = await startGateway({
+      env: { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_BSP_SCHEDULE_DELAY: '20' },
+    });
+    await gateway.addFake('llamacpp');
+    expect((await gateway.post(CHAT, chat(model))).status).toBe(200);
+    await until(() => asked > 0);
+    const closingMs = performance.now();
+    await gateway.app.close();
+    // Two seconds are for spans that a collector is just taking; it would be ten for one that FLM waits for.
+    expect(performance.now() - closingMs).toBeLessThan(8_000);
+    await hanging.stop(true);
+  });
+
   test('that asks for patience gets the same spans again', async () => {
     await using collector = startOtlpReceiver();
     collector.answer = () => new Response('', { status: 503, headers: { 'retry-after': '0' } });

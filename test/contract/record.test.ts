@@ -1,6 +1,7 @@
 /** What is told of a request when it is over: once for each, whatever became of it, and nothing of what was said. */
 import { describe, expect, test } from 'bun:test';
-import { chat, MODEL, startGateway } from './support/gateway';
+import { EVERYTHING } from '../../src/activity/query';
+import { chat, MODEL, requestIdOf, startGateway } from './support/gateway';
 import { CHAT } from './support/routes';
 import { until } from './support/until';
 
@@ -85,5 +86,22 @@ describe('the record of a request', () => {
       { path: '/nothing/here', method: 'GET', status: 404, outcome: 'refused', principalId: null },
       { path: '/health', status: 200, outcome: 'done' },
     ]);
+  });
+
+  test('that FLM itself ended, by closing without a stop before, is in the request log', async () => {
+    await using gateway = await startGateway();
+    const fake = await gateway.addFake('llamacpp', { tokenDelayMs: 20, tokens: 5_000 });
+    const client = await gateway.start(CHAT, chat(model, { stream: true }));
+    await until(() => fake.busy() === 1);
+    await gateway.app.close();
+    const answer = await client.read();
+    const id = requestIdOf(answer);
+    // From the files: whatever was to be written has been.
+    const [entry, ...others] = (
+      await gateway.app.activity.list({ ...EVERYTHING, requestId: id }, { limit: 10, cursor: null })
+    ).items;
+    expect(others).toEqual([]);
+    expect(entry).toMatchObject({ request_id: id, outcome: 'aborted', engine_id: 'llamacpp' });
+    client.close();
   });
 });

@@ -2,7 +2,7 @@
  * The life of streams, and of what waits for an engine: grace, pings, deadlines, engines that vanish or hang, keys that
  * end, FLM that stops, connections that engines close, and the queue.
  */
-import { describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { FakeEngine } from '../fake';
 import { startFront } from './support/front';
 import {
@@ -56,13 +56,28 @@ function messageOf(answer: Answer): string {
 }
 
 describe.concurrent('grace: headers are held back for a while', () => {
-  const settings = { 'proxy.header_grace_ms': 300, 'proxy.ping_interval_ms': 60_000 };
+  // One gateway for all of them: to start one each, at once, would hold the times up that this is about.
+  let gateway: Gateway;
+  beforeAll(async () => {
+    gateway = await startGateway({
+      settings: { 'proxy.header_grace_ms': 300, 'proxy.ping_interval_ms': 60_000 },
+    });
+  });
+  afterAll(() => gateway[Symbol.asyncDispose]());
+
+  let engines = 0;
+  /** Asks a scripted engine of its own for a stream. */
+  async function askScripted(script: Script): Promise<Answer> {
+    await using engine = await startScripted(script);
+    const id = `scripted-${++engines}`;
+    await gateway.addEngine('openai', engine.url, { id });
+    return await gateway.post(CHAT, chat(`flm://${id}/scripted`, STREAM));
+  }
 
   test('a silent engine: the stream opens with a ping, and its events follow', async () => {
-    await using gateway = await startGateway({ settings });
     const fake = await gateway.addFake('llamacpp', { fault: { kind: 'slow', delayMs: 1_500 } });
     const started = performance.now();
-    const client = await gateway.start(CHAT, chat(MODEL.llamacpp, STREAM));
+    const client = await gateway.start(CHAT, chat(`flm://llamacpp/${MODEL.llamacpp}`, STREAM));
     await client.until(() => client.received().includes(': ping\n\n'));
     const openedMs = performance.now() - started;
     expect(openedMs).toBeGreaterThan(290);
@@ -169,9 +184,7 @@ describe.concurrent('grace: headers are held back for a while', () => {
     ],
   ];
   test.each(LATE)('%s is one error event', async (_, code, said, script) => {
-    await using engine = await startScripted(script);
-    await using gateway = await gatewayTo(engine, { settings });
-    const answer = await gateway.post(CHAT, chat('scripted', STREAM));
+    const answer = await askScripted(script);
     expect([answer.status, judge(answer)]).toEqual([200, `error ${code}`]);
     expect(readStream(answer.body).data).toHaveLength(1);
     expect(messageOf(answer)).toMatch(said);

@@ -82,7 +82,7 @@ describe('the tarball', () => {
 
   test('holds the built scripts, the papers, and nothing else', () => {
     const built =
-      /^package\/dist\/npm\/(?:(?:flm|activity\/worker|chunk-\w+|swagger-ui-bundle-\w+)\.js|swagger-ui-\w+\.css)$/;
+      /^package\/dist\/npm\/(?:(?:flm|activity\/worker|app\/check-worker|chunk-\w+|swagger-ui-bundle-\w+)\.js|swagger-ui-\w+\.css)$/;
     const others = files.filter((file) => !built.test(file)).sort();
     const papers = ['CHANGELOG.md', 'LICENSE', 'README.md', 'package.json'].map((name) => `package/${name}`);
     expect(others).toEqual(papers);

@@ -5,8 +5,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { logPathIn } from '../../src/daemon';
 import { isRecord } from '../../src/lib/json';
+import { logPathIn } from '../../src/lib/paths';
 import type { ProxyList } from '../../src/listeners';
 import { chat, codeOf, eventsOf } from '../support/client';
 import { endDaemon, logOf, partsOf, startDaemon, untilServing } from '../support/daemon';

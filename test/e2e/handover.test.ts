@@ -125,7 +125,7 @@ test('a new process that cannot start leaves everything to the old one', async (
   const { events, whole } = await stream;
   expect([whole, events.at(-1)]).toEqual([true, '[DONE]']);
   expect(partsOf(home).length).toBe(2);
-  expect(logOf(home)).toContain('no new process took over');
+  await eventually(() => logOf(home).includes('no new process took over'));
   writeFileSync(home.paths.configToml, '', { mode: 0o600 });
   await dataOf(home.env, ['proxy', 'restart', '--graceful']);
   expect(await pidOf(home)).not.toBe(pid);

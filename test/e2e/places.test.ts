@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Status } from '../../src/admin';
 import type { Env } from '../../src/lib/paths';
 import { pathsIn } from '../../src/lib/paths';
 import { startFake } from '../fake';
@@ -227,6 +228,23 @@ describe('the executable itself', () => {
     ])
       expect((await flm(envIn(dir), words, { cwd: root })).code).toBe(0);
     expect(existsSync(dir)).toBe(false);
+  });
+
+  test('is not made by looking at it, and what is said of nothing is what is said of an FLM that rests', async () => {
+    const dir = join(root, 'looked-at');
+    const look = async () => await flm(envIn(dir), ['status'], { cwd: root });
+    const first = await look();
+    expect(first.code).toBe(1);
+    expect(existsSync(dir)).toBe(false);
+    mkdirSync(dir, { mode: 0o700 });
+    expect(await look()).toEqual(first);
+    expect(readdirSync(dir)).toEqual([]);
+    // Now there is one, which says the same but for its key.
+    expect((await flm(envIn(dir), ['engines', 'list'], { cwd: root })).code).toBe(0);
+    expect(parseResult(first.stdout)).toEqual({
+      ...(parseResult((await look()).stdout) as Status),
+      security_db_key: null,
+    });
   });
 
   test('works without a home directory, and without any environment but its own', async () => {

@@ -1,8 +1,8 @@
 /** FLM in the background, as its users start it: `flm proxy start` and what it leaves running. */
 
 import { readFileSync, statSync } from 'node:fs';
-import { logPathIn } from '../../src/daemon';
 import { isRecord } from '../../src/lib/json';
+import { logPathIn } from '../../src/lib/paths';
 import type { ProxyView } from '../../src/listeners';
 import type { TestDir } from './data-dir';
 import { eventually } from './eventually';

@@ -6,14 +6,16 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { testDir } from '../../test/support/data-dir';
-import { manualClock } from '../lib/clock';
-import { type Log, silentLog } from '../lib/log';
+import { eventually } from '../../test/support/eventually';
+import { manualClock } from './clock';
+import { type Log, silentLog } from './log';
 import { type LogFileLimits, openLogFile } from './log-file';
 
 const DAY_MS = 86_400_000;
@@ -33,6 +35,48 @@ function setUp(limits: Partial<LogFileLimits> = {}) {
 }
 
 describe('a log file', () => {
+  test('of two processes holds the lines of both, and whoever has no limits follows the other to a new file', async () => {
+    const { dir, path, aside, open, clock } = setUp({ maxBytes: 100 });
+    using _ = dir;
+    const server = open();
+    const supervisor = openLogFile({
+      path,
+      limits: () => ({ maxBytes: Infinity, maxAgeMs: Infinity, keepFiles: 0 }),
+      clock,
+      log: silentLog,
+    });
+    const has = (line: string) =>
+      eventually(() => existsSync(path) && readFileSync(path, 'utf8').includes(line));
+    server.write(`server ${'x'.repeat(60)}\n`);
+    await has('server');
+    supervisor.write(`supervisor ${'y'.repeat(60)}\n`);
+    await has('supervisor');
+    expect(aside()).toEqual([]);
+    server.write('server goes on\n');
+    await has('server goes on');
+    expect(aside()).toHaveLength(1);
+    supervisor.write('supervisor, too\n');
+    await has('supervisor, too');
+    expect(readFileSync(path, 'utf8')).toBe('server goes on\nsupervisor, too\n');
+    expect(aside()).toHaveLength(1);
+    await Promise.all([server.close(), supervisor.close()]);
+  });
+
+  test('has the last words of a process that ends at once', async () => {
+    const { dir, logs, path, open } = setUp();
+    using _ = dir;
+    mkdirSync(logs, { mode: 0o700 });
+    const file = open();
+    file.write('FLM broke down\n');
+    file.writeNow();
+    expect(readFileSync(path, 'utf8')).toBe('FLM broke down\n');
+    rmSync(logs, { recursive: true });
+    file.write('lost\n');
+    expect(() => file.writeNow()).not.toThrow();
+    expect(file.counts()).toEqual({ written: 1, lost: 1 });
+    await file.close();
+  });
+
   test('takes lines in their order, for its owner alone', async () => {
     const { dir, logs, path, open } = setUp();
     using _ = dir;

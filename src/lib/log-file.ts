@@ -1,16 +1,18 @@
 /**
  * A log file that writes behind: lines wait in memory for a moment, one write at a time takes them to the disk, and nobody
- * waits for it. A file that is large or old is set aside; a disk that is full costs lines, which are counted.
+ * waits for it. A file that is large or old is set aside; a disk that is full costs lines, which are counted. Several
+ * processes may write to one.
  */
-import { existsSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Clock } from '../contract';
-import { reasonOf } from '../lib/errors';
-import { ensurePrivateDir } from '../lib/files';
-import type { Log } from '../lib/log';
+import { reasonOf } from './errors';
+import { ensurePrivateDir } from './files';
+import type { Log } from './log';
 
 export interface LogFileLimits {
+  /** Infinity: another process sets the file aside, and this one goes on in the new one. */
   readonly maxBytes: number;
   readonly maxAgeMs: number;
   /** Files set aside that are kept. */
@@ -22,6 +24,8 @@ export interface LogFile {
   write(line: string): void;
   /** Lines that were written, and lines that were lost. */
   counts(): { readonly written: number; readonly lost: number };
+  /** Writes what waits while everything else stands still: the last words of a process that breaks down. Never throws. */
+  writeNow(): void;
   /** Writes what waits, and closes the file. */
   close(): Promise<void>;
 }
@@ -109,6 +113,8 @@ export function openLogFile({ path, limits, clock, log }: LogFileOptions): LogFi
     const isSame = current !== null && there?.ino === current.inode;
     if (current !== null && !isSame) await current.handle.close().catch(() => {});
     const ready = isSame ? current : await openHere(path);
+    // Others may have written since.
+    if (isSame) ready.bytes = there.size;
     const { maxBytes, maxAgeMs } = limits();
     const isOld = clock.nowMs() - ready.bornMs >= maxAgeMs;
     if (ready.bytes === 0 || (ready.bytes < maxBytes && !isOld)) return ready;
@@ -130,6 +136,17 @@ export function openLogFile({ path, limits, clock, log }: LogFileOptions): LogFi
       schedule();
     },
     counts: () => ({ written, lost }),
+    writeNow() {
+      const lines = waiting;
+      waiting = [];
+      waitingChars = 0;
+      try {
+        appendFileSync(path, lines.join(''), { mode: 0o600 });
+        written += lines.length;
+      } catch {
+        lost += lines.length; // Nobody is left who could be told.
+      }
+    },
     async close() {
       closed = true;
       if (timer !== null) clearTimeout(timer);
