@@ -26,6 +26,7 @@ export interface MemoryStoreOptions {
 
 export interface MemoryStore extends LimitStore {
   take(demands: readonly Demand[]): Verdict;
+  usedUpMs(subject: string, limit: Limit): number;
   settle(demand: Demand, window: number, actual: number): void;
   /** Writes what has to be ahead; called once a second. */
   flush(): void;
@@ -203,6 +204,17 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
         });
       }
       return { refused, waitMs, standings };
+    },
+
+    usedUpMs(subject, limit) {
+      const entry = kept.requests.get(subject);
+      if (entry === undefined) return 0;
+      const nowMs = now();
+      roll(entry, nowMs);
+      // With another limit than before, what is left is for `take` to find out.
+      const { meter } = entry;
+      if (entry.limit !== limit || (meter.fits(limit, 1) && mayGrant(entry, 1, nowMs))) return 0;
+      return Math.max(1, meter.waitMs(limit, 1, nowMs));
     },
 
     settle(demand, window, actual) {

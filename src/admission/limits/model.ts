@@ -38,6 +38,11 @@ export interface Verdict {
 export interface LimitStore {
   /** Counts all demands, or none when one does not fit. */
   take(demands: readonly Demand[]): Verdict | Promise<Verdict>;
+  /**
+   * How long until another request of `subject` may fit; 0: it may now. Left out by a store that would have to wait to
+   * know, so that requests are refused later.
+   */
+  usedUpMs?(subject: string, limit: Limit): number;
   /** Puts right what was counted in `window` for a demand: it was `actual` units. */
   settle(demand: Demand, window: number, actual: number): void | Promise<void>;
 }
