@@ -250,6 +250,7 @@ export function createLimits(options: LimitsOptions): Limits {
         startedAtMs,
         count,
         level: 0,
+        held: 0,
         expiresAtMs: startedAtMs + WINDOW_MS,
       });
     }
