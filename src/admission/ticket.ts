@@ -31,6 +31,8 @@ export interface Admission {
    * policy's; RATE_LIMITED, TOKENS_LIMITED, TOO_MANY_PARALLEL; POLICY_UNREADABLE
    */
   admit(entrant: Entrant, principal: Principal, plan: Plan, tokens: number): Ticket | Promise<Ticket>;
+  /** Whether a body is worth reading; counts nothing. @throws RATE_LIMITED when `admit` would whatever it holds; POLICY_UNREADABLE */
+  precheck(entrant: Entrant, principal: Principal): void;
   /** Counts a request for which no engine is asked. @throws RATE_LIMITED, POLICY_UNREADABLE */
   count(entrant: Entrant, principal: Principal): void | Promise<void>;
   /** What a principal may use of all there is; null: everything. @throws POLICY_UNREADABLE */
@@ -76,10 +78,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       if (allowed === null) {
         const ofKey = principal.models === null ? plan : allowedPlan([principal], plan, isAlias);
         const code = ofKey === null ? 'MODEL_NOT_ALLOWED' : 'MODEL_NOT_IN_POLICY';
-        const error = new FlmError(code, { meta: { model: plan.requested }, param: 'model' });
-        return after(limits.look(entrant, principal), () => {
-          throw error;
-        });
+        throw new FlmError(code, { meta: { model: plan.requested }, param: 'model' });
       }
       return after(
         limits.enter(entrant, principal, tokens),
@@ -87,6 +86,7 @@ export function createAdmission(options: AdmissionOptions): Admission {
       );
     },
 
+    precheck: limits.precheck,
     count: (entrant, principal) => after(limits.enter(entrant, principal, null), (pass) => pass.close(null)),
 
     allowedFor(principal) {

@@ -13,7 +13,7 @@ import type {
   Visit,
 } from '../contract';
 import type { Bus } from '../lib/bus';
-import { FlmError } from '../lib/errors';
+import { type ErrorCode, FlmError } from '../lib/errors';
 import { askInTurn, type EngineAccess, type Inference } from './attempt';
 import { readBody } from './body';
 import { DIALECTS, type Dialect, isAnthropic } from './dialects';
@@ -33,6 +33,7 @@ export const ORDER = [
   'edge',
   'screen',
   'identify',
+  'precheck',
   'read',
   'scan',
   'plan',
@@ -59,6 +60,7 @@ export interface GatewayDeps {
   };
   readonly screen: Screen;
   readonly admission: {
+    precheck(entrant: Entrant, principal: Principal): void;
     admit(entrant: Entrant, principal: Principal, plan: Plan, tokens: number): Ticket | Promise<Ticket>;
     count(entrant: Entrant, principal: Principal): void | Promise<void>;
     allowedFor(principal: Principal): Allowed | null;
@@ -132,6 +134,7 @@ export async function infer(
   const dialect: Dialect = DIALECTS[route];
   const { request, record } = context;
   record.path = route;
+  deps.admission.precheck(context, principal);
   const exchange = deps.exchanges.open(record, principal.id, request.signal, context.door, context.peer);
   let inference: Inference;
   try {
@@ -153,9 +156,32 @@ export async function infer(
   } catch (error) {
     if (exchange.signal.aborted) record.ended('aborted', null, null);
     exchange.close();
+    if (!exchange.signal.aborted && isMistake(error)) await deps.admission.count(context, principal);
     // A body whose client has left fails with an error of the runtime's, which would pass for one of FLM's.
     throw exchange.signal.aborted ? exchange.signal.reason : error;
   }
   context.keepOpen();
   return inference.streams ? relayStream(inference, deps) : askInTurn(inference, deps.engines, relayWhole);
+}
+
+/**
+ * What a client got wrong. Such a request counts like one that is let in: else whoever has a key could try names for
+ * nothing. It counts against nobody's address as an attack does; a typo is no reason for a ban.
+ */
+const MISTAKES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'INVALID_JSON',
+  'INVALID_REQUEST',
+  'DUPLICATE_KEY',
+  'INVALID_MODEL',
+  'PAYLOAD_TOO_LARGE',
+  'UNSUPPORTED_MEDIA_TYPE',
+  'MODEL_NOT_FOUND',
+  'MODEL_NOT_ALLOWED',
+  'MODEL_NOT_IN_POLICY',
+  'ENGINE_NOT_FOUND',
+  'ROUTE_NOT_SUPPORTED',
+]);
+
+function isMistake(error: unknown): boolean {
+  return error instanceof FlmError && MISTAKES.has(error.code);
 }

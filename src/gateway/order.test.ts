@@ -79,6 +79,7 @@ async function pass(mishaps: Partial<Record<Step, Mishap>>, ids = ['one']) {
     screen: { arrive: () => trip('screen'), stranger() {}, hold: () => null, known() {} },
     policy: () => null,
     admission: {
+      precheck: () => trip('precheck'),
       count() {},
       allowedFor: () => null,
       metersTokens: () => false,
@@ -154,6 +155,7 @@ test.each([
   ['edge', 'INVALID_REQUEST', 400, []],
   ['screen', 'IP_BLOCKED', 403, []],
   ['identify', 'INVALID_API_KEY', 401, []],
+  ['precheck', 'RATE_LIMITED', 429, []],
   ['scan', 'INVALID_MODEL', 400, []],
   ['plan', 'MODEL_NOT_FOUND', 404, []],
   ['admit', 'MODEL_NOT_ALLOWED', 403, []],

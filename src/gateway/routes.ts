@@ -91,9 +91,10 @@ export function createRoutes({ deps, catalogue, metrics, isReady, log }: RoutesO
     )
     .all(
       '/v1/*',
-      route((context) => {
+      route(async (context) => {
         // Strangers learn nothing about which routes exist.
-        identify(context, deps);
+        const principal = identify(context, deps);
+        await deps.admission.count(context, principal);
         throw notFound(context);
       }),
       unparsed,

@@ -135,7 +135,7 @@ test('strangers are limited on paths where nothing is, and a client that is lost
   expect((await lost(as(gateway.key).headers)).status).toBe(404);
 });
 
-test('a request that is let in nowhere has used nothing', async () => {
+test('a request for a model that is nowhere counts as one, and no tokens of it', async () => {
   await using gateway = await startGateway({ clock: standing() });
   await gateway.addFake('openai');
   const key = await keyed(gateway, { tokens_per_minute: 1_000, requests_per_minute: 100 });
@@ -143,7 +143,88 @@ test('a request that is let in nowhere has used nothing', async () => {
   expect(missing.status).toBe(404);
   const list = await ask(gateway.url, { method: 'GET', target: '/v1/models', ...as(key) });
   expect(headerOf(list, 'x-ratelimit-remaining-tokens')).toBe('1000');
-  expect(headerOf(list, 'x-ratelimit-remaining-requests')).toBe('99');
+  expect(headerOf(list, 'x-ratelimit-remaining-requests')).toBe('98');
+});
+
+test.each([
+  ['a model that is nowhere', chat('no such model'), 404],
+  ['a body that is no JSON', 'not JSON', 400],
+  ['no model', {}, 400],
+  ['an engine that is nowhere', chat('flm://nowhere/model'), 404],
+] as const)(
+  '%s costs a request, so that names cannot be tried for nothing; nobody is banned',
+  async (_, body, status) => {
+    await using gateway = await startGateway({ clock: standing(), isExposed: true });
+    await gateway.addFake('openai');
+    const key = await keyed(gateway, { requests_per_minute: 30 });
+    const away = as(key, ['X-Forwarded-For', '203.0.113.7']);
+    const statuses = [];
+    for (let i = 0; i < 32; i++) statuses.push((await gateway.post(CHAT, body, away)).status);
+    expect(statuses).toEqual([...Array(30).fill(status), 429, 429]);
+    expect((await gateway.app.security.bans({})).items).toEqual([]);
+    const standings = await gateway.app.security.standing('203.0.113.7');
+    expect([standings.failure_count, standings.intrusion_score, standings.anomaly_score]).toEqual([0, 0, 0]);
+  },
+);
+
+test('a model that the key may not use, and a path where nothing is, cost a request', async () => {
+  await using gateway = await startGateway({ clock: standing() });
+  await gateway.addFake('openai');
+  const key = await keyed(gateway, { requests_per_minute: 2, models: ['other'] });
+  expect((await gateway.post(CHAT, chat(MODEL.openai), as(key))).status).toBe(403);
+  const lost = () => ask(gateway.url, { method: 'GET', target: '/v1/nothing', ...as(key) });
+  const told = await lost();
+  expect([told.status, headerOf(told, 'x-ratelimit-remaining-requests')]).toEqual([404, '0']);
+  expect((await lost()).status).toBe(429);
+});
+
+test.each([
+  ['the key', 'this key'],
+  ['all together', 'all clients together'],
+  ['the address, where everybody counts', 'this address'],
+] as const)('when the requests of %s are used up, the body is not waited for', async (which, whose) => {
+  await using gateway = await startGateway({ clock: standing(), isExposed: true });
+  await gateway.addFake('openai');
+  const key = await keyed(gateway, which === 'the key' ? { requests_per_minute: 1 } : {});
+  if (which === 'all together') await gateway.app.policy.set({ document: { global_rate_limit: { rpm: 1 } } });
+  else if (which !== 'the key')
+    await gateway.app.policy.set({ document: { ip_rate_limit: { rpm: 1, applies_to: 'everybody' } } });
+  expect((await gateway.post(CHAT, chat(MODEL.openai), as(key))).status).toBe(200);
+
+  // The body is announced and never comes, so that an answer can only come before it.
+  const client = await connectRaw(gateway.url);
+  client.send(
+    `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${key}\r\nContent-Length: 40\r\n\r\n`,
+  );
+  const refused = await client.read();
+  expect([refused.status, codeOf(refused)]).toEqual([429, 'rate_limit_exceeded']);
+  expect(refused.body.toString()).toContain(whose);
+  // What comes of it later is no request, and the next one is answered on the same connection.
+  client.send('GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n'.slice(0, 40));
+  const answers = () =>
+    client
+      .received()
+      .toString('latin1')
+      .match(/HTTP\/1\.1 \d+/g) ?? [];
+  client.send('GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await client.until(() => answers().length === 2);
+  expect(answers()).toEqual(['HTTP/1.1 429', 'HTTP/1.1 200']);
+  expect(client.ended()).toBe(false);
+  client.close();
+});
+
+test('of a large body that is refused unread the connection is closed', async () => {
+  await using gateway = await startGateway({ clock: standing() });
+  await gateway.addFake('openai');
+  const key = await keyed(gateway, { requests_per_minute: 1 });
+  expect((await gateway.post(CHAT, chat(MODEL.openai), as(key))).status).toBe(200);
+  const client = await connectRaw(gateway.url);
+  client.send(
+    `POST ${CHAT} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ${key}\r\nContent-Length: 9000000\r\n\r\n{`,
+  );
+  const refused = await client.read();
+  expect([refused.status, headerOf(refused, 'connection')]).toEqual([429, 'close']);
+  client.close();
 });
 
 test('parallel requests: the next one is refused while they last, and let in after', async () => {

@@ -7,6 +7,7 @@ export function noLimits(document: PolicyDocument = {}): Limits {
   const policy = { version: 1, document };
   return {
     enter: () => ({ close() {} }),
+    precheck() {},
     look() {},
     stranger() {},
     metersTokens: () => false,

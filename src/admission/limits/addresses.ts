@@ -19,6 +19,8 @@ export interface Addresses {
    * has it.
    */
   take(bucket: string, limit: Limit, nowMs: number): number;
+  /** Whether another request of it would not be let through. Counts nothing. */
+  isUsedUp(bucket: string, limit: Limit, nowMs: number): boolean;
   /** Takes up a window of the process before this one. */
   restore(bucket: string, limit: Limit, startMs: number, count: number, nowMs: number): void;
   /** Those that have used half of their limit since the last call: they are worth writing down. */
@@ -112,6 +114,12 @@ export function createAddresses({ capacity = CAPACITY, seed }: AddressesOptions)
       meter.spend(1, nowMs);
       if (meter.count * 2 > limit.perMinute && busy.size < MAX_BUSY) busy.set(bucket, meter);
       return isIn ? 0 : Math.max(1, meter.waitMs(limit, 1, nowMs));
+    },
+
+    isUsedUp(bucket, limit, nowMs) {
+      const meter = entries.get(bucket)?.meter;
+      meter?.roll(limit, nowMs);
+      return meter?.fits(limit, 1) === false;
     },
 
     restore(bucket, limit, startMs, count, nowMs) {

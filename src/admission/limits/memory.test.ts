@@ -39,17 +39,12 @@ function processAt(nowMs: number, rows: ReturnType<typeof memoryRows>): Process 
 }
 
 /** What the grants of all processes together break: a window that any of them had, or the bucket. */
-function broken(
-  grants: readonly Grant[],
-  { perMinute, burst }: Limit,
-  isBucketShared: boolean,
-): string | null {
+function broken(grants: readonly Grant[], { perMinute, burst }: Limit): string | null {
   const sumOf = (some: readonly Grant[]) => some.reduce((sum, { cost }) => sum + cost, 0);
   for (const { windowMs } of grants) {
     const count = sumOf(grants.filter(({ atMs }) => atMs >= windowMs && atMs < windowMs + MINUTE));
     if (count > perMinute) return `${count} in the minute from ${windowMs}`;
   }
-  if (isBucketShared) return null;
   for (const [index, first] of grants.entries()) {
     let sum = 0;
     for (const grant of grants.slice(index)) {
@@ -103,8 +98,7 @@ function lives(seed: number, ends: readonly [End, ...End[]]) {
       current = processAt(wallMs, rows);
     }
   }
-  // Two that serve at once have a bucket each; the minute is one.
-  const wrong = broken(grants, made, ends.includes('replace'));
+  const wrong = broken(grants, made);
   if (wrong !== null)
     expect<unknown>({ seed, limit: made, wrong }).toEqual({ seed, limit: made, wrong: null });
   return grants.length;

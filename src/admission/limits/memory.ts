@@ -9,6 +9,7 @@ import { type Limit, Meter, WINDOW_MS } from './meter';
 import {
   aheadOf,
   type Demand,
+  heldOf,
   type LimitRow,
   type LimitRows,
   type LimitStore,
@@ -26,6 +27,7 @@ export interface MemoryStoreOptions {
 
 export interface MemoryStore extends LimitStore {
   take(demands: readonly Demand[]): Verdict;
+  usedUpMs(subject: string, limit: Limit): number;
   settle(demand: Demand, window: number, actual: number): void;
   /** Writes what has to be ahead; called once a second. */
   flush(): void;
@@ -47,6 +49,8 @@ export interface MemoryStore extends LimitStore {
 interface Kept extends Pick<Demand, 'subject' | 'unit'> {
   readonly meter: Meter;
   limit: Limit;
+  /** What the process before this one may still grant out of the same bucket, while it serves beside this one. */
+  held: number;
 }
 
 /** Rows of one flush: more wait a second, which changes nothing of what may be granted. */
@@ -79,20 +83,29 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
   function keptOf({ subject, unit, limit }: Demand, nowMs: number): Kept {
     let entry = kept[unit].get(subject);
     if (entry === undefined) {
-      entry = { subject, unit, limit, meter: begin(subject, unit, limit, nowMs) };
+      entry = begin(subject, unit, limit, nowMs);
       kept[unit].set(subject, entry);
       return entry;
     }
     roll(entry, nowMs);
-    if (limit.burst > entry.limit.burst) entry.meter.grow(limit.burst - entry.limit.burst);
+    // A larger bucket is the other process's to fill, once there is one.
+    if (limit.burst > entry.limit.burst && pausedMs === null)
+      entry.meter.grow(limit.burst - entry.limit.burst);
     entry.limit = limit;
     return entry;
   }
 
-  function roll({ meter, limit }: Kept, nowMs: number): void {
+  function roll(entry: Kept, nowMs: number): void {
+    const { meter, limit } = entry;
+    if (entry.held > 0 && !isShared(nowMs)) entry.held = 0;
     // What another process counts by now, this one must not grant any more, and its bucket is not filled twice.
-    const isOver = meter.roll(pausedMs === null ? limit : { ...limit, perMinute: 0 }, nowMs);
+    const isOver = meter.roll(pausedMs === null ? bucketOf(entry) : { ...limit, perMinute: 0 }, nowMs);
     if (isOver) meter.written = 0;
+  }
+
+  /** As large as it is, without what the other process holds of it. */
+  function bucketOf({ limit, held }: Pick<Kept, 'limit' | 'held'>): Limit {
+    return held === 0 ? limit : { ...limit, burst: limit.burst - held };
   }
 
   /** Whether the process before this one may still grant what it kept for itself. */
@@ -100,28 +113,35 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
     return restored.isShared && nowMs - startedMs < WINDOW_MS;
   }
 
-  /** A meter for somebody who has none here: new, or as the process before this one left it. */
-  function begin(subject: string, unit: Unit, limit: Limit, nowMs: number): Meter {
+  /** The meter of somebody who has none here: new, or as the process before this one left it. */
+  function begin(subject: string, unit: Unit, limit: Limit, nowMs: number): Kept {
     const meter = new Meter(limit, nowMs);
-    if (pausedMs !== null) meter.written = reserveOf(unit, limit);
+    const entry: Kept = { subject, unit, limit, meter, held: 0 };
+    const reserve = reserveOf(unit, limit);
+    if (pausedMs !== null) meter.written = reserve;
     const name = `${unit}:${subject}`;
     const row = before.get(name);
     before.delete(name);
     if (row !== undefined) {
+      if (isShared(nowMs)) entry.held = Math.min(row.held, limit.burst);
       // A row whose start lies ahead was written by a clock that was set back since: the window counts from the start.
       const ageMs = Math.max(0, clock.nowMs() - (nowMs - startedMs) - row.startedAtMs);
       meter.restore(startedMs - ageMs, row.count, row.level, startedMs);
-      if (meter.roll(limit, startedMs)) {
+      if (meter.roll(bucketOf(entry), startedMs)) {
         meter.written = 0;
-        // The other process may have begun the next one.
-        if (isShared(nowMs)) meter.restore(startedMs, reserveOf(unit, limit), row.level, startedMs);
+        // The other process may have begun the next one, and has forgotten that there was one before.
+        if (isShared(nowMs)) {
+          const more = Math.max(0, reserve - entry.held);
+          entry.held += more;
+          meter.restore(startedMs, entry.held, row.level - more, startedMs);
+        }
       }
     } else if (isShared(nowMs)) {
-      const reserve = reserveOf(unit, limit);
+      entry.held = reserve;
       meter.restore(startedMs, reserve, limit.burst - reserve, startedMs);
-    } else return meter;
-    if (meter.roll(limit, nowMs)) meter.written = 0;
-    return meter;
+    } else return entry;
+    if (meter.roll(bucketOf(entry), nowMs)) meter.written = 0;
+    return entry;
   }
 
   function mayGrant({ meter }: Kept, cost: number, nowMs: number): boolean {
@@ -205,10 +225,25 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
       return { refused, waitMs, standings };
     },
 
+    usedUpMs(subject, limit) {
+      const entry = kept.requests.get(subject);
+      if (entry === undefined) return 0;
+      const nowMs = now();
+      roll(entry, nowMs);
+      // With another limit than before, what is left is for `take` to find out.
+      const { meter } = entry;
+      if (entry.limit !== limit || (meter.fits(limit, 1) && mayGrant(entry, 1, nowMs))) return 0;
+      return Math.max(1, meter.waitMs(limit, 1, nowMs));
+    },
+
     settle(demand, window, actual) {
       const nowMs = now();
       const entry = keptOf(demand, nowMs);
-      entry.meter.settle(demand.limit, window, demand.cost, actual, nowMs);
+      const { meter } = entry;
+      meter.settle(bucketOf(entry), window, demand.cost, actual, nowMs);
+      // What is given back here the next process does not know of; it holds no more than before.
+      if (pausedMs !== null)
+        meter.written = Math.min(meter.written, meter.count + reserveOf(demand.unit, demand.limit));
       keepAhead(entry);
     },
 
@@ -227,10 +262,16 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
       const nowMs = now();
       const wallMs = clock.nowMs();
       const entries = [...busy(nowMs)];
-      const rest = ({ meter, unit, limit }: Kept) =>
-        Number.isFinite(meter.startMs) ? aheadOf(limit) : reserveOf(unit, limit);
-      handOver(entries.map((entry) => rowOf(entry, rest(entry), nowMs, wallMs)));
-      for (const entry of entries) entry.meter.written = entry.meter.count + rest(entry);
+      handOver(
+        entries.map((entry) => {
+          const { meter, unit, limit } = entry;
+          const wanted = Number.isFinite(meter.startMs) || unit === 'tokens' ? aheadOf(limit) : 1;
+          const rest = heldOf(wanted, limit, meter.level());
+          meter.written = meter.count + rest;
+          const row = rowOf(entry, rest, nowMs, wallMs);
+          return { ...row, held: entry.held + rest };
+        }),
+      );
       pausedMs = nowMs;
     },
 
@@ -263,7 +304,7 @@ export function createMemoryStore({ clock, rows, log }: MemoryStoreOptions): Mem
 
 /** `ahead`: units that may be granted before the next row is written. */
 function rowOf(
-  { subject, unit, meter, limit }: Kept,
+  { subject, unit, meter, limit, held }: Kept,
   ahead: number,
   nowMs: number,
   wallMs: number,
@@ -273,5 +314,5 @@ function rowOf(
   const level = meter.level() - ahead;
   const fullMs = Math.ceil(((limit.burst - level) * WINDOW_MS) / limit.perMinute);
   const expiresAtMs = Math.max(wallMs + fullMs, startedAtMs + WINDOW_MS);
-  return { subject, unit, startedAtMs, count: meter.count + ahead, level, expiresAtMs };
+  return { subject, unit, startedAtMs, count: meter.count + ahead, level, held, expiresAtMs };
 }

@@ -38,6 +38,11 @@ export interface Verdict {
 export interface LimitStore {
   /** Counts all demands, or none when one does not fit. */
   take(demands: readonly Demand[]): Verdict | Promise<Verdict>;
+  /**
+   * How long until another request of `subject` may fit; 0: it may now. Left out by a store that would have to wait to
+   * know, so that requests are refused later.
+   */
+  usedUpMs?(subject: string, limit: Limit): number;
   /** Puts right what was counted in `window` for a demand: it was `actual` units. */
   settle(demand: Demand, window: number, actual: number): void | Promise<void>;
 }
@@ -48,11 +53,16 @@ export function aheadOf({ perMinute }: Limit): number {
 }
 
 /**
- * What a process that was replaced may still grant to somebody of whom it has written nothing: a request that comes on a
- * connection it has kept. The next process counts that as granted.
+ * What a process that was replaced may still grant to those who are connected to it: `wanted`, at most half of a bucket and
+ * what is in it. The next process counts that as granted, and its bucket is smaller by as much while both serve.
  */
+export function heldOf(wanted: number, { burst }: Limit, level: number): number {
+  return Math.max(0, Math.min(wanted, Math.floor(burst / 2), Math.floor(level)));
+}
+
+/** The same of somebody of whom it has written nothing: a request that comes on a connection it has kept. */
 export function reserveOf(unit: Unit, limit: Limit): number {
-  return unit === 'requests' ? 1 : aheadOf(limit);
+  return heldOf(unit === 'requests' ? 1 : aheadOf(limit), limit, limit.burst);
 }
 
 /** What is kept of a window across restarts. */
@@ -65,6 +75,8 @@ export interface LimitRow {
   readonly count: number;
   /** At most what the bucket holds, in units; less than 0 is a debt. */
   readonly level: number;
+  /** Of the bucket, what a process that was replaced may still grant: units that do not refill before it is gone. */
+  readonly held: number;
   /** From when on nothing of it matters. */
   readonly expiresAtMs: number;
 }

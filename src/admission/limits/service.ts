@@ -21,6 +21,12 @@ export interface Limits {
    * @throws RATE_LIMITED, TOKENS_LIMITED, TOO_MANY_PARALLEL with `retryAfterSeconds`; POLICY_UNREADABLE
    */
   enter(entrant: Entrant, principal: Principal, tokens: number | null): Pass | Promise<Pass>;
+  /**
+   * Whether the body is worth reading: not when the requests of this minute are used up, of the key or of all together.
+   * Counts nothing; costs two look-ups, and nothing where the store cannot tell at once.
+   * @throws RATE_LIMITED, as `enter` would
+   */
+  precheck(entrant: Entrant, principal: Principal): void;
   /** Tells the entrant's quota and counts nothing. */
   look(entrant: Entrant, principal: Principal): void | Promise<void>;
   /**
@@ -109,6 +115,11 @@ export function createLimits(options: LimitsOptions): Limits {
     return address;
   }
 
+  /** The limit of addresses where it holds for those who have a key, too. */
+  function everybodysAddressLimit(rules: Derived): Limit | null {
+    return rules.addressCounts === 'everybody' ? addressLimit(rules) : null;
+  }
+
   function restoreAddresses(limit: Limit): void {
     areAddressesRestored = true;
     const nowMs = now();
@@ -119,8 +130,7 @@ export function createLimits(options: LimitsOptions): Limits {
   }
 
   function countAddress({ id, ip }: Pick<Entrant, 'id' | 'ip'>, limit: Limit): void {
-    // The edge has made it canonical: an IPv4 address is its own bucket.
-    const bucket = ip.includes(':') && parseIp(ip) !== null ? ipBucket(ip) : ip;
+    const bucket = bucketOf(ip);
     const waitMs = addresses.take(bucket, limit, now());
     if (waitMs === 0) return;
     tell(id, 'address', 'requests', `address:${bucket}`);
@@ -155,13 +165,7 @@ export function createLimits(options: LimitsOptions): Limits {
   function enterCounted(entrant: Entrant, demands: readonly Demand[], verdict: Verdict): Reservation | null {
     entrant.quota = quotaOf(demands, verdict.standings);
     const refused = verdict.refused === null ? undefined : demands[verdict.refused];
-    if (refused !== undefined) {
-      const { subject, unit, limit } = refused;
-      const isGlobal = subject === GLOBAL;
-      tell(entrant.id, isGlobal ? 'global' : 'key', unit, isGlobal ? 'global' : `key:${subject}`);
-      const code = unit === 'tokens' ? 'TOKENS_LIMITED' : 'RATE_LIMITED';
-      throw tooMany(code, isGlobal ? 'all clients together' : 'this key', limit, verdict.waitMs);
-    }
+    if (refused !== undefined) throw refusal(entrant, refused, verdict.waitMs);
     const last = demands.at(-1);
     if (last === undefined || last.unit !== 'tokens' || last.cost === 0) return null;
     return { demand: last, window: verdict.standings.at(-1)?.window ?? 0 };
@@ -200,6 +204,38 @@ export function createLimits(options: LimitsOptions): Limits {
     });
   }
 
+  function precheck(entrant: Entrant, principal: Principal): void {
+    const rules = current();
+    const address = everybodysAddressLimit(rules);
+    if (address !== null && addresses.isUsedUp(bucketOf(entrant.ip), address, now()))
+      countAddress(entrant, address);
+    const own = chosen(rulesOf(principal)?.requests, rules.requests);
+    if (own !== null) refuseUsedUp(entrant, principal, principal.id, own);
+    if (rules.global !== null) refuseUsedUp(entrant, principal, GLOBAL, rules.global);
+  }
+
+  function refuseUsedUp(entrant: Entrant, principal: Principal, subject: string, limit: Limit): void {
+    const waitMs = store.usedUpMs?.(subject, limit) ?? 0;
+    if (waitMs === 0) return;
+    const address = everybodysAddressLimit(current());
+    if (address !== null) countAddress(entrant, address);
+    // A store that tells at once does so here, too.
+    look(entrant, principal);
+    throw refusal(entrant, { subject, unit: 'requests', limit }, waitMs);
+  }
+
+  /** On record, and what to tell whoever asked. */
+  function refusal(
+    { id }: Entrant,
+    { subject, unit, limit }: Pick<Demand, 'subject' | 'unit' | 'limit'>,
+    waitMs: number,
+  ): FlmError {
+    const isGlobal = subject === GLOBAL;
+    tell(id, isGlobal ? 'global' : 'key', unit, isGlobal ? 'global' : `key:${subject}`);
+    const code = unit === 'tokens' ? 'TOKENS_LIMITED' : 'RATE_LIMITED';
+    return tooMany(code, isGlobal ? 'all clients together' : 'this key', limit, waitMs);
+  }
+
   function flush(): void {
     if (isPaused) return;
     memory.flush();
@@ -214,6 +250,7 @@ export function createLimits(options: LimitsOptions): Limits {
         startedAtMs,
         count,
         level: 0,
+        held: 0,
         expiresAtMs: startedAtMs + WINDOW_MS,
       });
     }
@@ -226,7 +263,7 @@ export function createLimits(options: LimitsOptions): Limits {
   return {
     enter(entrant, principal, tokens) {
       const rules = current();
-      const address = rules.addressCounts === 'everybody' ? addressLimit(rules) : null;
+      const address = everybodysAddressLimit(rules);
       if (address !== null) countAddress(entrant, address);
       const most = tokens === null ? null : (rulesOf(principal)?.parallel ?? null);
       const { id } = principal;
@@ -257,6 +294,7 @@ export function createLimits(options: LimitsOptions): Limits {
       }
     },
 
+    precheck,
     look,
 
     stranger(visit, share = 1) {
@@ -312,6 +350,11 @@ export function after<Value, Result>(
   then: (value: Value) => Result,
 ): Result | Promise<Result> {
   return value instanceof Promise ? value.then(then) : then(value);
+}
+
+/** The edge has made it canonical: an IPv4 address is its own bucket. */
+function bucketOf(ip: string): string {
+  return ip.includes(':') && parseIp(ip) !== null ? ipBucket(ip) : ip;
 }
 
 /** A key's own limit, else the policy's. */

@@ -80,8 +80,8 @@ export function createLimitRows(db: SecurityDb): LimitRows {
   };
 }
 
-function recordOf({ subject, unit, startedAtMs, count, level, expiresAtMs }: LimitRow, nowMs: number) {
-  const stateJson = JSON.stringify({ started_at: startedAtMs, count, level });
+function recordOf({ subject, unit, startedAtMs, count, level, held, expiresAtMs }: LimitRow, nowMs: number) {
+  const stateJson = JSON.stringify({ started_at: startedAtMs, count, level, ...(held > 0 ? { held } : {}) });
   const until = Math.min(Math.ceil(expiresAtMs), Number.MAX_SAFE_INTEGER);
   return { subject: `${unit}:${subject}`, stateJson, updatedAtMs: nowMs, expiresAtMs: until };
 }
@@ -92,14 +92,15 @@ function rowIn(record: typeof securitySchema.rateLimitStates.$inferSelect): Limi
   const unit = record.subject.slice(0, at);
   const state = parseJson(record.stateJson);
   if (!isRecord(state) || !UNITS.has(unit)) return null;
-  const { started_at: startedAtMs, count, level } = state;
-  if (!isCount(startedAtMs) || !isCount(count) || typeof level !== 'number') return null;
+  const { started_at: startedAtMs, count, level, held = 0 } = state;
+  if (!isCount(startedAtMs) || !isCount(count) || !isCount(held) || typeof level !== 'number') return null;
   return {
     subject: record.subject.slice(at + 1),
     unit: unit as LimitRow['unit'],
     startedAtMs,
     count,
     level,
+    held,
     expiresAtMs: record.expiresAtMs,
   };
 }
