@@ -15,6 +15,7 @@ test('waits for slow work and for bodies that come slowly, and serves others mea
   const door = openSocket(socket, {
     fetch: async (request) =>
       request.url.endsWith('/long') ? worked.promise : new Response(`${await request.text()}, served`),
+    endExpired: async () => {},
   });
   const ask = (path: string, body?: string) =>
     fetch(`http://localhost${path}`, {
