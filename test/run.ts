@@ -37,6 +37,7 @@ const stages = {
     tests('unit, architecture, contract', [
       'src',
       'db',
+      'certs',
       'cli',
       'docs',
       'test/arch',
