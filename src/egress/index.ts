@@ -143,6 +143,8 @@ export function createEgress(options: EgressOptions): Egress {
   const sendChecked: SendChecked = async (text, purpose, signal, requestFor) => {
     const way = wayTo(text);
     const target = await beforeAbort(check(text, purpose), signal);
+    // The look-up took its time, and meanwhile the owner has chosen another way, or the tunnel is back.
+    if (wayTo(text) !== way) return sendChecked(text, purpose, signal, requestFor);
     try {
       return { url: target.url, response: await sendBy(way, requestFor(target)) };
     } catch (error) {

@@ -43,6 +43,17 @@ describe('an alert', () => {
     expect(fixture.lookedUp).toEqual([]);
   });
 
+  test('goes the new way when the owner changes it while its name is looked up', async () => {
+    await using hooks = await receiver();
+    await using socks = await listenSocks({ lead: () => ({ host: '127.0.0.1', port: hooks.port }) });
+    using fixture = tunnelFixture({}, { 'hooks.flm.test': '127.0.0.1' });
+    const sent = fixture.egress.deliver(delivery(`http://hooks.flm.test:${hooks.port}/x`, true));
+    fixture.settings = { ...fixture.settings, ...through(socks.endpoint) };
+    expect(await sent).toMatchObject({ status: 200 });
+    expect(fixture.lookedUp).toEqual(['hooks.flm.test']);
+    expect(socks.requests.map(({ host, kind }) => [host, kind])).toEqual([['hooks.flm.test', 'name']]);
+  });
+
   test('takes a circuit of Tor that nothing else takes', async () => {
     await using hooks = await receiver();
     await using socks = await listenSocks({ lead: () => ({ host: '127.0.0.1', port: hooks.port }) });

@@ -4,7 +4,7 @@
  */
 import { Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { SocksClient } from 'socks';
+import { SocksClient, SocksClientError } from 'socks';
 import { reasonOf } from '../../lib/errors';
 import { parseIp } from '../../lib/ip';
 import { EgressError, translateFailure } from '../errors';
@@ -81,31 +81,31 @@ function connected(socket: Socket, host: string, port: number): Promise<void> {
   });
 }
 
-/** The library wraps what a socket says. */
+/** What a socket said, without what the library was told: its errors hold the login, and go no further than here. */
 function causeOf(error: unknown): unknown {
-  return /socks(?:5)? version/i.test(reasonOf(error))
-    ? new EgressError('tunnel', 'it does not speak SOCKS5', error)
-    : error;
+  if (/socks(?:5)? version/i.test(reasonOf(error)))
+    return new EgressError('tunnel', 'it does not speak SOCKS5');
+  return error instanceof SocksClientError ? new EgressError('closed', error.message) : error;
 }
 
 /** What a server said that did speak: it does not want us, or the destination cannot be reached (RFC 1928 §6). */
 function refusalOf(error: unknown): EgressError {
   const text = reasonOf(error);
-  if (/authentication failed/i.test(text)) return new EgressError('tunnel', REFUSES_LOGIN, error);
-  if (/no accepted authentication/i.test(text)) return new EgressError('tunnel', WANTS_LOGIN, error);
+  if (/authentication failed/i.test(text)) return new EgressError('tunnel', REFUSES_LOGIN);
+  if (/no accepted authentication/i.test(text)) return new EgressError('tunnel', WANTS_LOGIN);
   if (/socks(?:5)? version|unknown authentication/i.test(text))
-    return new EgressError('tunnel', 'it does not speak SOCKS5', error);
-  if (/timed out/i.test(text)) return new EgressError('timeout', 'it cannot be reached in time', error);
+    return new EgressError('tunnel', 'it does not speak SOCKS5');
+  if (/timed out/i.test(text)) return new EgressError('timeout', 'it cannot be reached in time');
   const [, answer] = /rejected connection - (\w+)/.exec(text) ?? [];
   switch (answer) {
     case undefined:
-      return new EgressError('closed', 'the tunnel to it was closed', error);
+      return new EgressError('closed', 'the tunnel to it was closed');
     case 'ConnectionRefused':
-      return new EgressError('refused', 'nothing listens there, says the tunnel', error);
+      return new EgressError('refused', 'nothing listens there, says the tunnel');
     case 'NotAllowed':
-      return new EgressError('unreachable', 'the tunnel does not let anybody go there', error);
+      return new EgressError('unreachable', 'the tunnel does not let anybody go there');
     default:
-      return new EgressError('unreachable', 'the tunnel cannot reach it', error);
+      return new EgressError('unreachable', 'the tunnel cannot reach it');
   }
 }
 

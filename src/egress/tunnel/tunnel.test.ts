@@ -218,6 +218,8 @@ describe('logins', () => {
       const error = await thrown(fixture.egress.send(get('http://gpu.flm.test/')));
       expect(error).toBeInstanceOf(EgressError);
       expect(String(error)).toContain('flm egress login set');
+      // Nor what caused it: whoever keeps the error for a log keeps that, too.
+      expect(JSON.stringify(error instanceof Error ? (error.cause ?? null) : error)).not.toContain('wrong');
       expect(String(error)).not.toContain('wrong');
       expect(String(await thrown(fixture.tunnel.greet()))).toContain('flm egress login set');
     });
