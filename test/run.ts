@@ -26,7 +26,7 @@ const BUN = process.execPath;
 /** Files of tests that run beside each other. They share the machine and nothing else: ports and directories are each one's own. */
 const LANES = Math.min(2, availableParallelism());
 /** Tests of FLM under a load that takes the whole machine: beside others they would measure those. */
-const ALONE = ['test/e2e/at-once.test.ts', 'test/e2e/crash.test.ts', 'test/e2e/handover.test.ts'];
+const ALONE = ['at-once', 'crash', 'daemon', 'handover'].map((name) => `test/e2e/${name}.test.ts`);
 /** Everything a test starts, it closes: one that takes longer than this has a bug. */
 const TEST_TIMEOUT_MS = 30_000;
 

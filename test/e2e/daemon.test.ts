@@ -9,7 +9,7 @@ import { isRecord } from '../../src/lib/json';
 import { logPathIn } from '../../src/lib/paths';
 import type { ProxyList } from '../../src/listeners';
 import { chat, codeOf, eventsOf } from '../support/client';
-import { endDaemon, logOf, partsOf, startDaemon, untilServing } from '../support/daemon';
+import { endDaemon, killAll, logOf, partsOf, startDaemon, untilServing } from '../support/daemon';
 import type { TestDir } from '../support/data-dir';
 import { eventually } from '../support/eventually';
 import { dataOf, errorOf, executable, flm, leftovers, remember } from '../support/executable';
@@ -95,8 +95,7 @@ describe('start and stop', () => {
     expect(await errorOf(home.env, ['proxy', 'stop'])).toMatchObject({ code: 'USAGE_ERROR', exit: 1 });
 
     // As the power does: the one that was not stopped comes back.
-    for (const { pid } of partsOf(home)) process.kill(pid, 'SIGKILL');
-    await eventually(() => partsOf(home).length === 0);
+    await killAll(home);
     expect(await idsOf(home)).toEqual([[`proxy-${other}`, 'stopped']]);
     expect(await dataOf(home.env, ['proxy', 'start'])).toMatchObject({ port: other, running: true });
     expect(await idsOf(home)).toEqual([[`proxy-${other}`, 'running']]);
@@ -359,8 +358,7 @@ test('a saved proxy whose port somebody took is named by flm check, and comes ba
   const [port, other] = [await freePort(), await freePort()];
   await using daemon = await startDaemon(home, port);
   await dataOf(home.env, ['proxy', 'start', '--port', String(other)]);
-  for (const { pid } of partsOf(home)) process.kill(pid, 'SIGKILL');
-  await eventually(() => partsOf(home).length === 0);
+  await killAll(home);
   const squatter = await listenOn(other);
   try {
     await dataOf(home.env, ['proxy', 'start']);

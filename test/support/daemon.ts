@@ -36,6 +36,11 @@ export async function startDaemon(
 /** Ends everything that runs on the data directory. */
 export async function endDaemon(home: TestDir): Promise<void> {
   await flm(home.env, ['proxy', 'stop', '--all']);
+  await killAll(home);
+}
+
+/** As the power does it: nothing is told, and whoever was started anew meanwhile goes with the others. */
+export async function killAll(home: TestDir): Promise<void> {
   await eventually(() => {
     for (const { pid } of partsOf(home)) kill(pid);
     return partsOf(home).length === 0;
